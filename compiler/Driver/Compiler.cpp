@@ -1,0 +1,322 @@
+// The way from a source to a program, phase by phase. See Compiler.h.
+#include "compiler/Driver/Compiler.h"
+#include "compiler/Driver/ModelReport.h"
+#include "compiler/Driver/ModuleDiagnostics.h"
+#include "compiler/Driver/ReferenceProgram.h"
+#include "compiler/Pipeline/Passes.h"
+#include "compiler/Pipeline/Phases.h"
+#include "compiler/Target/CPU/Codegen.h"
+#include "compiler/Target/CPU/Machine.h"
+#include "compiler/Target/Signature.h"
+#include "dialects/Recur/Recur.h"
+#include "frontend/AstPrinter.h"
+#include "frontend/Import.h"
+#include "frontend/Parser.h"
+#include "frontend/Sema.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include <chrono>
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::driver;
+
+namespace {
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+/// Adds the seconds of its scope to a counter.
+class Stopwatch {
+public:
+  explicit Stopwatch(double &seconds) : seconds(seconds), start(now()) {}
+  ~Stopwatch() { seconds += now() - start; }
+
+private:
+  double &seconds, start;
+};
+
+/// An imported file lies beside the one that names it.
+std::optional<std::pair<std::string, std::string>> readBeside(const std::string &path, const std::string &from) {
+  llvm::SmallString<128> where(llvm::sys::path::parent_path(from));
+  llvm::sys::path::append(where, path);
+  auto buffer = llvm::MemoryBuffer::getFile(where);
+  if (!buffer)
+    return std::nullopt;
+  return std::make_pair(where.str().str(), (*buffer)->getBuffer().str());
+}
+
+std::string print(ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module.print(stream);
+  stream << "\n";
+  return text;
+}
+
+bool isComputable(DType type) { return type == DType::F64 || type == DType::F32 || type == DType::BF16 || type == DType::F16; }
+
+/// One compilation: a source on its way, and what was reported on it.
+class Compilation {
+public:
+  Compilation(std::shared_ptr<MLIRContext> context, const Source &source, const Options &options)
+      : context(std::move(context)), source(source), options(options), sources(std::make_shared<frontend::SourceManager>()) {
+    file = sources->add(source.name, source.text);
+    handler.emplace(*this->context, *sources, diagnostics);
+  }
+
+  template <typename T> Outcome<T> finish(std::optional<T> value) {
+    if (!value && !hasError())
+      fail("internal", "the compiler stopped without saying why; this is a bug in rondo");
+    if (hasError())
+      value.reset();
+    return {std::move(value), std::move(diagnostics), sources, times};
+  }
+
+  std::optional<frontend::File> parse() {
+    Stopwatch watch(times.frontend);
+    frontend::Diagnostics found;
+    frontend::File tree = frontend::parse(*sources, file, found);
+    take(found);
+    return hasError() ? std::nullopt : std::optional(std::move(tree));
+  }
+
+  /// The module that the phases start from, and the number of the first phase to run.
+  bool enter() {
+    if (llvm::StringRef(source.name).ends_with(".mlir"))
+      return enterWithIR();
+    std::optional<frontend::File> tree = parse();
+    if (!tree)
+      return false;
+    for (const frontend::Model &model : tree->models)
+      models.push_back(model.name);
+    Stopwatch watch(times.frontend);
+    frontend::Diagnostics found;
+    frontend::SemaOptions sema;
+    sema.model = options.model;
+    sema.loadImport = readBeside;
+    std::unique_ptr<frontend::TypedModel> model = frontend::analyze(*sources, file, *tree, sema, found);
+    take(found);
+    if (!model || hasError())
+      return false;
+    place = model->span;
+    module = frontend::importModel(*model, *sources, *context);
+    return static_cast<bool>(module);
+  }
+
+  /// Runs phases until `last` (inclusive). False when one failed.
+  bool runThrough(StringRef last) {
+    Stopwatch watch(times.passes);
+    PhaseOptions phaseOptions = makePhaseOptions();
+    for (; next < cpuPhases().size(); ++next) {
+      const Phase &phase = cpuPhases()[next];
+      if (phase.name == StringRef("bind-sizes") && !checkSizes())
+        return false;
+      if (failed(runPhase(phase, *module, phaseOptions)) || hasError())
+        return false;
+      if (!options.dumpPhases.empty() && !dump(phase))
+        return false;
+      if (phase.name == last) {
+        ++next;
+        return true;
+      }
+    }
+    return true;
+  }
+
+  std::shared_ptr<const Program> makeReference() {
+    if (!runThrough("bind-sizes"))
+      return nullptr;
+    OwningOpRef<ModuleOp> meaning = module->clone();
+    if (!runThrough("set-precision"))
+      return nullptr;
+    Program signature = describeModel(*module->getOps<func::FuncOp>().begin());
+    return makeReferenceProgram(context, std::move(meaning), std::move(signature));
+  }
+
+  std::shared_ptr<const Program> makeCPU() {
+    if (!runThrough(cpuPhases().back().name))
+      return nullptr;
+    Stopwatch watch(times.codegen);
+    auto program = cpu::load(*module);
+    if (program)
+      return *program;
+    fail("codegen", llvm::toString(program.takeError()));
+    return nullptr;
+  }
+
+  void fail(const char *slug, const std::string &message, const std::string &cure = "") {
+    frontend::Diagnostic diagnostic;
+    diagnostic.slug = slug;
+    diagnostic.message = message;
+    diagnostic.span = place;
+    if (!cure.empty())
+      diagnostic.note(cure);
+    diagnostics.push_back(std::move(diagnostic));
+  }
+
+  bool hasError() const {
+    return llvm::any_of(diagnostics, [](const auto &d) { return d.severity == frontend::Severity::Error; });
+  }
+
+  std::shared_ptr<MLIRContext> context;
+  const Source &source;
+  const Options &options;
+  std::shared_ptr<frontend::SourceManager> sources;
+  std::vector<frontend::Diagnostic> diagnostics;
+  std::optional<ModuleDiagnostics> handler;
+  uint32_t file = 0;
+  OwningOpRef<ModuleOp> module;
+  size_t next = 0;
+  Times times;
+  std::vector<std::string> models;
+  frontend::Span place;
+
+private:
+  void take(const frontend::Diagnostics &found) {
+    diagnostics.insert(diagnostics.end(), found.all().begin(), found.all().end());
+  }
+
+  bool enterWithIR() {
+    if (!options.from.empty()) {
+      auto phase = llvm::find_if(cpuPhases(), [&](const Phase &p) { return p.name == options.from; });
+      if (phase == cpuPhases().end()) {
+        fail("unknown-phase", "there is no phase '" + options.from + "'");
+        return false;
+      }
+      next = phase - cpuPhases().begin() + 1;
+    }
+    Stopwatch watch(times.frontend);
+    module = parseSourceString<ModuleOp>(source.text, ParserConfig(context.get()), source.name);
+    return static_cast<bool>(module);
+  }
+
+  PhaseOptions makePhaseOptions() {
+    PhaseOptions result;
+    result.dims = options.dims;
+    result.type = nameOf(options.type);
+    for (const auto &[name, type] : options.types)
+      result.types[name] = nameOf(type);
+    result.vectorBits = cpu::hostMachine().vectorBits;
+    return result;
+  }
+
+  /// Every dimension has a size, every size a dimension, and the element types are ones to compute with.
+  bool checkSizes() {
+    if (!isComputable(options.type))
+      fail("element-type", "'" + std::string(nameOf(options.type)) + "' is no element type of a model; expected f64, f32, bf16 or f16");
+    llvm::StringSet<> known;
+    for (func::FuncOp model : module->getOps<func::FuncOp>())
+      if (auto names = model->getAttrOfType<ArrayAttr>(recur::kDimsAttr))
+        for (StringAttr name : names.getAsRange<StringAttr>())
+          known.insert(name.getValue());
+    for (const auto &name : known)
+      if (!options.dims.count(name.getKey().str()))
+        fail("missing-size", "dimension '" + name.getKey().str() + "' has no size",
+             "give it one: --dim " + name.getKey().str() + "=64, or CompileOptions::dims");
+    for (const auto &[name, size] : options.dims) {
+      if (!known.contains(name))
+        fail("unknown-dimension", "the model has no dimension '" + name + "'");
+      else if (size <= 0)
+        fail("bad-size", "dimension '" + name + "' has size " + std::to_string(size), "sizes are positive");
+    }
+    return !hasError();
+  }
+
+  /// Writes the module after a phase to its file, whole or not at all.
+  bool dump(const Phase &phase) {
+    if (std::error_code error = llvm::sys::fs::create_directories(options.dumpPhases)) {
+      fail("dump", "cannot create '" + options.dumpPhases + "': " + error.message());
+      return false;
+    }
+    llvm::SmallString<128> path(options.dumpPhases);
+    llvm::sys::path::append(path, std::to_string(&phase - cpuPhases().begin()) + "-" + phase.name + ".mlir");
+    std::string text = print(*module);
+    llvm::Error error = llvm::writeToOutput(path, [&](llvm::raw_ostream &out) {
+      out << text;
+      return llvm::Error::success();
+    });
+    if (!error)
+      return true;
+    fail("dump", "cannot write '" + path.str().str() + "': " + llvm::toString(std::move(error)));
+    return false;
+  }
+};
+
+} // namespace
+
+struct driver::Compiler::Impl {
+  std::shared_ptr<MLIRContext> context;
+
+  Impl() {
+    DialectRegistry registry;
+    registerDialects(registry);
+    context = std::make_shared<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+    context->loadAllAvailableDialects();
+  }
+};
+
+driver::Compiler::Compiler() : impl(std::make_unique<Impl>()) {}
+driver::Compiler::~Compiler() = default;
+
+Outcome<std::shared_ptr<const Program>> driver::Compiler::compile(const Source &source, const Options &options) {
+  Compilation compilation(impl->context, source, options);
+  std::shared_ptr<const Program> program;
+  if (options.target != "cpu" && options.target != "reference")
+    compilation.fail("unknown-target", "there is no target '" + options.target + "'", "targets are 'cpu' and 'reference'");
+  else if (compilation.enter())
+    program = options.target == "cpu" ? compilation.makeCPU() : compilation.makeReference();
+  return compilation.finish(program ? std::optional(program) : std::nullopt);
+}
+
+Outcome<std::string> driver::Compiler::emit(const Source &source, const Options &options, const std::string &what) {
+  Compilation compilation(impl->context, source, options);
+  auto none = [&] { return compilation.finish(std::optional<std::string>()); };
+  if (what == "ast") {
+    std::optional<frontend::File> tree = compilation.parse();
+    return tree ? compilation.finish(std::optional(frontend::print(*tree))) : none();
+  }
+  bool isCode = what == "llvm" || what == "asm";
+  StringRef last = isCode ? StringRef(cpuPhases().back().name) : StringRef(what);
+  if (!isCode && llvm::none_of(cpuPhases(), [&](const Phase &phase) { return phase.name == last; })) {
+    compilation.fail("unknown-phase", "there is no phase '" + what + "'",
+                     "phases are listed by 'rondo compile --help'; 'ast', 'llvm' and 'asm' stand before and after them");
+    return none();
+  }
+  if (!compilation.enter() || !compilation.runThrough(last))
+    return none();
+  if (!isCode)
+    return compilation.finish(std::optional(print(*compilation.module)));
+  auto text = cpu::printCode(*compilation.module, what == "llvm" ? cpu::CodeText::LLVM : cpu::CodeText::Assembly);
+  if (text)
+    return compilation.finish(std::optional(std::move(*text)));
+  compilation.fail("codegen", llvm::toString(text.takeError()));
+  return none();
+}
+
+Outcome<ModelFacts> driver::Compiler::inspect(const Source &source, const Options &options) {
+  Compilation compilation(impl->context, source, options);
+  if (!compilation.enter() || !compilation.runThrough("simplify"))
+    return compilation.finish(std::optional<ModelFacts>());
+  func::FuncOp model = *compilation.module->getOps<func::FuncOp>().begin();
+  ModelFacts facts;
+  facts.name = model.getName().str();
+  facts.models = compilation.models;
+  if (auto names = model->getAttrOfType<ArrayAttr>(recur::kDimsAttr))
+    for (StringAttr name : names.getAsRange<StringAttr>())
+      facts.dims.push_back(name.str());
+  facts.tensors = describeModel(model).tensors;
+  facts.hasHeads = model->hasAttr(recur::kHeadsAttr);
+  facts.report = reportModel(*compilation.module);
+  return compilation.finish(std::optional(std::move(facts)));
+}
+
+std::vector<std::pair<std::string, std::string>> driver::phaseNames() {
+  std::vector<std::pair<std::string, std::string>> names;
+  for (const Phase &phase : cpuPhases())
+    names.emplace_back(phase.name, phase.description);
+  return names;
+}

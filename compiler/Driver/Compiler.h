@@ -1,0 +1,77 @@
+// The one way in: a spec's text, or IR of any phase, to a runnable program or to the text of a phase. The tools, the embedded
+// JIT and the tests all come through here.
+#pragma once
+#include "frontend/Diagnostic.h"
+#include "rondo/Program.h"
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rondo::driver {
+
+/// What is compiled. A name that ends in ".mlir" holds IR and enters at the phase that options.from names.
+struct Source {
+  std::string name;
+  std::string text;
+};
+
+struct Options {
+  std::string model;                   // which model of the file; empty: the last one
+  std::string target = "cpu";          // "cpu" or "reference"
+  std::map<std::string, int64_t> dims; // sizes of the spec's dimensions
+  DType type = DType::F32;             // element type of tensors that `types` does not name
+  std::map<std::string, DType> types;
+  std::string from;                    // IR sources: the phase that the text was printed after
+  std::string dumpPhases;              // a directory that gets one file per phase; empty: none
+};
+
+struct Times {
+  double frontend = 0, passes = 0, codegen = 0; // seconds
+};
+
+/// A compile's result. `value` is empty exactly when `diagnostics` has an error. `sources` resolves the diagnostics' places.
+template <typename T> struct Outcome {
+  std::optional<T> value;
+  std::vector<frontend::Diagnostic> diagnostics;
+  std::shared_ptr<frontend::SourceManager> sources;
+  Times times;
+  explicit operator bool() const { return value.has_value(); }
+};
+
+/// Facts about a model that need no sizes, for `check` and `explain`.
+struct ModelFacts {
+  std::string name;
+  std::vector<std::string> models;   // every model of the file, in the order of the text
+  std::vector<std::string> dims;     // in the order of the declaration
+  std::vector<TensorSpec> tensors;   // sizes of named axes are -1
+  std::string report;                // what the analysis found, as text
+  bool hasHeads = false;
+};
+
+/// Holds what is costly to make once: the MLIR context with its dialects, the host's machine description. Used from one thread at a
+/// time.
+class Compiler {
+public:
+  Compiler();
+  ~Compiler();
+  Compiler(const Compiler &) = delete;
+  Compiler &operator=(const Compiler &) = delete;
+
+  /// Compiles to a program for options.target.
+  Outcome<std::shared_ptr<const Program>> compile(const Source &source, const Options &options);
+  /// The text after phase `what`: "ast", the name of a phase (see phaseNames), "llvm" or "asm".
+  Outcome<std::string> emit(const Source &source, const Options &options, const std::string &what);
+  /// Names, shapes and findings; all errors of the frontend.
+  Outcome<ModelFacts> inspect(const Source &source, const Options &options);
+
+private:
+  struct Impl;
+  std::unique_ptr<Impl> impl;
+};
+
+/// The phases in order: name and one line of description.
+std::vector<std::pair<std::string, std::string>> phaseNames();
+
+} // namespace rondo::driver

@@ -1,0 +1,12 @@
+// Pass registration. See Passes.h.
+#include "compiler/Pipeline/Passes.h"
+#include "compiler/Target/CPU/Passes.h"
+#include "compiler/Transforms/Passes.h"
+#include "mlir/Transforms/Passes.h"
+
+void rondo::registerPasses() {
+  registerRondoTransformsPasses();
+  cpu::registerRondoTargetCPUPasses();
+  mlir::registerCanonicalizerPass();
+  mlir::registerCSEPass();
+}

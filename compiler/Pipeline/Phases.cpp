@@ -1,0 +1,122 @@
+// The phase table. See Phases.h.
+#include "compiler/Pipeline/Phases.h"
+#include "compiler/Target/CPU/Codegen.h"
+#include "compiler/Target/CPU/Passes.h"
+#include "compiler/Target/Signature.h"
+#include "compiler/Transforms/Passes.h"
+#include "dialects/Recur/Recur.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace rondo;
+
+namespace {
+
+void buildNothing(OpPassManager &, const PhaseOptions &) {}
+
+void buildSimplify(OpPassManager &passes, const PhaseOptions &) {
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+}
+
+void buildBindSizes(OpPassManager &passes, const PhaseOptions &options) {
+  BindSizesOptions bind;
+  for (const auto &[name, size] : options.dims)
+    bind.dims.push_back(name + "=" + std::to_string(size));
+  passes.addPass(createBindSizes(bind));
+}
+
+void buildSetPrecision(OpPassManager &passes, const PhaseOptions &options) {
+  SetPrecisionOptions precision;
+  precision.type = options.type;
+  for (const auto &[name, type] : options.types)
+    precision.types.push_back(name + "=" + type);
+  passes.addPass(createSetPrecision(precision));
+}
+
+void buildLowerScan(OpPassManager &passes, const PhaseOptions &options) {
+  cpu::LowerScanOptions lower;
+  lower.vectorBits = options.vectorBits;
+  passes.addPass(cpu::createLowerScan(lower));
+  passes.addPass(createCSEPass());
+}
+
+void buildExpandMath(OpPassManager &passes, const PhaseOptions &) {
+  passes.addNestedPass<func::FuncOp>(createExpandMath());
+  passes.addPass(createCSEPass());
+}
+
+void buildToLLVM(OpPassManager &passes, const PhaseOptions &) { cpu::buildToLLVM(passes); }
+
+/// Fails at the first operation for which `isWrong` holds, saying that it should be gone after the phase.
+LogicalResult expectNone(ModuleOp module, const char *phase, function_ref<bool(Operation *)> isWrong) {
+  WalkResult walk = module.walk([&](Operation *op) {
+    if (!isWrong(op))
+      return WalkResult::advance();
+    op->emitError("'") << op->getName() << "' is left after phase " << phase;
+    return WalkResult::interrupt();
+  });
+  return failure(walk.wasInterrupted());
+}
+
+bool isRecur(Operation *op) { return isa_and_nonnull<recur::RecurDialect>(op->getDialect()); }
+
+LogicalResult verifyRecur(ModuleOp module) {
+  return expectNone(module, "import", [](Operation *op) {
+    return !isRecur(op) && !isa<ModuleOp, func::FuncOp, func::ReturnOp, arith::ConstantOp>(op);
+  });
+}
+
+LogicalResult verifyBound(ModuleOp module) {
+  if (failed(verifyRecur(module)))
+    return failure();
+  return expectNone(module, "bind-sizes", [](Operation *op) {
+    return op->getParentOfType<recur::ScanOp>() && llvm::any_of(op->getResultTypes(), [](Type type) {
+             auto array = dyn_cast<RankedTensorType>(type);
+             return array && !array.hasStaticShape();
+           });
+  });
+}
+
+LogicalResult verifyLowered(ModuleOp module) {
+  if (!module->hasAttr(kProgramAttr))
+    return module.emitError("no program is described after phase lower-scan");
+  return expectNone(module, "lower-scan", isRecur);
+}
+
+LogicalResult verifyExpanded(ModuleOp module) {
+  return expectNone(module, "expand-math", [](Operation *op) {
+    return isa<math::ExpOp, math::ExpM1Op, math::LogOp, math::Log1pOp, math::TanhOp>(op);
+  });
+}
+
+LogicalResult verifyLLVM(ModuleOp module) {
+  return expectNone(module, "to-llvm",
+                    [](Operation *op) { return !isa<ModuleOp>(op) && !isa_and_nonnull<LLVM::LLVMDialect>(op->getDialect()); });
+}
+
+const Phase kPhases[] = {
+    {"recur", "the importer's recur.scan, sizes by name and real numbers as f64", buildNothing, verifyRecur},
+    {"simplify", "canonical form: identities folded, equal values computed once", buildSimplify, verifyRecur},
+    {"bind-sizes", "every named dimension has its size", buildBindSizes, verifyBound},
+    {"set-precision", "element types of storage and of computation", buildSetPrecision, verifyBound},
+    {"lower-scan", "scans as kernels: loops over tasks, steps and vectors", buildLowerScan, verifyLowered},
+    {"expand-math", "elementary functions as polynomials", buildExpandMath, verifyExpanded},
+    {"to-llvm", "the LLVM dialect", buildToLLVM, verifyLLVM},
+};
+
+} // namespace
+
+ArrayRef<Phase> rondo::cpuPhases() { return kPhases; }
+
+LogicalResult rondo::runPhase(const Phase &phase, ModuleOp module, const PhaseOptions &options) {
+  PassManager passes(module->getContext());
+  passes.enableVerifier(false); // the phase's own check follows, and the module is verified once there
+  phase.build(passes, options);
+  if (failed(passes.run(module)) || failed(module.verify()))
+    return failure();
+  return phase.verify(module);
+}

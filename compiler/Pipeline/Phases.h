@@ -1,0 +1,36 @@
+// The phases of a compilation as one table. It feeds --emit, --from, --dump-phases, the documentation and the tests; nothing else
+// knows the order.
+#pragma once
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/ArrayRef.h"
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace rondo {
+
+/// What the passes of the phases are told.
+struct PhaseOptions {
+  std::map<std::string, int64_t> dims;
+  std::string type = "f32";                 // default element type
+  std::map<std::string, std::string> types; // element types by tensor name
+  int64_t vectorBits = 256;
+};
+
+struct Phase {
+  const char *name;
+  const char *description;
+  /// Adds the phase's passes.
+  void (*build)(mlir::OpPassManager &passes, const PhaseOptions &options);
+  /// Checks what the phase promises to those after it.
+  mlir::LogicalResult (*verify)(mlir::ModuleOp module);
+};
+
+/// All phases of the CPU target, in order. The first is the importer's result and has no passes.
+llvm::ArrayRef<Phase> cpuPhases();
+
+/// Runs phase `phase` on `module` and checks its promise.
+mlir::LogicalResult runPhase(const Phase &phase, mlir::ModuleOp module, const PhaseOptions &options);
+
+} // namespace rondo

@@ -1,0 +1,39 @@
+// The function level: bind the sizes, run the ops in order, hand out what is returned.
+#include "compiler/Reference/Interpreter.h"
+#include "compiler/Reference/OpCompiler.h"
+#include "compiler/Reference/ScanInterpreter.h"
+
+using namespace mlir;
+
+namespace rondo::reference {
+
+static llvm::Error runOp(Operation &op, OpCompiler &ops, const Sizes &sizes) {
+  if (auto scan = dyn_cast<recur::ScanOp>(op))
+    return interpretScan(scan, ops, sizes);
+  auto run = ops.compile(op);
+  if (!run)
+    return run.takeError();
+  (*run)();
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::vector<Array>> interpret(func::FuncOp function, llvm::ArrayRef<Array> args,
+                                             const std::map<std::string, int64_t> &dims) {
+  if (!function.getBody().hasOneBlock())
+    return failure("'" + function.getName() + "' is no model: its body is not one block");
+  auto sizes = bindSizes(function, args, dims);
+  if (!sizes)
+    return sizes.takeError();
+  OpCompiler ops(*sizes);
+  for (auto [argument, array] : llvm::zip_equal(function.getArguments(), args))
+    ops.define(argument, array);
+  for (Operation &op : function.getBody().front().without_terminator())
+    if (auto error = runOp(op, ops, *sizes))
+      return error;
+  std::vector<Array> results;
+  for (Value value : function.getBody().front().getTerminator()->getOperands())
+    results.push_back(ops.slot(value));
+  return results;
+}
+
+} // namespace rondo::reference

@@ -1,0 +1,46 @@
+// Turns each op into a closure over array slots: shapes, strides and functions are looked up once, then the closure runs as
+// often as there are steps. One slot per value; running an op overwrites its result's slot.
+#pragma once
+#include "compiler/Reference/Array.h"
+#include "compiler/Reference/Sizes.h"
+#include "llvm/ADT/DenseMap.h"
+#include <deque>
+#include <functional>
+
+namespace rondo::reference {
+
+class OpCompiler {
+public:
+  explicit OpCompiler(const Sizes &sizes) : sizes(sizes) {}
+
+  /// The slot of a value that has one.
+  Array &slot(mlir::Value value) { return *slots.find(value)->second; }
+  /// Makes the slot of a value that comes from outside.
+  Array &define(mlir::Value value, Array array);
+  /// The shape that a value without implicit axes has.
+  llvm::Expected<std::vector<int64_t>> shapeOf(mlir::Type type) const;
+  /// A closure that computes the op's result from its operands, whose slots exist; makes the result's slot.
+  llvm::Expected<std::function<void()>> compile(mlir::Operation &op);
+
+private:
+  using Closure = llvm::Expected<std::function<void()>>;
+  Closure compileMap(recur::MapOp op);
+  Closure compileContract(recur::ContractOp op);
+  Closure compileReduce(recur::ReduceOp op);
+  Closure compileBroadcast(recur::BroadcastOp op);
+  Closure compileSlice(recur::SliceOp op);
+  Closure compileConcat(recur::ConcatOp op);
+  Closure compileReshape(recur::ReshapeOp op);
+  Closure compileCast(recur::CastOp op);
+  Closure compileIdentity(recur::IdentityOp op);
+  Closure compileConstant(mlir::arith::ConstantOp op);
+  /// The result's slot, filled with zeros.
+  Array &result(mlir::Value value, std::vector<int64_t> shape);
+  llvm::Expected<int64_t> axisSize(mlir::Type type, int64_t position) const;
+
+  const Sizes &sizes;
+  std::deque<Array> storage; // a deque, so that slots stay where they are
+  llvm::DenseMap<mlir::Value, Array *> slots;
+};
+
+} // namespace rondo::reference

@@ -1,0 +1,31 @@
+// The numbers behind the names of axes, found by comparing the arguments' shapes with the function's types.
+#pragma once
+#include "compiler/Reference/Array.h"
+#include "dialects/Recur/Recur.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/Support/Error.h"
+#include <map>
+#include <string>
+
+namespace rondo::reference {
+
+struct Sizes {
+  std::map<std::string, int64_t> dims; // the spec's dimensions
+  std::map<std::string, int64_t>
+      axes;                  // implicit axes, as the arguments have them: "batch", "time", "head", "group", ...
+  std::vector<int64_t> lags; // values of the function's `recur.lags`
+
+  /// The number that a size expression stands for; an error names the dimension without a size.
+  llvm::Expected<int64_t> evaluate(llvm::StringRef size) const;
+  /// A distance that a state is read at: itself, or the lag that a negative one stands for.
+  int64_t distance(int64_t read) const { return read < 0 ? lags[-1 - read] : read; }
+};
+
+/// Solves for the sizes; `known` may give some (a dimension that no argument shows). An error names the argument that disagrees.
+llvm::Expected<Sizes> bindSizes(mlir::func::FuncOp function, llvm::ArrayRef<Array> args,
+                                const std::map<std::string, int64_t> &known);
+
+/// An error with a printf-free message.
+llvm::Error failure(const llvm::Twine &message);
+
+} // namespace rondo::reference

@@ -1,0 +1,150 @@
+// LLVM's part: conversion, optimisation, the just-in-time linker. See Codegen.h.
+#include "compiler/Target/CPU/Codegen.h"
+#include "compiler/Target/CPU/Machine.h"
+#include "compiler/Target/Signature.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVMPass.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/MathToLibm/MathToLibm.h"
+#include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
+#include "mlir/ExecutionEngine/OptUtils.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/ExecutionEngine/Orc/CompileUtils.h"
+#include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
+#include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
+#include "llvm/ExecutionEngine/Orc/LLJIT.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::cpu;
+
+void rondo::cpu::buildToLLVM(OpPassManager &passes) {
+  passes.addPass(createSCFToControlFlowPass());
+  ConvertVectorToLLVMPassOptions vectors;
+  vectors.reassociateFPReductions = true;
+  passes.addPass(createConvertVectorToLLVMPass(vectors));
+  passes.addPass(createUBToLLVMConversionPass()); // the vector lowering leaves ub.poison behind
+  passes.addPass(createConvertMathToLLVMPass());
+  passes.addPass(createConvertMathToLibmPass());
+  passes.addPass(createFinalizeMemRefToLLVMConversionPass());
+  passes.addPass(createArithToLLVMConversionPass());
+  passes.addPass(createConvertFuncToLLVMPass());
+  passes.addPass(createConvertControlFlowToLLVMPass());
+  passes.addPass(createReconcileUnrealizedCastsPass());
+}
+
+/// Kernels come with their vectors and unrolling chosen; what remains for LLVM is scalar clean-up and good code generation.
+static constexpr unsigned kOptimisation = 1;
+
+static void initializeTarget() {
+  static const bool once = [] {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    llvm::InitializeNativeTargetAsmParser();
+    return true;
+  }();
+  (void)once;
+}
+
+static llvm::Expected<llvm::orc::JITTargetMachineBuilder> hostBuilder() {
+  initializeTarget();
+  auto builder = llvm::orc::JITTargetMachineBuilder::detectHost();
+  if (builder)
+    builder->setCodeGenOptLevel(llvm::CodeGenOptLevel::Aggressive);
+  return builder;
+}
+
+/// LLVM IR of the module, optimised for the host.
+static llvm::Expected<std::unique_ptr<llvm::Module>> translate(ModuleOp module, llvm::LLVMContext &context,
+                                                               llvm::TargetMachine &machine) {
+  std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context);
+  if (!code)
+    return llvm::createStringError("the module has no translation to LLVM IR");
+  code->setDataLayout(machine.createDataLayout());
+  code->setTargetTriple(machine.getTargetTriple());
+  for (llvm::Function &function : *code) {
+    if (function.isDeclaration())
+      continue;
+    function.addFnAttr("target-cpu", hostMachine().name);
+    function.addFnAttr("target-features", hostMachine().features);
+    function.addFnAttr("prefer-vector-width", std::to_string(hostMachine().vectorBits));
+  }
+  auto optimise = makeOptimizingTransformer(kOptimisation, 0, &machine);
+  if (llvm::Error error = optimise(code.get()))
+    return std::move(error);
+  return code;
+}
+
+llvm::Expected<std::string> rondo::cpu::printCode(ModuleOp module, CodeText what) {
+  auto builder = hostBuilder();
+  if (!builder)
+    return builder.takeError();
+  auto machine = builder->createTargetMachine();
+  if (!machine)
+    return machine.takeError();
+  llvm::LLVMContext context;
+  auto code = translate(module, context, **machine);
+  if (!code)
+    return code.takeError();
+  if (what == CodeText::LLVM) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    (*code)->print(stream, nullptr);
+    return text;
+  }
+  llvm::SmallString<0> text;
+  llvm::raw_svector_ostream stream(text);
+  llvm::legacy::PassManager passes;
+  if ((*machine)->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile))
+    return llvm::createStringError("this target prints no assembly");
+  passes.run(**code);
+  return text.str().str();
+}
+
+llvm::Expected<std::shared_ptr<const Program>> rondo::cpu::load(ModuleOp module) {
+  auto attribute = module->getAttrOfType<DictionaryAttr>(kProgramAttr);
+  std::optional<Program> program = attribute ? programFromAttr(attribute) : std::nullopt;
+  if (!program)
+    return llvm::createStringError("the module describes no program");
+  auto builder = hostBuilder();
+  if (!builder)
+    return builder.takeError();
+  auto machine = builder->createTargetMachine();
+  if (!machine)
+    return machine.takeError();
+  auto context = std::make_unique<llvm::LLVMContext>();
+  auto code = translate(module, *context, **machine);
+  if (!code)
+    return code.takeError();
+
+  llvm::orc::LLJITBuilder jitBuilder;
+  jitBuilder.setJITTargetMachineBuilder(*builder).setNumCompileThreads(0);
+  auto jit = jitBuilder.create();
+  if (!jit)
+    return jit.takeError();
+  // Elementary functions that have no expansion here (sin, cos, erf, pow) come from the process's own math library.
+  auto process = llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess((*jit)->getDataLayout().getGlobalPrefix());
+  if (!process)
+    return process.takeError();
+  (*jit)->getMainJITDylib().addGenerator(std::move(*process));
+  if (llvm::Error error = (*jit)->addIRModule(llvm::orc::ThreadSafeModule(std::move(*code), std::move(context))))
+    return std::move(error);
+  for (Launch &launch : program->launches) {
+    auto address = (*jit)->lookup(launch.symbol);
+    if (!address)
+      return address.takeError();
+    launch.function = address->toPtr<KernelFunction>();
+  }
+  program->code = std::shared_ptr<llvm::orc::LLJIT>(std::move(*jit));
+  return std::make_shared<const Program>(std::move(*program));
+}

@@ -1,0 +1,313 @@
+// The kernel of one scan: tasks, steps, operands. See KernelEmitter.h; the storage of states is in KernelStates.cpp.
+#include "compiler/Target/CPU/KernelEmitter.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::cpu;
+
+/// Rows of the batch that share the loads of a parameter.
+static constexpr int64_t kBatchTile = 8;
+
+static bool isF64(DType type) { return type == DType::F64 || type == DType::C128; }
+
+static Type partType(DType type, MLIRContext *context) {
+  switch (type) {
+  case DType::F64:
+  case DType::C128: return Float64Type::get(context);
+  case DType::BF16: return BFloat16Type::get(context);
+  case DType::F16: return Float16Type::get(context);
+  default: return Float32Type::get(context);
+  }
+}
+
+KernelEmitter::KernelEmitter(recur::ScanOp scan, const Program &program, ScanTensors tensors, int64_t vectorBits)
+    : scan(scan), program(program), tensors(std::move(tensors)), vectorBits(vectorBits), plan(scan), b(scan.getContext()),
+      loc(scan.getLoc()) {
+  bool wide = false;
+  for (Type type : scan.step()->getArgumentTypes()) {
+    Type element = cast<RankedTensorType>(type).getElementType();
+    if (auto complex = dyn_cast<ComplexType>(element))
+      element = complex.getElementType();
+    wide |= element.isF64();
+  }
+  for (int tensor : this->tensors.outputs)
+    wide |= scan.step()->getNumArguments() == 0 && isF64(program.tensors[tensor].type);
+  real = wide ? Type(Float64Type::get(scan.getContext())) : Type(Float32Type::get(scan.getContext()));
+}
+
+Value KernelEmitter::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
+Value KernelEmitter::add(Value x, Value y) { return arith::AddIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw); }
+Value KernelEmitter::mul(Value x, Value y) { return arith::MulIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw); }
+
+/// Field `field` of a rondo::KernelCall; all of its fields are eight bytes wide.
+Value KernelEmitter::callField(Value call, int field, bool pointer) {
+  Type i64 = b.getI64Type();
+  Value at = LLVM::GEPOp::create(b, loc, call.getType(), i64, call, ArrayRef<LLVM::GEPArg>{field});
+  if (pointer)
+    return LLVM::LoadOp::create(b, loc, call.getType(), at);
+  return arith::IndexCastOp::create(b, loc, b.getIndexType(), LLVM::LoadOp::create(b, loc, i64, at));
+}
+
+/// A flat memref of unknown length at a raw pointer.
+Value KernelEmitter::memrefAt(Value pointer, Type element) {
+  Type i64 = b.getI64Type();
+  auto array = LLVM::LLVMArrayType::get(i64, 1);
+  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), {pointer.getType(), pointer.getType(), i64, array, array});
+  Value descriptor = LLVM::PoisonOp::create(b, loc, type);
+  auto insert = [&](Value value, ArrayRef<int64_t> position) {
+    descriptor = LLVM::InsertValueOp::create(b, loc, descriptor, value, position);
+  };
+  insert(pointer, {0});
+  insert(pointer, {1});
+  insert(LLVM::ConstantOp::create(b, loc, i64, 0), {2});
+  insert(LLVM::ConstantOp::create(b, loc, i64, INT64_MAX), {3, 0});
+  insert(LLVM::ConstantOp::create(b, loc, i64, 1), {4, 0});
+  auto memref = MemRefType::get({ShapedType::kDynamic}, element);
+  return UnrealizedConversionCastOp::create(b, loc, memref, descriptor).getResult(0);
+}
+
+KernelEmitter::Operand KernelEmitter::openOperand(Value call, int number, int tensor) {
+  const TensorSpec &spec = program.tensors[tensor];
+  Operand operand;
+  operand.element = partType(spec.type, b.getContext());
+  operand.isComplex = isComplex(spec.type);
+  for (const AxisSpec &axis : spec.axes) {
+    operand.perBatch |= axis.axis == Axis::Batch;
+    operand.perHead |= axis.axis == Axis::Head;
+    operand.perGroup |= axis.axis == Axis::Group;
+    if (axis.axis == Axis::Named)
+      operand.shape.push_back(axis.size);
+  }
+  Value pointers = callField(call, 0, true), strides = callField(call, 1, true);
+  Value at = LLVM::GEPOp::create(b, loc, call.getType(), call.getType(), pointers, ArrayRef<LLVM::GEPArg>{number});
+  operand.pointer = LLVM::LoadOp::create(b, loc, call.getType(), at);
+  operand.memref = memrefAt(operand.pointer, operand.element);
+  for (int axis = 0; axis < 5; ++axis) {
+    operand.strides[axis] = callField(strides, number * 5 + axis, false);
+    if (operand.isComplex)
+      operand.strides[axis] = mul(operand.strides[axis], index(2));
+  }
+  launch.operands.push_back(tensor);
+  launch.perHead |= operand.perHead || operand.perGroup;
+  return operand;
+}
+
+Launch KernelEmitter::emit(ModuleOp into, StringRef symbol) {
+  module = into;
+  launch.symbol = symbol.str();
+  b.setInsertionPointToEnd(module.getBody());
+  Type pointer = LLVM::LLVMPointerType::get(b.getContext());
+  Type i64 = b.getI64Type();
+  auto kernel = func::FuncOp::create(b, loc, symbol, b.getFunctionType({pointer, i64, i64, pointer}, {}));
+  b.setInsertionPointToStart(kernel.addEntryBlock());
+
+  Value call = kernel.getArgument(0);
+  batch = callField(call, 2, false);
+  extents[0] = callField(call, 3, false);
+  extents[1] = callField(call, 4, false);
+  heads = callField(call, 5, false);
+  headsPerGroup = callField(call, 6, false);
+  scratch = memrefAt(kernel.getArgument(3), real);
+  auto open = [&](ArrayRef<int> list, SmallVectorImpl<Operand> &operands) {
+    for (int tensor : list)
+      operands.push_back(openOperand(call, launch.operands.size(), tensor));
+  };
+  open(tensors.inputs, inputs);
+  open(tensors.params, params);
+  open(tensors.inits, inits);
+  open(tensors.outputs, outputs);
+  open(tensors.finals, finals);
+  open(tensors.histories, histories);
+  launch.batchTile = plan.sharesParams ? kBatchTile : 1;
+  emitTasks(kernel);
+  func::ReturnOp::create(b, loc);
+  return launch;
+}
+
+/// A task is a tile of the batch and one head. A tile that the batch does not fill is worked on row by row.
+void KernelEmitter::emitTasks(func::FuncOp kernel) {
+  auto toIndex = [&](Value value) { return arith::IndexCastOp::create(b, loc, b.getIndexType(), value).getResult(); };
+  auto loop = scf::ForOp::create(b, loc, toIndex(kernel.getArgument(1)), toIndex(kernel.getArgument(2)), index(1));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Value tile = loop.getInductionVar(), head = index(0);
+  if (launch.perHead) {
+    head = arith::RemUIOp::create(b, loc, tile, heads);
+    tile = arith::DivUIOp::create(b, loc, tile, heads);
+  }
+  Value firstRow = mul(tile, index(launch.batchTile));
+  if (launch.batchTile == 1)
+    return emitTask(1, firstRow, head);
+  Value rest = arith::SubIOp::create(b, loc, batch, firstRow);
+  Value full = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, rest, index(launch.batchTile));
+  auto choice = scf::IfOp::create(b, loc, full, /*withElseRegion=*/true);
+  b.setInsertionPointToStart(choice.thenBlock());
+  emitTask(launch.batchTile, firstRow, head);
+  b.setInsertionPointToStart(choice.elseBlock());
+  auto each = scf::ForOp::create(b, loc, firstRow, batch, index(1));
+  b.setInsertionPointToStart(each.getBody());
+  emitTask(1, each.getInductionVar(), head);
+}
+
+void KernelEmitter::emitTask(int64_t tileRows, Value firstRow, Value head) {
+  rows = tileRows;
+  Value group = arith::DivUIOp::create(b, loc, head, headsPerGroup);
+  for (auto *list : {&inputs, &params, &inits, &outputs, &finals, &histories})
+    for (Operand &operand : *list) {
+      operand.base = index(0);
+      if (operand.perBatch)
+        operand.base = add(operand.base, mul(firstRow, operand.strides[0]));
+      if (operand.perHead || operand.perGroup)
+        operand.base = add(operand.base, mul(operand.perGroup ? group : head, operand.strides[3]));
+    }
+  layOutScratch();
+  places.clear();
+  for (auto [argument, operand] : llvm::zip(scan.paramArgs(), params))
+    places[argument] = place(operand, operand.base);
+  for (auto constant : scan.step()->getOps<arith::ConstantOp>())
+    if (!cast<DenseElementsAttr>(constant.getValue()).isSplat())
+      places[constant.getResult()] = constantPlace(constant);
+  beginStates();
+  emitNests(plan.prologue, {});
+  SmallVector<Loop> at;
+  emitSteps(0, at);
+  endStates();
+}
+
+void KernelEmitter::emitSteps(size_t axis, SmallVectorImpl<Loop> &at) {
+  if (axis == scan.numAxes())
+    return emitStep(at);
+  auto loop = scf::ForOp::create(b, loc, index(0), extents[axis], index(1));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Value step = loop.getInductionVar(), where = step;
+  if (isReverse(axis)) {
+    Value last = arith::SubIOp::create(b, loc, extents[axis], index(1));
+    where = arith::SubIOp::create(b, loc, last, step);
+  }
+  at.push_back({step, where});
+  emitSteps(axis + 1, at);
+  at.pop_back();
+}
+
+void KernelEmitter::emitStep(ArrayRef<Loop> at) {
+  for (auto [argument, operand] : llvm::zip(scan.inputArgs(), inputs))
+    places[argument] = atTime(operand, at);
+  placeStates(at);
+  SmallVector<Place> outputPlaces;
+  for (const Operand &operand : outputs)
+    outputPlaces.push_back(atTime(operand, at));
+
+  emitNests(plan.nests, outputPlaces);
+}
+
+void KernelEmitter::emitNests(ArrayRef<Nest> nests, ArrayRef<Place> outputPlaces) {
+  NestEnvironment environment;
+  environment.placeOf = [&](Value value) { return placeOf(value); };
+  environment.destination = [&](const Destination &to) {
+    switch (to.kind) {
+    case Destination::Output: return outputPlaces[to.number];
+    case Destination::State: return newState[to.number];
+    case Destination::Scratch: break;
+    }
+    return bufferPlaces[to.number];
+  };
+  environment.real = real;
+  environment.batchTile = rows;
+  environment.vectorBits = vectorBits;
+  for (const Nest &nest : nests)
+    NestEmitter(b, loc, plan, nest, environment).emit();
+}
+
+Place KernelEmitter::place(const Operand &operand, Value base) const {
+  Place result{operand.memref, base, {}, operand.shape, operand.element, operand.isComplex};
+  if (operand.perBatch)
+    result.batchStride = operand.strides[0];
+  return result;
+}
+
+Place KernelEmitter::atTime(const Operand &operand, ArrayRef<Loop> at) {
+  Value base = operand.base;
+  for (auto [axis, loop] : llvm::enumerate(at))
+    base = add(base, mul(loop.second, operand.strides[1 + axis]));
+  return place(operand, base);
+}
+
+static int64_t realsOf(ArrayRef<int64_t> shape, Type element) {
+  int64_t count = isa<ComplexType>(element) ? 2 : 1;
+  for (int64_t size : shape)
+    count *= size;
+  return count;
+}
+
+Place KernelEmitter::scratchPlace(int64_t offset, ArrayRef<int64_t> shape, Type element, bool perSequence) {
+  Place result{scratch, index(offset), {}, SmallVector<int64_t>(shape), real, isa<ComplexType>(element)};
+  if (perSequence)
+    result.batchStride = index(realsOf(shape, element));
+  return result;
+}
+
+/// Gives every buffer and ring its part of the scratch area, each on a 64-byte boundary.
+void KernelEmitter::layOutScratch() {
+  int64_t bytes = real.getIntOrFloatBitWidth() / 8, next = 0;
+  auto take = [&](int64_t reals) {
+    int64_t at = next;
+    next += llvm::alignTo(reals, 64 / bytes);
+    return at;
+  };
+  bufferPlaces.clear();
+  ringOffset.clear();
+  for (const ScratchBuffer &buffer : plan.buffers) {
+    int64_t offset = take(realsOf(buffer.shape, buffer.element) * (buffer.perSequence ? rows : 1));
+    bufferPlaces.push_back(scratchPlace(offset, buffer.shape, buffer.element, buffer.perSequence));
+  }
+  for (unsigned s = 0; s < scan.numStates(); ++s) {
+    auto type = cast<RankedTensorType>(scan.yield().getStates()[s].getType());
+    int64_t slices = plan.states[s] == StateStorage::Ring ? scan.state(s).depth() + 1 : 0;
+    ringOffset.push_back(take(slices * rows * realsOf(type.getShape(), type.getElementType())));
+  }
+  launch.scratchBytes = std::max<size_t>(launch.scratchBytes, next * bytes);
+}
+
+/// Creates no operation, so that it can be asked for inside any loop.
+Place KernelEmitter::placeOf(Value value) {
+  Value memory = withoutReshapes(value);
+  auto found = places.find(memory);
+  Place result = found != places.end() ? found->second : bufferPlaces[plan.bufferOf.lookup(memory)];
+  result.shape = SmallVector<int64_t>(cast<RankedTensorType>(value.getType()).getShape());
+  return result;
+}
+
+/// A literal array lies in a constant global.
+Place KernelEmitter::constantPlace(arith::ConstantOp constant) {
+  auto value = cast<DenseElementsAttr>(constant.getValue());
+  bool complex = isa<ComplexType>(value.getElementType());
+  SmallVector<Attribute> numbers;
+  auto push = [&](const APFloat &x) { numbers.push_back(FloatAttr::get(real, x)); };
+  if (complex)
+    for (std::complex<APFloat> x : value.getValues<std::complex<APFloat>>()) {
+      push(x.real());
+      push(x.imag());
+    }
+  else
+    for (const APFloat &x : value.getValues<APFloat>())
+      push(x);
+  int64_t size = numbers.size();
+  auto data = DenseElementsAttr::get(RankedTensorType::get({size}, real), numbers);
+  auto type = MemRefType::get({size}, real);
+  memref::GlobalOp global;
+  for (memref::GlobalOp existing : module.getOps<memref::GlobalOp>())
+    if (existing.getInitialValue() == Attribute(data))
+      global = existing;
+  if (!global) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(module.getBody());
+    std::string name = launch.symbol + "_constant" + std::to_string(llvm::range_size(module.getOps<memref::GlobalOp>()));
+    global = memref::GlobalOp::create(b, loc, name, b.getStringAttr("private"), type, data, /*constant=*/true, IntegerAttr());
+  }
+  Value memref = memref::GetGlobalOp::create(b, loc, type, global.getSymName());
+  return {memref, index(0), {}, SmallVector<int64_t>(value.getType().getShape()), real, complex};
+}

@@ -1,0 +1,145 @@
+// lower-scan: the model's function becomes kernels and a program. What a kernel looks like is KernelEmitter's.
+#include "compiler/Target/CPU/KernelEmitter.h"
+#include "compiler/Target/CPU/Passes.h"
+#include "compiler/Target/Signature.h"
+#include "dialects/Recur/Recur.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+namespace rondo::cpu {
+#define GEN_PASS_DEF_LOWERSCAN
+#include "compiler/Target/CPU/Passes.h.inc"
+} // namespace rondo::cpu
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::cpu;
+
+namespace {
+
+/// Gives every value of a model's function a tensor of the program.
+class Tensors {
+public:
+  Tensors(func::FuncOp model) : program(describeModel(model)) {
+    Operation *ret = model.getBody().front().getTerminator();
+    for (BlockArgument argument : model.getArguments())
+      numbers[argument] = argument.getArgNumber();
+    for (auto [i, value] : llvm::enumerate(ret->getOperands()))
+      if (!numbers.count(value))
+        numbers[value] = model.getNumArguments() + i;
+    SmallVector<recur::ReshapeOp> reshapes(model.getOps<recur::ReshapeOp>());
+    for (recur::ReshapeOp reshape : llvm::reverse(reshapes))
+      shareMemory(reshape);
+    for (Operation &op : model.getBody().front())
+      for (Value result : op.getResults())
+        numberOf(result);
+  }
+
+  int numberOf(Value value) {
+    auto found = numbers.find(value);
+    if (found != numbers.end())
+      return found->second;
+    return numbers[value] = addTemporary(value.getType());
+  }
+
+  int addTemporary(Type type) {
+    program.tensors.push_back(describeTensor(type, {}, TensorKind::Temporary));
+    program.alias.push_back(-1);
+    return program.tensors.size() - 1;
+  }
+
+  Program program;
+
+private:
+  /// A reshape's operand and result are one memory. Which of the two names it: the one that the caller gives.
+  void shareMemory(recur::ReshapeOp reshape) {
+    Value operand = reshape.getOperand(), result = reshape.getResult();
+    bool resultIsGiven = numbers.count(result) && !numbers.count(operand);
+    int owner = numberOf(resultIsGiven ? result : operand);
+    int other = resultIsGiven ? (numbers[operand] = addTemporary(operand.getType())) : numberOf(result);
+    program.alias[other] = owner;
+  }
+
+  llvm::DenseMap<Value, int> numbers;
+};
+
+/// Storage of every step of a state of a two-axis scan: like an output, in the type of computation.
+Type historyType(recur::ScanOp scan, unsigned state) {
+  auto step = cast<RankedTensorType>(scan.yield().getStates()[state].getType());
+  auto final = cast<RankedTensorType>(scan.finals()[2 * state].getType());
+  MLIRContext *context = scan.getContext();
+  SmallVector<StringAttr> axes;
+  SmallVector<int64_t> shape;
+  for (auto [i, axis] : llvm::enumerate(recur::dimsOf(final).getAxes())) {
+    if (axis == "time1") {
+      axes.push_back(StringAttr::get(context, "time"));
+      shape.push_back(ShapedType::kDynamic);
+    }
+    axes.push_back(axis);
+    shape.push_back(final.getDimSize(i));
+  }
+  llvm::append_range(shape, step.getShape());
+  auto dims = recur::DimsAttr::get(context, axes, recur::dimsOf(step).getNames());
+  return RankedTensorType::get(shape, step.getElementType(), dims);
+}
+
+LogicalResult checkSupported(recur::ScanOp scan) {
+  if (scan.getResets() || scan.getOffsets())
+    return scan.emitError("resets and packed sequences have no CPU kernel yet; the reference interpreter runs them");
+  if (scan.numAxes() > 2)
+    return scan.emitError("a scan over ") << scan.numAxes() << " axes has no CPU kernel; one or two axes do";
+  return success();
+}
+
+struct LowerScan : rondo::cpu::impl::LowerScanBase<LowerScan> {
+  using LowerScanBase::LowerScanBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    SmallVector<func::FuncOp> models;
+    for (func::FuncOp fn : module.getOps<func::FuncOp>())
+      if (!fn.isExternal())
+        models.push_back(fn);
+    if (models.size() != 1) {
+      module.emitError("expected one model, got ") << models.size();
+      return signalPassFailure();
+    }
+    if (failed(lower(models.front())))
+      return signalPassFailure();
+  }
+
+private:
+  LogicalResult lower(func::FuncOp model) {
+    Tensors tensors(model);
+    std::vector<Launch> launches;
+    for (auto scan : model.getOps<recur::ScanOp>()) {
+      if (failed(checkSupported(scan)))
+        return failure();
+      ScanTensors of;
+      auto number = [&](ValueRange values, SmallVectorImpl<int> &into) {
+        for (Value value : values)
+          into.push_back(tensors.numberOf(value));
+      };
+      number(scan.getInputs(), of.inputs);
+      number(scan.getParams(), of.params);
+      number(scan.getInits(), of.inits);
+      number(scan.outputs(), of.outputs);
+      number(scan.finals(), of.finals);
+      if (scan.numAxes() == 2)
+        for (unsigned s = 0; s < scan.numStates(); ++s)
+          of.histories.push_back(tensors.addTemporary(historyType(scan, s)));
+      std::string symbol = model.getName().str() + "_" + std::to_string(launches.size());
+      launches.push_back(KernelEmitter(scan, tensors.program, of, vectorBits).emit(getOperation(), symbol));
+    }
+    tensors.program.launches = std::move(launches);
+    getOperation()->setAttr(kProgramAttr, programToAttr(tensors.program, &getContext()));
+    model.erase();
+    return success();
+  }
+};
+
+} // namespace

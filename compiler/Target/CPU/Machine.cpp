@@ -1,0 +1,27 @@
+// Host detection through LLVM. See Machine.h.
+#include "compiler/Target/CPU/Machine.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/SubtargetFeature.h"
+
+using namespace rondo::cpu;
+
+static Machine detect() {
+  Machine machine;
+  machine.name = llvm::sys::getHostCPUName().str();
+  llvm::SubtargetFeatures features;
+  llvm::StringMap<bool> flags = llvm::sys::getHostCPUFeatures();
+  for (const auto &flag : flags)
+    features.AddFeature(flag.first(), flag.second);
+  machine.features = features.getString();
+  if (flags.lookup("avx512f") && flags.lookup("avx512vl"))
+    machine.vectorBits = 512;
+  else if (flags.lookup("avx2"))
+    machine.vectorBits = 256;
+  return machine;
+}
+
+const Machine &rondo::cpu::hostMachine() {
+  static const Machine machine = detect();
+  return machine;
+}

@@ -1,0 +1,17 @@
+// The processor that code is generated for.
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace rondo::cpu {
+
+struct Machine {
+  std::string name;         // LLVM's name of the processor, e.g. "znver3"
+  std::string features;     // LLVM's feature string
+  int64_t vectorBits = 128; // widest vector registers worth using
+};
+
+/// The machine that this process runs on.
+const Machine &hostMachine();
+
+} // namespace rondo::cpu

@@ -1,0 +1,140 @@
+// One nest to loops over vectors: chooses the vector dimension and the register tile, then emits scf loops in which everything
+// is computed at the outermost loop that it depends on.
+#pragma once
+#include "compiler/Target/CPU/ElementOps.h"
+#include "compiler/Target/CPU/StepNests.h"
+#include "mlir/IR/Builders.h"
+#include <functional>
+#include <map>
+#include <vector>
+
+namespace rondo::cpu {
+
+/// Memory of one array: a flat memref of real numbers (complex elements are two neighbours), where its first element lies, and
+/// the step from one row of the batch tile to the next (null where all rows share it). Feature axes are row-major; `base` and
+/// `batchStride` count real numbers.
+struct Place {
+  mlir::Value memref;
+  mlir::Value base;
+  mlir::Value batchStride;
+  llvm::SmallVector<int64_t> shape;
+  mlir::Type element; // real type in memory
+  bool isComplex = false;
+
+  /// Reals from one element to the next along each axis.
+  llvm::SmallVector<int64_t> strides() const;
+};
+
+/// How a nest is cut for registers: the vector dimension (-1: none), its lanes, and how many elements or vectors of each dimension
+/// are worked on at once; the batch tile is the last entry of `unroll`.
+struct NestTiling {
+  int vectorDim = -1;
+  int64_t lanes = 1;
+  llvm::SmallVector<int64_t> unroll;
+};
+
+/// What the emitter asks of the kernel that it is part of.
+struct NestEnvironment {
+  std::function<Place(mlir::Value)> placeOf;                    // stored values and step arguments
+  std::function<Place(const Destination &)> destination;
+  mlir::Type real;        // type of computation
+  int64_t batchTile = 1;  // rows
+  int64_t vectorBits = 256;
+};
+
+class NestEmitter {
+public:
+  NestEmitter(mlir::OpBuilder &b, mlir::Location loc, const StepNests &plan, const Nest &nest, const NestEnvironment &environment);
+  void emit();
+
+private:
+  /// Iterations [begin, end) of one dimension in steps of `step`; `vector` when they are vectors.
+  struct Segment {
+    int64_t begin, end, step;
+    bool vector;
+    int64_t count; // elements, or vectors, per step
+  };
+  /// One open loop body, or what surrounds the nest. New operations go before `end` (null: to the block's end), or, when inner
+  /// loops ask for them, before the first inner loop.
+  struct Level {
+    mlir::Block *block;
+    mlir::Operation *end;
+    mlir::Operation *firstLoop = nullptr;
+  };
+  struct DimState {
+    mlir::Value iv; // null when the dimension stands at `start`
+    int64_t start = 0;
+    int level = 0;
+    bool vector = false;
+    int64_t count = 1; // unrolled elements (or vectors) in the current segment
+  };
+  /// A computed element, the loop level it lies at, and the set of dimensions that it depends on.
+  struct Known {
+    Element element;
+    int level;
+    uint32_t dims;
+  };
+  using Key = std::vector<int64_t>;
+  /// Offsets of one unrolled iteration, per dimension (batch last).
+  using Point = llvm::SmallVector<int64_t>;
+
+  void chooseTiling();
+  std::optional<int64_t> accessPenalty(int dim, const llvm::SmallVectorImpl<Read> &reads) const;
+  llvm::SmallVector<Segment> segments(int dim) const;
+  int batchDim() const { return nest.dims.size(); }
+  int64_t extent(int dim) const { return dim == batchDim() ? rows : nest.dims[dim].extent; }
+  bool isReduction(int dim) const { return dim != batchDim() && nest.dims[dim].reduction; }
+
+  void emitParallel(size_t position);
+  void emitReduction(size_t position);
+  void inLoop(int dim, const Segment &segment, llvm::SmallVectorImpl<mlir::Value> *carried, llvm::function_ref<void()> body);
+  void emitBody();
+  void emitElementwise(llvm::ArrayRef<Point> points);
+  void accumulate(llvm::ArrayRef<Point> points);
+  void startSums();
+  void finishSums();
+  llvm::SmallVector<Point> points(bool parallel, bool reduced) const;
+  size_t sumIndex(size_t statement, size_t point, size_t unrolled, bool scalar) const;
+
+  /// The element(s) of `value` at `at` in the current iteration; `isRoot` computes it even where it is stored.
+  Element evaluate(mlir::Value value, llvm::ArrayRef<Index> at, bool isRoot = false);
+  Element evaluateOp(mlir::Operation *op, llvm::ArrayRef<Index> at, int level);
+  Element identityElement(llvm::ArrayRef<Index> at);
+  Element constantElement(mlir::arith::ConstantOp constant, llvm::ArrayRef<Index> at);
+  /// `sum` combined with the statement's term in the current iteration.
+  Element addTerm(const Statement &statement, Element sum);
+  Element load(const Place &place, llvm::ArrayRef<Index> at, int level);
+  void store(const Place &place, llvm::ArrayRef<Index> at, Element element);
+  mlir::Value address(const Place &place, llvm::ArrayRef<Index> at, int level);
+  mlir::Value position(Index index);
+  bool isComputedHere(mlir::Value value) const;
+  bool movesWithLanes(llvm::ArrayRef<Index> at) const;
+  /// `at` in the current iteration: offsets include the unrolled point, dimensions that stand still become offsets. The
+  /// batch row is appended where `perSequence`.
+  Indices resolve(llvm::ArrayRef<Index> at, bool perSequence) const;
+  int levelOf(llvm::ArrayRef<Index> resolved) const;
+  uint32_t dimsOf(llvm::ArrayRef<Index> resolved) const;
+  /// Puts the builder where code of a level goes.
+  void moveTo(int level);
+  int innermost() const { return static_cast<int>(levels.size()) - 1; }
+
+  mlir::OpBuilder &b;
+  mlir::Location loc;
+  const StepNests &plan;
+  const Nest &nest;
+  const NestEnvironment &env;
+  ElementOps ops;
+  int64_t rows;
+  NestTiling tiling;
+  llvm::SmallVector<int> order;           // dimensions from the outermost loop to the innermost
+  size_t firstReduction = 0;              // position in `order`
+  llvm::SmallVector<DimState> dims;       // batch last
+  llvm::SmallVector<Level> levels;
+  std::map<Key, Known> memo;
+  const Point *point = nullptr;
+  llvm::SmallVector<mlir::Value> sums;    // running sums, see sumIndex
+  size_t sumPoints = 0, sumUnroll = 1;
+  bool sumVector = false, sumScalar = false;
+};
+
+} // namespace rondo::cpu

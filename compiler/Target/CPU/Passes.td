@@ -1,0 +1,38 @@
+#ifndef RONDO_TARGET_CPU_PASSES
+#define RONDO_TARGET_CPU_PASSES
+include "mlir/Pass/PassBase.td"
+
+def LowerScan : Pass<"lower-scan", "::mlir::ModuleOp"> {
+  let summary = "scans to CPU kernels: loops over tasks and steps, vectors inside";
+  let description = [{
+    Each `recur.scan` of the model's function becomes a kernel function over raw memory, and the function itself becomes the module
+    attribute `rondo.program`: the tensors of the model and the launches in order. A step's values are stored or recomputed by cost, and
+    values over one iteration space are computed in one sweep, so that a matrix state is read and written once per step.
+
+    Requires: static step types and chosen element types (`bind-sizes`, `set-precision`). Ensures: func, scf, arith, math, memref,
+    vector and LLVM pointer operations only; nothing is allocated.
+    Declines, with an error that says what is missing: resets and packed sequences, more than two scanned axes.
+    Cost: linear in the step, times the unrolling of register tiles.
+
+    ```mlir
+    // rondo-opt --lower-scan
+    func.func @decay(%x: tensor<?x?x8xf32, #recur.dims<batch, time | "8">> {recur.name = "x", recur.kind = "input"},
+                     %h0: tensor<?x8xf32, #recur.dims<batch | "8">> {recur.name = "h", recur.kind = "init"})
+        -> (tensor<?x?x8xf32, #recur.dims<batch, time | "8">> {recur.name = "y", recur.kind = "output"},
+            tensor<?x8xf32, #recur.dims<batch | "8">> {recur.name = "h", recur.kind = "final"}) {
+      %y, %hT = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>]
+          inputs(%x : tensor<?x?x8xf32, #recur.dims<batch, time | "8">>) inits(%h0 : tensor<?x8xf32, #recur.dims<batch | "8">>) {
+      ^bb0(%xt: tensor<8xf32, #recur.dims<| "8">>, %h: tensor<8xf32, #recur.dims<| "8">>):
+        %n = recur.map add(%xt, %h) : (tensor<8xf32, #recur.dims<| "8">>, tensor<8xf32, #recur.dims<| "8">>) -> tensor<8xf32, #recur.dims<| "8">>
+        recur.yield states(%n : tensor<8xf32, #recur.dims<| "8">>) outputs(%n : tensor<8xf32, #recur.dims<| "8">>)
+      } : tensor<?x?x8xf32, #recur.dims<batch, time | "8">>, tensor<?x8xf32, #recur.dims<batch | "8">>
+      return %y, %hT : tensor<?x?x8xf32, #recur.dims<batch, time | "8">>, tensor<?x8xf32, #recur.dims<batch | "8">>
+    }
+    ```
+  }];
+  let options = [Option<"vectorBits", "vector-bits", "int64_t", "256", "width of the target's vector registers">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+#endif

@@ -1,0 +1,530 @@
+// Which values of a step are stored, and which are computed in one sweep. See StepNests.h.
+#include "compiler/Target/CPU/StepNests.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::cpu;
+
+namespace {
+
+ArrayRef<int64_t> shapeOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
+
+bool isReductionOp(Operation *op) {
+  if (auto reduce = dyn_cast<recur::ReduceOp>(op))
+    return !reduce.getDims().empty();
+  return isa<recur::ContractOp>(op) && !reductionExtents(op).empty();
+}
+
+/// Operations whose elements are computed where they are needed.
+bool isEvaluatedInPlace(Operation *op) {
+  if (auto constant = dyn_cast<arith::ConstantOp>(op))
+    return cast<DenseElementsAttr>(constant.getValue()).isSplat();
+  return isa<recur::MapOp, recur::ContractOp, recur::ReduceOp, recur::BroadcastOp, recur::SliceOp, recur::CastOp,
+             recur::IdentityOp>(op) &&
+         !isReductionOp(op);
+}
+
+/// Rough cost of one element, in additions.
+int cost(recur::Fn fn) {
+  using recur::Fn;
+  switch (fn) {
+  case Fn::Exp:
+  case Fn::Log:
+    return 12;
+  case Fn::Expm1:
+  case Fn::Log1p:
+  case Fn::Tanh:
+    return 20;
+  case Fn::Sin:
+  case Fn::Cos:
+  case Fn::Erf:
+  case Fn::Pow:
+    return 40;
+  case Fn::Div:
+  case Fn::Sqrt:
+    return 6;
+  case Fn::Real:
+  case Fn::Imag:
+  case Fn::Conj:
+  case Fn::Complex:
+    return 0;
+  default:
+    return 1;
+  }
+}
+
+int cost(Operation *op) {
+  if (auto map = dyn_cast<recur::MapOp>(op))
+    return cost(map.getFn());
+  if (auto contract = dyn_cast<recur::ContractOp>(op))
+    return contract.getOperands_().size() - 1;
+  return 0;
+}
+
+/// Above this cost a value that would be recomputed is stored instead.
+constexpr int kStoreCost = 4;
+/// Above this cost a value that several statements use is stored.
+constexpr int kShareCost = 8;
+/// Reductions in one nest; more would not leave registers for their sums.
+constexpr int kMaxFusedReductions = 4;
+
+} // namespace
+
+Value rondo::cpu::withoutReshapes(Value value) {
+  while (auto reshape = value.getDefiningOp<recur::ReshapeOp>())
+    value = reshape.getOperand();
+  return value;
+}
+
+SmallVector<int64_t> rondo::cpu::reductionExtents(Operation *op) {
+  SmallVector<int64_t> extents;
+  if (auto reduce = dyn_cast<recur::ReduceOp>(op)) {
+    for (int64_t dim : reduce.getDims())
+      extents.push_back(shapeOf(reduce.getOperand())[dim]);
+  } else if (auto contract = dyn_cast<recur::ContractOp>(op)) {
+    auto spec = *recur::parseContractSpec(contract.getSpec());
+    std::string seen = spec.result;
+    for (auto [letters, operand] : llvm::zip(spec.operands, contract.getOperands_()))
+      for (auto [i, letter] : llvm::enumerate(letters))
+        if (seen.find(letter) == std::string::npos) {
+          seen += letter;
+          extents.push_back(shapeOf(operand)[i]);
+        }
+  }
+  return extents;
+}
+
+static Indices contractIndices(recur::ContractOp contract, unsigned number, ArrayRef<Index> at, ArrayRef<Index> reduced) {
+  auto spec = *recur::parseContractSpec(contract.getSpec());
+  std::string letters = spec.result;
+  for (const std::string &operand : spec.operands)
+    for (char letter : operand)
+      if (letters.find(letter) == std::string::npos)
+        letters += letter;
+  Indices all(at);
+  all.append(reduced.begin(), reduced.end());
+  Indices indices;
+  for (char letter : spec.operands[number])
+    indices.push_back(all[letters.find(letter)]);
+  return indices;
+}
+
+Indices rondo::cpu::operandIndices(Operation *op, unsigned number, ArrayRef<Index> at, ArrayRef<Index> reduced) {
+  if (auto contract = dyn_cast<recur::ContractOp>(op))
+    return contractIndices(contract, number, at, reduced);
+  if (auto reduce = dyn_cast<recur::ReduceOp>(op)) {
+    Indices indices;
+    size_t kept = 0, gone = 0;
+    for (int64_t i = 0, rank = shapeOf(reduce.getOperand()).size(); i < rank; ++i)
+      indices.push_back(llvm::is_contained(reduce.getDims(), i) ? reduced[gone++] : at[kept++]);
+    return indices;
+  }
+  if (auto broadcast = dyn_cast<recur::BroadcastOp>(op)) {
+    Indices indices;
+    for (auto [i, index] : llvm::enumerate(at))
+      if (!llvm::is_contained(broadcast.getDims(), static_cast<int64_t>(i)))
+        indices.push_back(index);
+    return indices;
+  }
+  if (auto slice = dyn_cast<recur::SliceOp>(op)) {
+    int64_t offset = 0;
+    slice.getOffset().getAsInteger(10, offset);
+    Indices indices(at);
+    if (slice.getDrop())
+      indices.insert(indices.begin() + slice.getDim(), Index{-1, offset});
+    else
+      indices[slice.getDim()].offset += offset;
+    return indices;
+  }
+  if (shapeOf(op->getOperand(number)).empty())
+    return {};
+  return Indices(at);
+}
+
+StepNests::StepNests(recur::ScanOp scan) : scan(scan) {
+  classify();
+  chooseStored();
+  recur::YieldOp yield = scan.yield();
+  auto destinationsOf = [&](Value value, auto &&visit) {
+    for (auto [i, state] : llvm::enumerate(yield.getStates()))
+      if (state == value)
+        visit(Destination{Destination::State, static_cast<int>(i)});
+    for (auto [i, output] : llvm::enumerate(yield.getOutputs()))
+      if (output == value)
+        visit(Destination{Destination::Output, static_cast<int>(i)});
+  };
+  for (Operation &op : *scan.step())
+    for (Value result : op.getResults()) {
+      if (!stored.contains(result) || isa<arith::ConstantOp>(op))
+        continue;
+      if (auto reshape = dyn_cast<recur::ReshapeOp>(op)) {
+        destinationsOf(result, [&](Destination d) { addStatement(result, d, true); });
+        continue;
+      }
+      bufferOf[result] = newBuffer(result);
+      if (auto concat = dyn_cast<recur::ConcatOp>(op)) {
+        int64_t offset = 0;
+        for (Value piece : concat.getOperands_()) {
+          addStatement(piece, {Destination::Scratch, bufferOf[result], static_cast<int>(concat.getDim()), offset}, true);
+          offset += shapeOf(piece)[concat.getDim()];
+        }
+        destinationsOf(result, [&](Destination d) { addStatement(result, d, true); });
+        continue;
+      }
+      addStatement(result, {Destination::Scratch, bufferOf[result]}, false);
+      destinationsOf(result, [&](Destination d) { addStatement(result, d, false); });
+    }
+  // What is handed on unchanged is copied last, after everything that reads the old state.
+  DenseSet<Value> copied;
+  for (Value value : yield->getOperands())
+    if ((isa<BlockArgument>(value) || isa<arith::ConstantOp>(value.getDefiningOp())) && copied.insert(value).second)
+      destinationsOf(value, [&](Destination d) { addStatement(value, d, true); });
+  chooseStateStorage();
+}
+
+void StepNests::classify() {
+  for (BlockArgument argument : scan.step()->getArguments())
+    timeVarying[argument] = perSequence[argument] = true;
+  for (auto [argument, operand] : llvm::zip(scan.paramArgs(), scan.getParams())) {
+    timeVarying[argument] = false;
+    perSequence[argument] = recur::dimsOf(operand.getType()).axisPosition("batch") >= 0;
+  }
+  for (Operation &op : *scan.step())
+    for (Value result : op.getResults()) {
+      timeVarying[result] = llvm::any_of(op.getOperands(), [&](Value v) { return timeVarying[v]; });
+      perSequence[result] = llvm::any_of(op.getOperands(), [&](Value v) { return perSequence[v]; });
+      auto contract = dyn_cast<recur::ContractOp>(op);
+      if (contract && isReductionOp(&op) && perSequence[result])
+        sharesParams |= llvm::any_of(op.getOperands(), [&](Value v) { return !perSequence[v] && shapeOf(v).size() >= 2; });
+    }
+}
+
+bool StepNests::isStored(Value value) const { return isa<BlockArgument>(value) || stored.contains(value); }
+
+/// Decides by walking each statement's expression: a costly value inside a larger iteration space, or shared by statements, or
+/// constant over time inside a step, gets memory. New statements are walked in turn, so the walk repeats until nothing changes.
+void StepNests::chooseStored() {
+  for (Operation &op : *scan.step())
+    for (Value result : op.getResults())
+      if (!isEvaluatedInPlace(&op))
+        stored.insert(result);
+  for (Operation &op : *scan.step())
+    if (isa<recur::ReshapeOp>(op) && op.getOperand(0).getDefiningOp())
+      stored.insert(op.getOperand(0));
+  for (Value value : scan.yield()->getOperands())
+    if (Operation *op = value.getDefiningOp(); op && !isa<arith::ConstantOp>(op))
+      stored.insert(value);
+
+  DenseMap<Value, int> treeCost;
+  for (Operation &op : *scan.step())
+    for (Value result : op.getResults()) {
+      treeCost[result] = cost(&op);
+      for (Value operand : op.getOperands())
+        treeCost[result] += isStored(operand) ? 0 : treeCost[operand];
+    }
+  for (bool changed = true; changed;) {
+    changed = false;
+    DenseMap<Value, int> users;
+    auto visit = [&](auto &&self, Value value, ArrayRef<Index> at, ArrayRef<Index> reduced, size_t space, bool varies,
+                     bool isRoot, DenseSet<Value> &seen) -> void {
+      Operation *op = value.getDefiningOp();
+      if (!op || (!isRoot && stored.contains(value)) || isa<arith::ConstantOp>(op))
+        return;
+      if (!isRoot) {
+        llvm::SmallDenseSet<int> dims;
+        for (const Index &index : at)
+          if (index.dim >= 0)
+            dims.insert(index.dim);
+        bool repeated = !dims.empty() && dims.size() < space && treeCost[value] >= kStoreCost;
+        bool invariant = varies && !timeVarying[value] && treeCost[value] > 0;
+        bool shared = seen.insert(value).second && ++users[value] > 1 && treeCost[value] >= kShareCost;
+        bool truth = cast<RankedTensorType>(value.getType()).getElementType().isInteger(1);
+        if ((repeated || invariant || shared) && !truth) {
+          stored.insert(value);
+          changed = true;
+          return;
+        }
+      }
+      if (isa<recur::ConcatOp, recur::ReshapeOp>(op))
+        return;
+      for (unsigned i = 0; i < op->getNumOperands(); ++i)
+        self(self, op->getOperand(i), operandIndices(op, i, at, reduced), {}, space, varies, false, seen);
+    };
+    for (Operation &op : *scan.step())
+      for (Value result : op.getResults()) {
+        bool piece = llvm::any_of(result.getUsers(), [](Operation *user) { return isa<recur::ConcatOp>(user); });
+        if (!stored.contains(result) && !piece)
+          continue;
+        Indices at, reduced;
+        for (size_t i = 0; i < shapeOf(result).size(); ++i)
+          at.push_back({static_cast<int>(i), 0});
+        if (isReductionOp(&op))
+          for (size_t i = 0; i < reductionExtents(&op).size(); ++i)
+            reduced.push_back({static_cast<int>(at.size() + i), 0});
+        DenseSet<Value> seen;
+        visit(visit, result, at, reduced, at.size() + reduced.size(), timeVarying[result], true, seen);
+      }
+  }
+}
+
+int StepNests::newBuffer(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  buffers.push_back({SmallVector<int64_t>(type.getShape()), type.getElementType(), perSequence[value]});
+  return buffers.size() - 1;
+}
+
+/// Adds a destination to the value's statement, or a statement. A piece (of a concatenation, or a copy) is evaluated on its own.
+void StepNests::addStatement(Value value, Destination destination, bool isPiece) {
+  auto &list = timeVarying[value] || destination.kind != Destination::Scratch ? nests : prologue;
+  if (!isPiece)
+    for (Nest &nest : list)
+      for (Statement &statement : nest.statements)
+        if (statement.value == value && llvm::none_of(statement.destinations, [](auto &d) { return d.axis >= 0; })) {
+          statement.destinations.push_back(destination);
+          return;
+        }
+  Statement statement;
+  statement.value = value;
+  statement.destinations.push_back(destination);
+  Operation *op = value.getDefiningOp();
+  statement.isReduction = op && isReductionOp(op) && !isPiece;
+  SmallVector<int64_t> extents(shapeOf(value));
+  for (size_t i = 0; i < extents.size(); ++i)
+    statement.axes.push_back(i);
+  if (statement.isReduction)
+    for (int64_t extent : reductionExtents(op)) {
+      statement.reduced.push_back(extents.size());
+      extents.push_back(extent);
+    }
+  place(std::move(statement), extents);
+}
+
+void StepNests::collectReads(Value value, ArrayRef<Index> at, ArrayRef<Index> reduced, bool isRoot, int statement,
+                             SmallVectorImpl<Read> &reads) const {
+  Operation *op = value.getDefiningOp();
+  if (!isRoot && isStored(value)) {
+    reads.push_back({value, Indices(at), statement});
+    return;
+  }
+  if (!op) {
+    reads.push_back({value, Indices(at), statement});
+    return;
+  }
+  for (unsigned i = 0; i < op->getNumOperands(); ++i)
+    collectReads(op->getOperand(i), operandIndices(op, i, at, reduced), {}, false, statement, reads);
+}
+
+/// A statement that copies or stores a value somewhere reads the value itself when something else computes it.
+static bool readsItself(const StepNests &plan, const Statement &statement) {
+  Operation *op = statement.value.getDefiningOp();
+  return !op || isa<recur::ReshapeOp, recur::ConcatOp, arith::ConstantOp>(op) ||
+         (plan.isStored(statement.value) && llvm::any_of(statement.destinations, [](auto &d) { return d.axis >= 0; }));
+}
+
+SmallVector<Read> StepNests::reads(const Nest &nest) const {
+  SmallVector<Read> result;
+  for (auto [i, statement] : llvm::enumerate(nest.statements)) {
+    Indices at, reduced;
+    for (int dim : statement.axes)
+      at.push_back({dim, 0});
+    for (int dim : statement.reduced)
+      reduced.push_back({dim, 0});
+    collectReads(statement.value, at, reduced, !readsItself(*this, statement), i, result);
+  }
+  return result;
+}
+
+namespace {
+
+/// Tries to find, for each of a statement's own dimensions, the dimension of a nest that it runs along.
+class Placement {
+public:
+  Placement(size_t own, size_t nestDims) : map(own, -1), taken(nestDims, false) {}
+
+  bool bind(int own, int nestDim) {
+    if (map[own] == nestDim)
+      return true;
+    if (map[own] >= 0 || taken[nestDim])
+      return false;
+    map[own] = nestDim;
+    taken[nestDim] = true;
+    return true;
+  }
+  /// Binds own indices to the nest's, position by position.
+  bool bind(ArrayRef<Index> own, ArrayRef<Index> nest) {
+    for (auto [a, b] : llvm::zip(own, nest)) {
+      if (a.offset != b.offset || (a.dim < 0) != (b.dim < 0))
+        return false;
+      if (a.dim >= 0 && !bind(a.dim, b.dim))
+        return false;
+    }
+    return true;
+  }
+  /// What is still free goes to the first free dimension of the same size and role.
+  bool complete(ArrayRef<int64_t> extents, ArrayRef<int> reduced, const Nest &nest, bool sameRoles) {
+    for (int own = 0; own < static_cast<int>(map.size()); ++own) {
+      if (map[own] >= 0)
+        continue;
+      for (int d = 0; d < static_cast<int>(taken.size()) && map[own] < 0; ++d)
+        if (!taken[d] && nest.dims[d].extent == extents[own] &&
+            (!sameRoles || nest.dims[d].reduction == llvm::is_contained(reduced, own)))
+          bind(own, d);
+      if (map[own] < 0)
+        return false;
+    }
+    return true;
+  }
+
+  SmallVector<int> map;
+
+private:
+  SmallVector<bool> taken;
+};
+
+} // namespace
+
+/// A statement placed into `nest`, or nothing when the two do not share an iteration space.
+static std::optional<Statement> fuse(const StepNests &plan, const Nest &nest, Statement statement, ArrayRef<int64_t> extents,
+                                     ArrayRef<Read> own) {
+  if (nest.dims.size() != extents.size())
+    return std::nullopt;
+  Placement placement(extents.size(), nest.dims.size());
+  bool related = false;
+  SmallVector<Read> there = plan.reads(nest);
+  for (const Read &read : own)
+    for (const Statement &producer : nest.statements)
+      if (producer.value == read.value) {
+        Indices at;
+        for (int dim : producer.axes)
+          at.push_back({dim, 0});
+        if (producer.isReduction || !placement.bind(read.at, at))
+          return std::nullopt;
+        related = true;
+      }
+  for (const Read &read : own)
+    for (const Read &other : there)
+      if (!related && other.value == read.value && read.at.size() == extents.size() && read.at.size() > 1)
+        related = placement.bind(read.at, other.at);
+  if (!placement.complete(extents, statement.reduced, nest, !related))
+    return std::nullopt;
+  for (int &dim : statement.axes)
+    dim = placement.map[dim];
+  for (int &dim : statement.reduced)
+    dim = placement.map[dim];
+  int reductions = llvm::count_if(nest.statements, [](const Statement &s) { return s.isReduction; });
+  bool anyReduction = reductions > 0;
+  if (statement.isReduction) {
+    if (reductions >= kMaxFusedReductions)
+      return std::nullopt;
+    for (auto [d, dim] : llvm::enumerate(nest.dims))
+      if (anyReduction && dim.reduction != llvm::is_contained(statement.reduced, static_cast<int>(d)))
+        return std::nullopt;
+  }
+  // Unrelated statements gain nothing from one sweep unless they do the same kind of work.
+  if (!related && statement.isReduction != anyReduction)
+    return std::nullopt;
+  return statement;
+}
+
+void StepNests::place(Statement statement, ArrayRef<int64_t> extents) {
+  bool varies = timeVarying[statement.value] || statement.destinations.front().kind != Destination::Scratch;
+  auto &list = varies ? nests : prologue;
+  bool sequence = perSequence[statement.value] || statement.destinations.front().kind != Destination::Scratch;
+  if (statement.destinations.front().kind == Destination::Scratch)
+    sequence = buffers[statement.destinations.front().number].perSequence;
+
+  Nest alone;
+  alone.perSequence = sequence;
+  for (int64_t extent : extents)
+    alone.dims.push_back({extent, false});
+  for (int dim : statement.reduced)
+    alone.dims[dim].reduction = true;
+  alone.statements.push_back(statement);
+  SmallVector<Read> own = reads(alone);
+
+  // The statement may join any nest that comes after everything that it reads; one that computes what it reads must agree on
+  // the element (fuse checks that).
+  size_t earliest = 0;
+  for (const Read &read : own)
+    for (auto [n, nest] : llvm::enumerate(list))
+      for (const Statement &producer : nest.statements) {
+        Value memory = withoutReshapes(read.value);
+        const Destination &first = producer.destinations.front();
+        bool piece = first.axis >= 0;
+        bool makes = piece ? bufferOf.count(memory) && first.number == bufferOf.lookup(memory) : producer.value == memory;
+        bool sameElement = !piece && !producer.isReduction && memory == read.value;
+        if (makes)
+          earliest = std::max(earliest, n + (sameElement ? 0 : 1));
+      }
+  for (size_t n = list.size(); n-- > earliest;) {
+    if (list[n].perSequence != sequence)
+      continue;
+    if (std::optional<Statement> fused = fuse(*this, list[n], statement, extents, own)) {
+      for (int dim : fused->reduced)
+        list[n].dims[dim].reduction = true;
+      list[n].statements.push_back(*fused);
+      return;
+    }
+  }
+  list.push_back(std::move(alone));
+}
+
+bool StepNests::mayUpdateInPlace(unsigned state) const {
+  Value update = scan.yield().getStates()[state];
+  auto isUpdate = [&](const Destination &d) { return d.kind == Destination::State && d.number == static_cast<int>(state); };
+  size_t at = 0;
+  const Statement *writer = nullptr;
+  for (auto [n, nest] : llvm::enumerate(nests))
+    for (const Statement &statement : nest.statements)
+      if (llvm::any_of(statement.destinations, isUpdate)) {
+        at = n;
+        writer = &statement;
+      }
+  if (!writer || writer->value != update || writer->isReduction)
+    return false;
+  for (BlockArgument old : scan.stateArgs(state))
+    for (auto [n, nest] : llvm::enumerate(nests))
+      for (const Read &read : reads(nest)) {
+        if (read.value != old || n < at)
+          continue;
+        Indices same;
+        for (int dim : writer->axes)
+          same.push_back({dim, 0});
+        if (n > at || read.at != same)
+          return false;
+      }
+  return true;
+}
+
+void StepNests::chooseStateStorage() {
+  for (unsigned s = 0; s < scan.numStates(); ++s) {
+    StateStorage storage = StateStorage::Ring;
+    if (scan.numAxes() > 1)
+      storage = StateStorage::History;
+    else if (scan.state(s).depth() <= 1 && mayUpdateInPlace(s))
+      storage = StateStorage::InPlace;
+    states.push_back(storage);
+  }
+  // A stored value that is also a state's new slice is read from there; one that no other nest reads needs no memory at all.
+  DenseSet<Value> readElsewhere;
+  for (auto *list : {&prologue, &nests})
+    for (const Nest &nest : *list)
+      for (const Read &read : reads(nest)) {
+        Value value = read.value;
+        bool here = llvm::any_of(nest.statements, [&](const Statement &s) { return s.value == value && !s.isReduction; });
+        if (!here || value.getDefiningOp<recur::ConcatOp>() || withoutReshapes(value) != value)
+          readElsewhere.insert(withoutReshapes(value));
+      }
+  for (auto *list : {&prologue, &nests})
+    for (Nest &nest : *list)
+      for (Statement &statement : nest.statements) {
+        auto own = bufferOf.find(statement.value);
+        if (own == bufferOf.end() || readElsewhere.contains(statement.value))
+          continue;
+        llvm::erase_if(statement.destinations,
+                       [&](const Destination &d) { return d.kind == Destination::Scratch && d.number == own->second; });
+      }
+}

@@ -1,0 +1,121 @@
+// From the step region of a scan to loop nests, as data. A step is a graph of array operations; this file decides which of its
+// values are stored, which are recomputed where they are used, and which stored values are computed in one sweep over a common
+// iteration space. It creates no IR: NestEmitter.h turns a nest into loops.
+//
+// A *statement* computes one stored value: elementwise, or as a reduction. A *nest* is a set of statements over one iteration
+// space. `S' = a * S + k v^T` and the readout `q @ S'` form one nest over [K, V]: the state is read and written once.
+#pragma once
+#include "dialects/Recur/Recur.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/SmallVector.h"
+#include <vector>
+
+namespace rondo::cpu {
+
+/// A position along one axis of a value: an iteration dimension of the nest (or of the statement, before it is placed) plus an
+/// offset, or the offset alone when `dim` is -1.
+struct Index {
+  int dim = -1;
+  int64_t offset = 0;
+  bool operator==(const Index &) const = default;
+};
+using Indices = llvm::SmallVector<Index, 4>;
+
+/// The indices at which an operation reads operand `number` when its own result is asked for at `at`. `reduced` are the dimensions
+/// that a reduction runs over, in the order of reductionExtents. Only for operations that are evaluated in place.
+Indices operandIndices(mlir::Operation *op, unsigned number, llvm::ArrayRef<Index> at, llvm::ArrayRef<Index> reduced);
+
+/// Sizes of the dimensions that `op` reduces over; empty for an elementwise operation.
+llvm::SmallVector<int64_t> reductionExtents(mlir::Operation *op);
+
+/// The value whose memory a reshaped value shares.
+mlir::Value withoutReshapes(mlir::Value value);
+
+/// Where a statement's value goes.
+struct Destination {
+  enum Kind { Scratch, State, Output } kind = Scratch;
+  int number = 0;             // scratch: buffer number; state, output: position in the yield
+  int axis = -1;              // concatenation: the axis along which ...
+  int64_t offset = 0;         // ... the value begins at this element
+};
+
+struct Statement {
+  mlir::Value value;                     // what is computed
+  bool isReduction = false;
+  llvm::SmallVector<int> axes;           // nest dimension of each axis of the value
+  llvm::SmallVector<int> reduced;        // nest dimension of each reduction dimension
+  llvm::SmallVector<Destination> destinations;
+};
+
+struct NestDim {
+  int64_t extent = 1;
+  bool reduction = false;
+};
+
+struct Nest {
+  llvm::SmallVector<NestDim> dims; // the batch tile is implicit
+  llvm::SmallVector<Statement> statements;
+  bool perSequence = true;         // false: depends on parameters alone
+};
+
+/// A value with memory of its own in the scratch area.
+struct ScratchBuffer {
+  llvm::SmallVector<int64_t> shape;
+  mlir::Type element;      // the type of computation, or complex of it
+  bool perSequence = true; // one copy for each row of the batch tile
+};
+
+/// How a state keeps its slices.
+enum class StateStorage {
+  InPlace, // in the caller's final-state tensor; the update overwrites what it has just read
+  Ring,    // depth + 1 slices in scratch
+  History, // several axes: every step's value in a temporary tensor
+};
+
+/// One read of a stored value or of a step argument by a nest, for cost and legality.
+struct Read {
+  mlir::Value value;
+  Indices at;
+  int statement; // index within the nest
+};
+
+/// The plan of a step.
+class StepNests {
+public:
+  explicit StepNests(recur::ScanOp scan);
+
+  std::vector<Nest> prologue; // what does not change over time, once per task
+  std::vector<Nest> nests;    // every step, in order
+  llvm::SmallVector<ScratchBuffer> buffers;
+  llvm::SmallVector<StateStorage> states;
+  /// The scratch buffer that holds a stored value.
+  llvm::DenseMap<mlir::Value, int> bufferOf;
+  /// True when a parameter multiplies per-sequence values in a reduction: rows of the batch then share its loads.
+  bool sharesParams = false;
+
+  /// True for a value that has memory to be read from: a step argument or a stored value.
+  bool isStored(mlir::Value value) const;
+  /// False for what depends on parameters and constants alone.
+  bool isTimeVarying(mlir::Value value) const { return timeVarying.lookup(value); }
+  bool isPerSequence(mlir::Value value) const { return perSequence.lookup(value); }
+  /// Stored values and arguments that `nest` reads, with the indices.
+  llvm::SmallVector<Read> reads(const Nest &nest) const;
+
+private:
+  void classify();
+  void chooseStored();
+  void addStatement(mlir::Value value, Destination destination, bool isPiece);
+  void place(Statement statement, llvm::ArrayRef<int64_t> extents);
+  void chooseStateStorage();
+  int newBuffer(mlir::Value value);
+  void collectReads(mlir::Value value, llvm::ArrayRef<Index> at, llvm::ArrayRef<Index> reduced, bool isRoot, int statement,
+                    llvm::SmallVectorImpl<Read> &reads) const;
+  bool mayUpdateInPlace(unsigned state) const;
+
+  mutable recur::ScanOp scan; // an op handle, whose accessors are not const
+  llvm::DenseMap<mlir::Value, bool> timeVarying, perSequence;
+  llvm::DenseSet<mlir::Value> stored;
+};
+
+} // namespace rondo::cpu

@@ -1,0 +1,249 @@
+// Programs described from IR and written into it. See Signature.h.
+#include "compiler/Target/Signature.h"
+#include "dialects/Recur/Recur.h"
+#include "llvm/ADT/StringSwitch.h"
+#include <limits>
+
+using namespace mlir;
+using namespace rondo;
+
+static DType elementType(Type type) {
+  if (auto complex = dyn_cast<ComplexType>(type))
+    return complex.getElementType().isF64() ? DType::C128 : DType::C64;
+  if (type.isF64())
+    return DType::F64;
+  if (type.isBF16())
+    return DType::BF16;
+  if (type.isF16())
+    return DType::F16;
+  return type.isInteger(1) ? DType::Bool : DType::F32;
+}
+
+static Axis axisOf(StringRef name) {
+  return llvm::StringSwitch<Axis>(name)
+      .Case("batch", Axis::Batch)
+      .Case("time", Axis::Time)
+      .Case("time1", Axis::Time1)
+      .Case("head", Axis::Head)
+      .Case("group", Axis::Group)
+      .Case("lag", Axis::Lag)
+      .Default(Axis::Named);
+}
+
+static double real(const APFloat &x) { return x.convertToDouble(); }
+
+static std::vector<double> defaultValue(DenseElementsAttr value) {
+  std::vector<double> numbers;
+  if (isa<ComplexType>(value.getElementType())) {
+    for (std::complex<APFloat> x : value.getValues<std::complex<APFloat>>())
+      numbers.insert(numbers.end(), {real(x.real()), real(x.imag())});
+    return numbers;
+  }
+  for (const APFloat &x : value.getValues<APFloat>())
+    numbers.push_back(real(x));
+  return numbers;
+}
+
+TensorSpec rondo::describeTensor(Type type, DictionaryAttr attributes, TensorKind kind) {
+  auto tensor = cast<RankedTensorType>(type);
+  recur::DimsAttr dims = recur::dimsOf(tensor);
+  TensorSpec spec;
+  spec.kind = kind;
+  spec.type = elementType(tensor.getElementType());
+  spec.lo = -std::numeric_limits<double>::infinity();
+  spec.hi = std::numeric_limits<double>::infinity();
+  for (int64_t i = 0; i < tensor.getRank(); ++i) {
+    bool named = i >= static_cast<int64_t>(dims.getAxes().size());
+    StringRef name = named ? dims.getNames()[i - dims.getAxes().size()].getValue() : dims.getAxes()[i].getValue();
+    spec.axes.push_back({named ? Axis::Named : axisOf(name), tensor.isDynamicDim(i) ? -1 : tensor.getDimSize(i), name.str()});
+  }
+  if (!attributes)
+    return spec;
+  if (auto name = attributes.getAs<StringAttr>(recur::kNameAttr))
+    spec.name = name.str();
+  if (auto range = attributes.getAs<recur::IntervalAttr>(recur::kRangeAttr)) {
+    spec.hasInterval = true;
+    spec.lo = range.getLo();
+    spec.hi = range.getHi();
+    spec.loOpen = range.getLoOpen();
+    spec.hiOpen = range.getHiOpen();
+  }
+  spec.recurrent = attributes.contains(recur::kRecurrentAttr);
+  if (auto value = attributes.getAs<DenseElementsAttr>(recur::kDefaultAttr))
+    spec.defaultValue = defaultValue(value);
+  return spec;
+}
+
+static TensorKind kindOf(DictionaryAttr attributes, TensorKind otherwise) {
+  auto kind = attributes ? attributes.getAs<StringAttr>(recur::kKindAttr) : StringAttr();
+  return llvm::StringSwitch<TensorKind>(kind ? kind.getValue() : "")
+      .Case("input", TensorKind::Input)
+      .Case("param", TensorKind::Param)
+      .Case("init", TensorKind::Init)
+      .Case("output", TensorKind::Output)
+      .Case("final", TensorKind::Final)
+      .Default(otherwise);
+}
+
+Program rondo::describeModel(func::FuncOp model) {
+  Program program;
+  program.model = model.getName().str();
+  program.hasHeads = model->hasAttr(recur::kHeadsAttr);
+  for (unsigned i = 0; i < model.getNumArguments(); ++i) {
+    DictionaryAttr attributes = model.getArgAttrDict(i);
+    program.tensors.push_back(describeTensor(model.getArgumentTypes()[i], attributes, kindOf(attributes, TensorKind::Input)));
+  }
+  for (unsigned i = 0; i < model.getNumResults(); ++i) {
+    DictionaryAttr attributes = model.getResultAttrDict(i);
+    program.tensors.push_back(describeTensor(model.getResultTypes()[i], attributes, kindOf(attributes, TensorKind::Output)));
+  }
+  program.alias.assign(program.tensors.size(), -1);
+  return program;
+}
+
+namespace {
+
+/// Writes a program as nested dictionaries.
+class Writer {
+public:
+  explicit Writer(MLIRContext *context) : b(context) {}
+
+  DictionaryAttr program(const Program &p) {
+    SmallVector<Attribute> tensors, launches;
+    for (const TensorSpec &spec : p.tensors)
+      tensors.push_back(tensor(spec));
+    for (const Launch &one : p.launches)
+      launches.push_back(launch(one));
+    SmallVector<int64_t> alias(p.alias.begin(), p.alias.end());
+    return dictionary({{"model", b.getStringAttr(p.model)},
+                       {"heads", b.getBoolAttr(p.hasHeads)},
+                       {"tensors", b.getArrayAttr(tensors)},
+                       {"launches", b.getArrayAttr(launches)},
+                       {"alias", b.getDenseI64ArrayAttr(alias)}});
+  }
+
+private:
+  using Entry = std::pair<StringRef, Attribute>;
+  DictionaryAttr dictionary(ArrayRef<Entry> entries) {
+    SmallVector<NamedAttribute> named;
+    for (auto [name, value] : entries)
+      named.push_back(b.getNamedAttr(name, value));
+    return b.getDictionaryAttr(named);
+  }
+  Attribute tensor(const TensorSpec &spec) {
+    SmallVector<Attribute> axes;
+    for (const AxisSpec &axis : spec.axes)
+      axes.push_back(dictionary({{"axis", b.getI64IntegerAttr(static_cast<int64_t>(axis.axis))},
+                                 {"size", b.getI64IntegerAttr(axis.size)},
+                                 {"name", b.getStringAttr(axis.name)}}));
+    return dictionary({{"name", b.getStringAttr(spec.name)},
+                       {"kind", b.getI64IntegerAttr(static_cast<int64_t>(spec.kind))},
+                       {"type", b.getStringAttr(StringRef(nameOf(spec.type)))},
+                       {"axes", b.getArrayAttr(axes)},
+                       {"interval", b.getDenseF64ArrayAttr({spec.lo, spec.hi})},
+                       {"flags", b.getDenseBoolArrayAttr({spec.hasInterval, spec.loOpen, spec.hiOpen, spec.recurrent})},
+                       {"default", b.getDenseF64ArrayAttr(spec.defaultValue)}});
+  }
+  Attribute launch(const Launch &one) {
+    SmallVector<int64_t> operands(one.operands.begin(), one.operands.end());
+    return dictionary({{"symbol", b.getStringAttr(one.symbol)},
+                       {"operands", b.getDenseI64ArrayAttr(operands)},
+                       {"batch_tile", b.getI64IntegerAttr(one.batchTile)},
+                       {"per_head", b.getBoolAttr(one.perHead)},
+                       {"splits", b.getI64IntegerAttr(one.splits)},
+                       {"scratch_bytes", b.getI64IntegerAttr(one.scratchBytes)}});
+  }
+  Builder b;
+};
+
+/// Reads what Writer wrote; `good` turns false at the first entry that is not as expected.
+class Reader {
+public:
+  bool good = true;
+
+  Program program(DictionaryAttr d) {
+    Program p;
+    p.model = string(d, "model");
+    p.hasHeads = get<BoolAttr>(d, "heads") && get<BoolAttr>(d, "heads").getValue();
+    for (DictionaryAttr one : dictionaries(d, "tensors"))
+      p.tensors.push_back(tensor(one));
+    for (DictionaryAttr one : dictionaries(d, "launches"))
+      p.launches.push_back(launch(one));
+    for (int64_t i : numbers(d, "alias"))
+      p.alias.push_back(static_cast<int>(i));
+    return p;
+  }
+
+private:
+  template <typename T> T get(DictionaryAttr d, StringRef name) {
+    auto value = d ? d.getAs<T>(name) : T();
+    good &= static_cast<bool>(value);
+    return value;
+  }
+  std::string string(DictionaryAttr d, StringRef name) {
+    auto value = get<StringAttr>(d, name);
+    return value ? value.str() : "";
+  }
+  int64_t number(DictionaryAttr d, StringRef name) {
+    auto value = get<IntegerAttr>(d, name);
+    return value ? value.getInt() : 0;
+  }
+  ArrayRef<int64_t> numbers(DictionaryAttr d, StringRef name) {
+    auto value = get<DenseI64ArrayAttr>(d, name);
+    return value ? value.asArrayRef() : ArrayRef<int64_t>();
+  }
+  SmallVector<DictionaryAttr> dictionaries(DictionaryAttr d, StringRef name) {
+    SmallVector<DictionaryAttr> result;
+    if (auto list = get<ArrayAttr>(d, name))
+      for (Attribute one : list) {
+        result.push_back(dyn_cast<DictionaryAttr>(one));
+        good &= static_cast<bool>(result.back());
+      }
+    return result;
+  }
+  TensorSpec tensor(DictionaryAttr d) {
+    TensorSpec spec;
+    spec.name = string(d, "name");
+    spec.kind = static_cast<TensorKind>(number(d, "kind"));
+    good &= parseDType(string(d, "type"), spec.type);
+    for (DictionaryAttr axis : dictionaries(d, "axes"))
+      spec.axes.push_back({static_cast<Axis>(number(axis, "axis")), number(axis, "size"), string(axis, "name")});
+    auto interval = get<DenseF64ArrayAttr>(d, "interval");
+    auto flags = get<DenseBoolArrayAttr>(d, "flags");
+    auto value = get<DenseF64ArrayAttr>(d, "default");
+    if (!good || interval.size() != 2 || flags.size() != 4) {
+      good = false;
+      return spec;
+    }
+    spec.lo = interval[0];
+    spec.hi = interval[1];
+    spec.hasInterval = flags[0];
+    spec.loOpen = flags[1];
+    spec.hiOpen = flags[2];
+    spec.recurrent = flags[3];
+    spec.defaultValue.assign(value.asArrayRef().begin(), value.asArrayRef().end());
+    return spec;
+  }
+  Launch launch(DictionaryAttr d) {
+    Launch one;
+    one.symbol = string(d, "symbol");
+    for (int64_t i : numbers(d, "operands"))
+      one.operands.push_back(static_cast<int>(i));
+    one.batchTile = number(d, "batch_tile");
+    auto perHead = get<BoolAttr>(d, "per_head");
+    one.perHead = perHead && perHead.getValue();
+    one.splits = number(d, "splits");
+    one.scratchBytes = static_cast<size_t>(number(d, "scratch_bytes"));
+    return one;
+  }
+};
+
+} // namespace
+
+DictionaryAttr rondo::programToAttr(const Program &program, MLIRContext *context) { return Writer(context).program(program); }
+
+std::optional<Program> rondo::programFromAttr(DictionaryAttr attribute) {
+  Reader reader;
+  Program program = reader.program(attribute);
+  return reader.good ? std::optional(std::move(program)) : std::nullopt;
+}

@@ -1,0 +1,224 @@
+// expand-math: exp, expm1, log, log1p and tanh as straight-line arithmetic, one code for scalars and vectors, f32 and f64.
+// Inlined polynomials rather than a vector library, because a call in an inner loop spills every vector register and because an
+// artifact must run where no such library is. The reductions are the classical ones (Cody & Waite 1980; FDLIBM's log).
+#include "compiler/Transforms/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/PatternMatch.h"
+#include <limits>
+
+namespace rondo {
+#define GEN_PASS_DEF_EXPANDMATH
+#include "compiler/Transforms/Passes.h.inc"
+} // namespace rondo
+
+using namespace mlir;
+
+namespace {
+
+/// What differs between f32 and f64.
+struct Format {
+  int mantissaBits;
+  int64_t exponentBias;
+  double ln2Hi, ln2Lo;          // ln 2 in two parts; k * ln2Hi is exact for every exponent k
+  double roundMagic;            // adding it rounds to an integer in the low bits
+  double expLow, expHigh;       // below: exp is zero; above: infinite
+  ArrayRef<double> expSeries;   // 1/2!, 1/3!, ...
+  ArrayRef<double> logSeries;   // FDLIBM's Lg1 ...
+  ArrayRef<double> tanhSeries;  // odd Taylor-like series of tanh near zero, from x^3
+  double tanhSmall;             // where the series serves
+};
+
+const double kExp32[] = {1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040};
+const double kExp64[] = {1.0 / 2,       1.0 / 6,        1.0 / 24,        1.0 / 120,        1.0 / 720,         1.0 / 5040,
+                         1.0 / 40320,   1.0 / 362880,   1.0 / 3628800,   1.0 / 39916800,   1.0 / 479001600,   1.0 / 6227020800.0};
+const double kLog32[] = {0.66666662693, 0.40000972152, 0.28498786688, 0.24279078841};
+const double kLog64[] = {6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01, 2.222219843214978396e-01,
+                         1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01};
+// tanh x = x + x^3 (c0 + c1 x^2 + ...): the Taylor coefficients.
+const double kTanhTaylor[] = {-0.33333333333333333333, 0.13333333333333333333,  -0.053968253968253968254,
+                              0.021869488536155202822, -0.0088632355299021965689, 0.0035921280365724810169,
+                              -0.0014558343870513182682, 0.00059002744094558598138, -0.00023912911424355248149,
+                              0.000096915379569294503256, -0.000039278323883316834053, 0.000015918905069328964782};
+
+const Format kF32 = {23, 127, 0.693145751953125, 1.42860682030941723212e-6, 12582912.0, -104.0, 89.0, kExp32, kLog32,
+                     ArrayRef<double>(kTanhTaylor).take_front(9), 0.6};
+const Format kF64 = {52, 1023, 6.93147180369123816490e-01, 1.90821492927058770002e-10, 6755399441055744.0, -746.0, 710.0, kExp64,
+                     kLog64, ArrayRef<double>(kTanhTaylor), 0.36};
+
+/// Arithmetic on values of one type, scalar or vector, with constants spelled as numbers.
+class Emitter {
+public:
+  Emitter(OpBuilder &b, Location loc, Type type)
+      : b(b), loc(loc), type(type), f(getElementTypeOrSelf(type).isF64() ? kF64 : kF32) {
+    Type bits = b.getIntegerType(f.mantissaBits == 52 ? 64 : 32);
+    auto vector = dyn_cast<VectorType>(type);
+    integer = vector ? Type(vector.clone(bits)) : bits;
+  }
+
+  Value constant(double value) {
+    Type element = getElementTypeOrSelf(type);
+    return make(b.getFloatAttr(element, value), type);
+  }
+  Value constantInt(int64_t value) { return make(b.getIntegerAttr(getElementTypeOrSelf(integer), value), integer); }
+  Value add(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y); }
+  Value sub(Value x, Value y) { return arith::SubFOp::create(b, loc, x, y); }
+  Value mul(Value x, Value y) { return arith::MulFOp::create(b, loc, x, y); }
+  Value div(Value x, Value y) { return arith::DivFOp::create(b, loc, x, y); }
+  Value fma(Value x, Value y, Value z) { return math::FmaOp::create(b, loc, x, y, z); }
+  Value select(Value c, Value x, Value y) { return arith::SelectOp::create(b, loc, c, x, y); }
+  Value compare(arith::CmpFPredicate p, Value x, Value y) { return arith::CmpFOp::create(b, loc, p, x, y); }
+  Value toBits(Value x) { return arith::BitcastOp::create(b, loc, integer, x); }
+  Value fromBits(Value x) { return arith::BitcastOp::create(b, loc, type, x); }
+  Value absolute(Value x) { return math::AbsFOp::create(b, loc, x); }
+
+  /// series[0] + series[1] z + ... by Horner's rule.
+  Value polynomial(ArrayRef<double> series, Value z) {
+    Value sum = constant(series.back());
+    for (double c : llvm::reverse(series.drop_back()))
+      sum = fma(sum, z, constant(c));
+    return sum;
+  }
+
+  /// x * 2^k for integers k of twice the exponent's range, in two steps so that neither factor overflows.
+  Value scale(Value x, Value k) {
+    Value one = constantInt(1);
+    Value half = arith::ShRSIOp::create(b, loc, k, one);
+    Value rest = arith::SubIOp::create(b, loc, k, half);
+    return mul(mul(x, powerOfTwo(half)), powerOfTwo(rest));
+  }
+  Value powerOfTwo(Value k) {
+    Value biased = arith::AddIOp::create(b, loc, k, constantInt(f.exponentBias));
+    return fromBits(arith::ShLIOp::create(b, loc, biased, constantInt(f.mantissaBits)));
+  }
+
+  /// exp x = 2^k exp(r), |r| <= ln2/2. NaN passes through the comparisons of the clamp.
+  Value exp(Value x) {
+    Value low = constant(f.expLow), high = constant(f.expHigh);
+    Value clamped = select(compare(arith::CmpFPredicate::OLT, x, low), low, x);
+    clamped = select(compare(arith::CmpFPredicate::OGT, clamped, high), high, clamped);
+    Value magic = constant(f.roundMagic);
+    Value shifted = fma(clamped, constant(1.4426950408889634074), magic);
+    Value kFloat = sub(shifted, magic);
+    Value k = arith::SubIOp::create(b, loc, toBits(shifted), toBits(magic));
+    Value r = fma(kFloat, constant(-f.ln2Hi), clamped);
+    r = fma(kFloat, constant(-f.ln2Lo), r);
+    Value tail = mul(mul(r, r), polynomial(f.expSeries, r));
+    return scale(add(constant(1), add(r, tail)), k);
+  }
+
+  /// log x by FDLIBM: x = 2^k (1 + f), f in [sqrt(1/2) - 1, sqrt(2) - 1].
+  Value log(Value x) {
+    Value tiny = constant(f.mantissaBits == 52 ? std::numeric_limits<double>::min() : std::numeric_limits<float>::min());
+    Value isTiny = compare(arith::CmpFPredicate::OLT, x, tiny);
+    double lift = f.mantissaBits == 52 ? 18014398509481984.0 : 33554432.0; // 2^54, 2^25
+    Value scaled = select(isTiny, mul(x, constant(lift)), x);
+    Value kLift = select(isTiny, constant(f.mantissaBits == 52 ? -54 : -25), constant(0));
+    // Bits of sqrt(1/2): subtracting them puts the boundary between exponents there.
+    int64_t root = f.mantissaBits == 52 ? int64_t(0x3fe6a09e667f3bcd) : int64_t(0x3f3504f3);
+    Value offset = arith::SubIOp::create(b, loc, toBits(scaled), constantInt(root));
+    Value k = arith::ShRSIOp::create(b, loc, offset, constantInt(f.mantissaBits));
+    Value mantissaBits = arith::SubIOp::create(b, loc, toBits(scaled), arith::ShLIOp::create(b, loc, k, constantInt(f.mantissaBits)));
+    Value kFloat = add(arith::SIToFPOp::create(b, loc, type, k), kLift);
+    Value y = logOnePlus(sub(fromBits(mantissaBits), constant(1)), kFloat);
+    return logSpecial(x, y);
+  }
+
+  /// log1p x = log(u) + (x - (u - 1)) / u with u = 1 + x rounded (Higham 2002, problem 1.5).
+  Value log1p(Value x) {
+    Value u = add(constant(1), x);
+    Value correction = div(sub(x, sub(u, constant(1))), u);
+    Value y = add(log(u), correction);
+    Value special = compare(arith::CmpFPredicate::UNO, correction, correction); // u is 0 or infinite
+    y = select(special, log(u), y);
+    Value small = constant(f.mantissaBits == 52 ? 1e-17 : 1e-8);
+    return select(compare(arith::CmpFPredicate::OLT, absolute(x), small), x, y);
+  }
+
+  /// expm1 x = (e - 1) x / log e with e = exp x rounded (Kahan; Higham 2002, section 1.14.1).
+  Value expm1(Value x) {
+    Value one = constant(1), minusOne = constant(-1);
+    Value e = exp(x);
+    Value em1 = sub(e, one);
+    Value y = div(mul(em1, x), log(e));
+    Value far = compare(arith::CmpFPredicate::UGT, absolute(x), constant(1)); // no cancellation, and no overflow of the product
+    y = select(far, em1, y);
+    y = select(compare(arith::CmpFPredicate::OEQ, e, one), x, y);
+    return select(compare(arith::CmpFPredicate::OEQ, em1, minusOne), minusOne, y);
+  }
+
+  /// tanh x = 1 - 2 / (exp(2|x|) + 1) with x's sign; a series where that cancels.
+  Value tanh(Value x) {
+    Value a = absolute(x);
+    Value e = exp(add(a, a));
+    Value large = sub(constant(1), div(constant(2), add(e, constant(1))));
+    large = math::CopySignOp::create(b, loc, large, x);
+    Value z = mul(x, x);
+    Value small = fma(mul(x, z), polynomial(f.tanhSeries, z), x);
+    return select(compare(arith::CmpFPredicate::OLT, a, constant(f.tanhSmall)), small, large);
+  }
+
+private:
+  Value make(TypedAttr element, Type t) {
+    if (auto vector = dyn_cast<VectorType>(t))
+      return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(vector, Attribute(element)));
+    return arith::ConstantOp::create(b, loc, element);
+  }
+
+  Value logOnePlus(Value m, Value kFloat) {
+    Value s = div(m, add(constant(2), m));
+    Value z = mul(s, s);
+    Value r = mul(z, polynomial(f.logSeries, z));
+    Value halfSquare = mul(constant(0.5), mul(m, m));
+    Value low = fma(s, add(halfSquare, r), mul(kFloat, constant(f.ln2Lo)));
+    Value high = mul(kFloat, constant(f.ln2Hi));
+    return sub(high, sub(sub(halfSquare, low), m));
+  }
+
+  /// Zero, negative, infinite and NaN arguments.
+  Value logSpecial(Value x, Value y) {
+    double inf = std::numeric_limits<double>::infinity();
+    y = select(compare(arith::CmpFPredicate::OEQ, x, constant(inf)), x, y);
+    y = select(compare(arith::CmpFPredicate::OEQ, x, constant(0)), constant(-inf), y);
+    return select(compare(arith::CmpFPredicate::ULT, x, constant(0)), constant(std::numeric_limits<double>::quiet_NaN()), y);
+  }
+
+  OpBuilder &b;
+  Location loc;
+  Type type, integer;
+  const Format &f;
+};
+
+Value expand(Operation *op, OpBuilder &b) {
+  Value x = op->getOperand(0);
+  Emitter e(b, op->getLoc(), x.getType());
+  if (isa<math::ExpOp>(op))
+    return e.exp(x);
+  if (isa<math::ExpM1Op>(op))
+    return e.expm1(x);
+  if (isa<math::LogOp>(op))
+    return e.log(x);
+  if (isa<math::Log1pOp>(op))
+    return e.log1p(x);
+  if (isa<math::TanhOp>(op))
+    return e.tanh(x);
+  return nullptr;
+}
+
+struct ExpandMath : rondo::impl::ExpandMathBase<ExpandMath> {
+  void runOnOperation() override {
+    getOperation()->walk([](Operation *op) {
+      if (!isa<math::ExpOp, math::ExpM1Op, math::LogOp, math::Log1pOp, math::TanhOp>(op))
+        return;
+      Type element = getElementTypeOrSelf(op->getOperand(0).getType());
+      if (!element.isF32() && !element.isF64())
+        return;
+      OpBuilder b(op);
+      op->getResult(0).replaceAllUsesWith(expand(op, b));
+      op->erase();
+    });
+  }
+};
+
+} // namespace

@@ -1,0 +1,13 @@
+// The target-neutral passes: recur to recur, and the expansion of elementary functions.
+#pragma once
+#include "mlir/Pass/Pass.h"
+#include <memory>
+#include <string>
+
+namespace rondo {
+#define GEN_PASS_DECL
+#include "compiler/Transforms/Passes.h.inc"
+
+#define GEN_PASS_REGISTRATION
+#include "compiler/Transforms/Passes.h.inc"
+} // namespace rondo

@@ -1,0 +1,195 @@
+// `rondo bench`: how fast a model runs and compiles.
+#include "compiler/tools/rondo/Commands.h"
+#include "compiler/tools/rondo/Examples.h"
+#include "compiler/tools/rondo/RandomInputs.h"
+#include "compiler/tools/rondo/SpecArguments.h"
+#include "compiler/tools/rondo/Stepping.h"
+#include "compiler/tools/rondo/Terminal.h"
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <fmt/format.h>
+#include <memory>
+#include <thread>
+
+namespace rondo::tool {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct BenchArguments {
+  SpecArguments spec;
+  double seconds = 1;
+  int repeats = 0;
+  bool json = false;
+};
+
+const std::vector<int64_t> benchDims = {64, 64, 64, 64, 64, 64, 64, 64};
+
+double secondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+/// All times in seconds.
+struct Measurement {
+  double compile = 0;      // from nothing (no engine yet) to a kernel
+  double firstLaunch = 0;  // from nothing to the end of the first run
+  CompileTimes parts;
+  double median = 0, least = 0;
+  size_t repeats = 0;
+  double tokens = 0, bytes = 0; // per run
+};
+
+/// Everything that a run reads or writes.
+struct BenchCall {
+  NamedBuffers inputs, outputs;
+  double bytes = 0;
+
+  BenchCall(const Program &program, const CallShape &shape, uint64_t seed) {
+    inputs = convert(drawInputs(program, shape, seed, Inits::Drawn), program);
+    for (const TensorSpec *spec : computedTensors(program))
+      if (resultName(program, *spec) == spec->name) // a final state under an output's name can not be asked for by name
+        outputs.emplace_back(spec->name, Buffer(spec->type, shapeOf(*spec, shape)));
+    for (const NamedBuffers *buffers : {&inputs, &outputs})
+      for (const auto &[name, buffer] : *buffers)
+        bytes += double(buffer.bytes());
+  }
+};
+
+Result<void> measureRuns(const Kernel &kernel, const BenchCall &call, const RunOptions &options,
+                         const BenchArguments &arguments, Measurement &measurement) {
+  const NamedTensors inputs = views(call.inputs), outputs = views(call.outputs);
+  Progress progress;
+  progress.show("measuring ...");
+  std::vector<double> times;
+  const auto begin = Clock::now();
+  const auto enough = [&] {
+    return arguments.repeats > 0 ? times.size() >= size_t(arguments.repeats)
+                                 : times.size() >= 5 && secondsSince(begin) >= arguments.seconds;
+  };
+  while (!enough()) {
+    const auto start = Clock::now();
+    if (Result<void> ran = kernel.run(inputs, outputs, options); !ran)
+      return ran;
+    times.push_back(secondsSince(start));
+  }
+  std::sort(times.begin(), times.end());
+  measurement.least = times.front();
+  measurement.median = times.size() % 2 ? times[times.size() / 2] : (times[times.size() / 2 - 1] + times[times.size() / 2]) / 2;
+  measurement.repeats = times.size();
+  return {};
+}
+
+int threadsOf(int asked) {
+  if (asked > 0)
+    return asked;
+  const char *openMP = std::getenv("OMP_NUM_THREADS");
+  const int wished = openMP ? std::atoi(openMP) : 0;
+  return wished > 0 ? wished : int(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+std::string quoted(const std::string &text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\')
+      out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20)
+      out += fmt::format("\\u{:04x}", unsigned(c));
+    else
+      out += c;
+  }
+  return out + "\"";
+}
+
+std::string typesText(const CompileOptions &options) {
+  std::string text(nameOf(options.type));
+  for (const auto &[name, type] : options.types)
+    text += fmt::format(",{}={}", name, nameOf(type));
+  return text;
+}
+
+void printJson(const BenchArguments &arguments, const ModelInfo &info, const CompileOptions &options, const CallShape &shape,
+               const Measurement &m) {
+  std::vector<std::string> dims;
+  for (const std::string &name : info.dims)
+    dims.push_back(fmt::format("{}: {}", quoted(name), options.dims.at(name)));
+  fmt::print("{{\n  \"spec\": {},\n  \"model\": {},\n  \"version\": {},\n  \"target\": {},\n", quoted(arguments.spec.spec),
+             quoted(info.name), quoted(RONDO_VERSION), quoted(options.target));
+  fmt::print("  \"dtype\": {},\n  \"dims\": {{{}}},\n", quoted(typesText(options)), fmt::join(dims, ", "));
+  const bool twoAxes = asksFor(info.tensors, Axis::Time1);
+  fmt::print("  \"shape\": {{\"B\": {}, \"T\": {}, {}\"H\": {}}},\n  \"threads\": {},\n", shape.batch, shape.time,
+             twoAxes ? fmt::format("\"T1\": {}, ", shape.time1) : "", shape.heads, threadsOf(arguments.spec.threads));
+  fmt::print("  \"compile_ms\": {{\"frontend\": {:.3f}, \"passes\": {:.3f}, \"codegen\": {:.3f}, \"total\": {:.3f}, "
+             "\"to_first_result\": {:.3f}}},\n",
+             1e3 * m.parts.frontend, 1e3 * m.parts.passes, 1e3 * m.parts.codegen, 1e3 * m.compile, 1e3 * m.firstLaunch);
+  fmt::print("  \"repeats\": {},\n  \"median_ms\": {:.6f},\n  \"min_ms\": {:.6f},\n", m.repeats, 1e3 * m.median, 1e3 * m.least);
+  fmt::print("  \"tokens_per_s\": {:.6g},\n  \"gb_per_s\": {:.6g}\n}}\n", m.tokens / m.median, m.bytes / m.median / 1e9);
+}
+
+void printText(const BenchArguments &arguments, const ModelInfo &info, const CompileOptions &options, const CallShape &shape,
+               const Measurement &m) {
+  fmt::print("{} on {}, {}, {} {}, {} threads\n", paint(Colour::Bold, info.name), options.target, typesText(options),
+             describeDims(info, options.dims), describe(info.tensors, shape), threadsOf(arguments.spec.threads));
+  fmt::print("  run      {:.4g} ms median of {} (least {:.4g} ms)\n", 1e3 * m.median, m.repeats, 1e3 * m.least);
+  fmt::print("  speed    {:.4g} tokens/s, {:.4g} GB/s of tensors read and written\n", m.tokens / m.median,
+             m.bytes / m.median / 1e9);
+  fmt::print("  compile  {:.0f} ms cold (frontend {:.1f}, passes {:.1f}, code {:.1f}); {:.0f} ms to the first result\n",
+             1e3 * m.compile, 1e3 * m.parts.frontend, 1e3 * m.parts.passes, 1e3 * m.parts.codegen, 1e3 * m.firstLaunch);
+}
+
+int bench(const BenchArguments &arguments) {
+  CompileOptions options = compileOptions(arguments.spec);
+  const std::string path = resolveSpec(arguments.spec.spec);
+  Result<ModelInfo> info = Engine().inspectFile(path, options);
+  if (!info)
+    return fail(info.error());
+  if (Result<void> complete = completeDims(*info, benchDims, options.dims); !complete)
+    return fail(complete.error());
+  Measurement measurement;
+  const auto begin = Clock::now();
+  Engine engine; // a new one: the latency that an application sees
+  Result<Kernel> kernel = engine.compileFile(path, options);
+  measurement.compile = secondsSince(begin);
+  measurement.parts = engine.times();
+  warn(engine.remarks());
+  if (!kernel)
+    return fail(kernel.error());
+  const Program &program = kernel->program();
+  const RandomRequest request = randomRequest(arguments.spec);
+  const CallShape shape = withGroups(program.tensors, request.over({1, 1024, 32, 8, 1}));
+  const BenchCall call(program, shape, request.seed);
+  const RunOptions callWith = callOptions(program, shape, arguments.spec.threads);
+  const auto launch = Clock::now();
+  if (Result<void> ran = kernel->run(views(call.inputs), views(call.outputs), callWith); !ran)
+    return fail(ran.error());
+  measurement.firstLaunch = measurement.compile + secondsSince(launch);
+  measurement.bytes = call.bytes;
+  measurement.tokens = double(shape.batch) * double(shape.time) * (asksFor(program.tensors, Axis::Time1) ? double(shape.time1) : 1);
+  if (Result<void> ran = measureRuns(*kernel, call, callWith, arguments, measurement); !ran)
+    return fail(ran.error());
+  if (arguments.json)
+    printJson(arguments, *info, options, shape, measurement);
+  else
+    printText(arguments, *info, options, shape, measurement);
+  return 0;
+}
+
+} // namespace
+
+void addBench(CLI::App &app, int &status) {
+  CLI::App *command = app.add_subcommand("bench", "measure a model's speed and its compile latency");
+  auto arguments = std::make_shared<BenchArguments>();
+  addSpec(*command, arguments->spec);
+  addModel(*command, arguments->spec);
+  addTarget(*command, arguments->spec);
+  addDims(*command, arguments->spec);
+  addTypes(*command, arguments->spec, "element types: for all tensors, for some by name; default: f32");
+  addRandom(*command, arguments->spec, "the seed and the sizes; default: 1,B=1,T=1024,H=8");
+  addThreads(*command, arguments->spec);
+  command->add_option("--seconds", arguments->seconds, "measure for so long")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--repeats", arguments->repeats, "measure so many runs instead")->check(CLI::PositiveNumber);
+  command->add_flag("--json", arguments->json, "print the numbers as JSON");
+  command->footer("Dimensions without a size are 64. Example:\n"
+                  "  rondo bench gla --dim K=64 V=64 --random 1,B=1,T=2048,H=16 --threads 2 --json");
+  command->callback([arguments, &status] { status = bench(*arguments); });
+}
+
+} // namespace rondo::tool

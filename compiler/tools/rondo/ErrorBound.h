@@ -1,0 +1,61 @@
+// How far a correct kernel may be from the reference. A tolerance that was chosen to make tests pass shows nothing; this one is derived
+// from the condition of the very computation that is checked, and stays tight enough to fail on a wrong rounding.
+//
+// Model. Every operation of the kernel is off by a factor 1 + d, |d| <= u, u = 2^-24 where the step computes in f32. The reference's own
+// derivative says what such errors do: it is run in f64 on inputs, params and initial states whose elements are perturbed by +-u, and,
+// where the model can be run step by step, on states perturbed by +-u between all steps, which stands for the rounding of each
+// new state and lets errors grow and die over time as the recurrence lets them. What comes out, relative to the block's norm and to u,
+// is the growth g of that block (the largest of a few draws of signs; at least 1, the rounding of the result itself). Models that
+// can not be stepped (scans against time, two axes) get sqrt(T) in place of the perturbed states: T independent errors.
+//
+// Constant. Between two states an element passes through more than one rounding: a contraction over n elements and the elementwise rest.
+// Rounding errors are taken as independent with mean zero, so that N of them make lambda sqrt(N) u with probability above
+// 1 - 2 exp(-lambda^2 / 2) (Higham, Mary, 2019, SIAM J. Sci. Comput. 41-5, Theorem 2.4). lambda = 4 gives 0.9993; N = n + 64 with n the
+// largest feature axis and 64 for sixteen elementwise functions of 4 ulp each. So
+//
+//     ||x - ref||_2 <= 4 sqrt(n + 64) g 2^-24 ||ref||_2     per batch entry and head
+//     max |x - ref| <= 10 times that times the RMS of ref
+//
+// At n = 64 and g = 2 that is 5.4e-6; operands rounded to bf16 (2^-8) or tf32 (2^-11) are off by 700 and 90 times that.
+// Where g makes the bound exceed 1e-2 the draw shows nothing; verification redraws it and says so. f64: 1e-12 throughout.
+// f16 and bf16 tensors: the inputs are rounded for both sides, the step computes in f32, and the results are rounded once more when
+// they are stored, which Comparison.h takes off: the same bound.
+#pragma once
+#include "compiler/tools/rondo/Comparison.h"
+#include "rondo/Kernel.h"
+#include <vector>
+
+namespace rondo::tool {
+
+constexpr double toleranceF64 = 1e-12;
+constexpr double largestTolerance = 1e-2;
+
+/// Whether every floating-point tensor of the program is 64 bits wide, and with it the step.
+bool computesInF64(const Program &program);
+
+/// g for every tensor (in the program's order) and block.
+struct Growth {
+  std::vector<std::vector<double>> factors;
+  bool stepped = false; // measured with perturbed states; else sqrt(T) is in the factors
+};
+
+struct GrowthOptions {
+  CallShape shape;
+  uint64_t seed = 0;
+  int draws = 3;
+  bool steps = true; // may run step by step
+  int threads = 0;
+};
+
+/// Runs the f64 reference on perturbed inputs; `results` is what it gave on `inputs`.
+Result<Growth> measureGrowth(const Kernel &reference, const NamedBuffers &inputs, const NamedBuffers &results,
+                             const GrowthOptions &options);
+
+/// Whether the model gives the same when it is run step by step with its states fed back.
+Result<bool> runsByStep(const Kernel &reference, const NamedBuffers &inputs, const NamedBuffers &results,
+                        const CallShape &shape, int threads);
+
+/// The bound on ||x - ref||_2 / ||ref||_2.
+double toleranceOf(const Program &program, double growth);
+
+} // namespace rondo::tool

@@ -1,0 +1,93 @@
+// `rondo explain`: what a model takes and gives, and what was found in it.
+#include "compiler/tools/rondo/Commands.h"
+#include "compiler/tools/rondo/SpecArguments.h"
+#include "compiler/tools/rondo/Examples.h"
+#include "compiler/tools/rondo/Terminal.h"
+#include <cmath>
+#include <fmt/format.h>
+#include <memory>
+
+namespace rondo::tool {
+namespace {
+
+std::string interval(const TensorSpec &spec) {
+  if (!spec.hasInterval)
+    return "";
+  if (std::isinf(spec.lo))
+    return fmt::format("{} {}", spec.hiOpen ? "<" : "<=", spec.hi);
+  if (std::isinf(spec.hi))
+    return fmt::format("{} {}", spec.loOpen ? ">" : ">=", spec.lo);
+  return fmt::format("in {}{}, {}{}", spec.loOpen ? '(' : '[', spec.lo, spec.hi, spec.hiOpen ? ')' : ']');
+}
+
+std::string remarks(const TensorSpec &spec) {
+  std::vector<std::string> parts;
+  if (isComplex(spec.type))
+    parts.push_back("complex");
+  if (std::string text = interval(spec); !text.empty())
+    parts.push_back(text);
+  if (spec.recurrent)
+    parts.push_back("multiplies a state");
+  if (spec.kind == TensorKind::Init)
+    parts.push_back(fmt::format("default {}", spec.defaultValue.size() == 1
+                                                  ? fmt::format("{}", spec.defaultValue[0])
+                                                  : fmt::format("[{}]", fmt::join(spec.defaultValue, ", "))));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+void printKind(const ModelInfo &info, TensorKind kind, const char *title) {
+  size_t names = 0, layouts = 0;
+  bool any = false;
+  for (const TensorSpec &spec : info.tensors)
+    if (spec.kind == kind) {
+      any = true;
+      names = std::max(names, spec.name.size());
+      layouts = std::max(layouts, describe(spec).size());
+    }
+  if (!any)
+    return;
+  fmt::print("{}\n", paint(Colour::Bold, title));
+  for (const TensorSpec &spec : info.tensors)
+    if (spec.kind == kind) {
+      const std::string line =
+          fmt::format("  {:<{}}  {:<{}}  {}", spec.name, names, describe(spec), layouts, remarks(spec));
+      fmt::print("{}\n", line.substr(0, line.find_last_not_of(' ') + 1));
+    }
+}
+
+void printModel(const ModelInfo &info) {
+  const std::string dims = info.dims.empty() ? "" : fmt::format("<{}>", fmt::join(info.dims, ", "));
+  fmt::print("{} {}{}\n", paint(Colour::Bold, "model"), info.name, dims);
+  if (info.hasHeads)
+    fmt::print("  data lie as [B, T, H, ...]; without the head axis they are one head's\n");
+  printKind(info, TensorKind::Input, "inputs");
+  printKind(info, TensorKind::Param, "parameters");
+  printKind(info, TensorKind::Init, "initial states (may be left out)");
+  printKind(info, TensorKind::Output, "outputs");
+  printKind(info, TensorKind::Final, "final states");
+  if (!info.report.empty())
+    fmt::print("{}\n{}{}", paint(Colour::Bold, "found"), info.report, info.report.back() == '\n' ? "" : "\n");
+}
+
+int explain(const SpecArguments &arguments) {
+  Engine engine;
+  Result<ModelInfo> info = engine.inspectFile(resolveSpec(arguments.spec), compileOptions(arguments));
+  warn(engine.remarks());
+  if (!info)
+    return fail(info.error());
+  printModel(*info);
+  return 0;
+}
+
+} // namespace
+
+void addExplain(CLI::App &app, int &status) {
+  CLI::App *command = app.add_subcommand("explain", "what a model takes and gives, and what was found in it");
+  auto arguments = std::make_shared<SpecArguments>();
+  addSpec(*command, *arguments);
+  addModel(*command, *arguments);
+  command->footer("Example: rondo explain gla");
+  command->callback([arguments, &status] { status = explain(*arguments); });
+}
+
+} // namespace rondo::tool

@@ -1,0 +1,225 @@
+// `rondo run`: a model on tensors from a file, or on random ones.
+#include "compiler/tools/rondo/Commands.h"
+#include "compiler/tools/rondo/Examples.h"
+#include "compiler/tools/rondo/Inference.h"
+#include "compiler/tools/rondo/SpecArguments.h"
+#include "compiler/tools/rondo/Stepping.h"
+#include "compiler/tools/rondo/Terminal.h"
+#include "compiler/tools/rondo/Trial.h"
+#include "rondo/TensorFile.h"
+#include <chrono>
+#include <cmath>
+#include <fmt/format.h>
+#include <memory>
+
+namespace rondo::tool {
+namespace {
+
+struct RunArguments {
+  SpecArguments spec;
+  std::string inputs, out, compare;
+  bool checkIntervals = false;
+};
+
+const std::vector<int64_t> randomDims = {64, 64, 64, 64, 64, 64, 64, 64};
+
+double milliseconds(std::chrono::steady_clock::time_point since) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - since).count();
+}
+
+/// One `rondo run`, step by step.
+class Runner {
+public:
+  explicit Runner(const RunArguments &arguments)
+      : arguments(arguments), path(resolveSpec(arguments.spec.spec)), options(compileOptions(arguments.spec)) {
+    options.checkIntervals = arguments.checkIntervals;
+  }
+
+  Result<void> prepare();
+  Result<void> compute();
+  Result<void> write();
+  void print() const;
+  /// Whether the results are within the tolerance.
+  Result<bool> compareWithReference();
+
+private:
+  Result<void> readInputs();
+  Result<Kernel> compileReference();
+
+  const RunArguments &arguments;
+  std::string path;
+  CompileOptions options;
+  Engine engine;
+  ModelInfo info;
+  Kernel kernel;
+  NamedBuffers inputs, results;
+  CallShape shape;
+  bool shapeComplete = true;
+  double compileTime = 0, runTime = 0;
+};
+
+Result<void> Runner::readInputs() {
+  Result<NamedBuffers> read = readTensors(arguments.inputs);
+  if (!read)
+    return inFile(arguments.inputs, read.error());
+  inputs = std::move(*read);
+  inferDims(info, inputs, options);
+  if (arguments.spec.dtypes.empty())
+    inferTypes(info, inputs, options);
+  return {};
+}
+
+Result<void> Runner::prepare() {
+  Result<ModelInfo> inspected = engine.inspectFile(path, options);
+  warn(engine.remarks());
+  if (!inspected)
+    return inspected.error();
+  info = std::move(*inspected);
+  const bool random = arguments.inputs.empty();
+  if (!random)
+    if (Result<void> read = readInputs(); !read)
+      return read;
+  if (Result<void> complete = completeDims(info, random ? randomDims : std::vector<int64_t>{}, options.dims); !complete)
+    return complete;
+  const auto begin = std::chrono::steady_clock::now();
+  Result<Kernel> compiled = engine.compileFile(path, options);
+  compileTime = milliseconds(begin);
+  if (!compiled)
+    return compiled.error();
+  kernel = std::move(*compiled);
+  if (random) {
+    const RandomRequest request = randomRequest(arguments.spec);
+    shape = withGroups(kernel.program().tensors, request.over({2, 128, 16, 4, 1}));
+    inputs = convert(drawInputs(kernel.program(), shape, request.seed, Inits::Drawn), kernel.program());
+    return {};
+  }
+  inputs = convert(inputs, kernel.program());
+  const InferredShape inferred = inferShape(kernel.program(), inputs);
+  shape = inferred.shape;
+  shapeComplete = inferred.complete;
+  return {};
+}
+
+Result<void> Runner::compute() {
+  RunOptions call;
+  if (arguments.inputs.empty())
+    call = callOptions(kernel.program(), shape, arguments.spec.threads);
+  call.threads = arguments.spec.threads;
+  const auto begin = std::chrono::steady_clock::now();
+  Result<NamedBuffers> computed = kernel.run(views(inputs), call);
+  runTime = milliseconds(begin);
+  if (!computed)
+    return arguments.inputs.empty() ? computed.error() : inFile(arguments.inputs, computed.error());
+  results = std::move(*computed);
+  return {};
+}
+
+Result<void> Runner::write() {
+  if (arguments.out.empty())
+    return {};
+  NamedTensors named;
+  const auto specs = computedTensors(kernel.program());
+  for (size_t i = 0; i < results.size(); ++i)
+    named.emplace_back(resultName(kernel.program(), *specs[i]), results[i].second.view());
+  Result<void> written = writeTensors(arguments.out, named);
+  return written ? Result<void>() : inFile(arguments.out, written.error());
+}
+
+void Runner::print() const {
+  const auto specs = computedTensors(kernel.program());
+  for (size_t i = 0; i < results.size(); ++i) {
+    const Tensor view = results[i].second.view();
+    double sum = 0, largest = 0;
+    for (int64_t e = 0; e < view.elements(); ++e) {
+      const double size = std::hypot(loadReal(view, e), loadImag(view, e));
+      sum += size * size;
+      largest = std::max(largest, size);
+    }
+    fmt::print("{:<8} {:<4} [{}]  rms {:.6g}  max {:.6g}\n",
+               paint(Colour::Bold, resultName(kernel.program(), *specs[i])), nameOf(view.type),
+               fmt::join(view.shape, ", "), view.elements() ? std::sqrt(sum / double(view.elements())) : 0, largest);
+  }
+  const std::string dims = describeDims(info, options.dims);
+  fmt::print("{}: {} on {}{}{}; compiled in {:.0f} ms, ran in {:.3g} ms\n", arguments.spec.spec, info.name,
+             options.target, dims.empty() ? "" : ", ", dims, compileTime, runTime);
+}
+
+Result<Kernel> Runner::compileReference() {
+  CompileOptions exact = options;
+  exact.target = "reference";
+  exact.type = DType::F64;
+  exact.types.clear();
+  return engine.compileFile(path, exact);
+}
+
+Result<bool> Runner::compareWithReference() {
+  Progress progress;
+  progress.show("running the reference interpreter ...");
+  Result<Kernel> reference = compileReference();
+  if (!reference)
+    return reference.error();
+  const NamedBuffers exact = convert(inputs, reference->program());
+  const int threads = arguments.spec.threads;
+  const RunOptions call = callOptions(reference->program(), shape, threads);
+  Result<NamedBuffers> expected = reference->run(views(exact), call);
+  if (!expected)
+    return expected.error();
+  // Step by step the reference is slow, and a long input has little use for the sharper bound.
+  const bool steps = shapeComplete && shape.time <= 128;
+  Result<Growth> growth = measureGrowth(*reference, exact, *expected, {shape, 1, 1, steps, threads});
+  if (!growth)
+    return growth.error();
+  progress.clear();
+  const Verdict verdict =
+      judge(kernel.program(), results, *expected, tolerancesOf(kernel.program(), *growth));
+  fmt::print("reference: error {:.2e}, tolerance {:.2e}; max error {:.2e} rms, tolerance {:.2e} "
+             "(worst: '{}', batch {}, head {}) {}\n",
+             verdict.error, verdict.tolerance, verdict.largest, 10 * verdict.tolerance, verdict.tensor, verdict.batch,
+             verdict.head, verdict.passed() ? paint(Colour::Green, "ok") : paint(Colour::Red, "FAILED"));
+  return verdict.passed();
+}
+
+int run(const RunArguments &arguments) {
+  Runner runner(arguments);
+  for (auto step : {&Runner::prepare, &Runner::compute, &Runner::write})
+    if (Result<void> done = (runner.*step)(); !done)
+      return fail(done.error());
+  runner.print();
+  if (arguments.compare.empty())
+    return 0;
+  Result<bool> within = runner.compareWithReference();
+  return within ? (*within ? 0 : 1) : fail(within.error());
+}
+
+} // namespace
+
+void addRun(CLI::App &app, int &status) {
+  CLI::App *command = app.add_subcommand("run", "run a model on tensors from a file, or on random ones");
+  auto arguments = std::make_shared<RunArguments>();
+  addSpec(*command, arguments->spec);
+  command
+      ->add_option("--inputs", arguments->inputs,
+                   "a .safetensors or .npz file with the tensors by the spec's names, laid out [B, T, H, ...]")
+      ->type_name("FILE");
+  command->add_option("--out", arguments->out, "the .safetensors or .npz file to write, whole or not at all")->type_name("FILE");
+  command->add_option("--compare", arguments->compare, "also run the reference interpreter and check the distance")
+      ->type_name("reference")
+      ->check(CLI::IsMember({"reference"}));
+  command->add_flag("--check-intervals", arguments->checkIntervals, "fail where an input leaves its declared interval");
+  addModel(*command, arguments->spec);
+  addTarget(*command, arguments->spec);
+  addDims(*command, arguments->spec);
+  addTypes(*command, arguments->spec, "element types: for all tensors, for some by name; default: the file's");
+  addRandom(*command, arguments->spec, "draw the inputs by declaration, instead of --inputs");
+  addThreads(*command, arguments->spec);
+  command->footer("Sizes and element types that the file tells need not be given. Examples:\n"
+                  "  rondo run gla --inputs in.safetensors --out out.npz --compare reference\n"
+                  "  rondo run gla --dim K=64 V=64 --dtype bf16,g=f32 --random 1,B=2,T=128,H=4");
+  command->callback([arguments, &status] {
+    if (arguments->inputs.empty() == arguments->spec.random.empty())
+      throw CLI::ValidationError("run", "exactly one of --inputs and --random is needed");
+    status = run(*arguments);
+  });
+}
+
+} // namespace rondo::tool

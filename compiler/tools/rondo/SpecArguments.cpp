@@ -1,0 +1,225 @@
+// Shared arguments: declaration, parsing, defaults.
+#include "compiler/tools/rondo/SpecArguments.h"
+#include "compiler/tools/rondo/Examples.h"
+#include "compiler/tools/rondo/Terminal.h"
+#include <algorithm>
+#include <charconv>
+#include <cctype>
+#include <fmt/format.h>
+
+namespace rondo::tool {
+namespace {
+
+std::vector<std::string> splitAtCommas(const std::string &text) {
+  std::vector<std::string> parts;
+  size_t begin = 0;
+  for (size_t end = text.find(','); end != std::string::npos; begin = end + 1, end = text.find(',', begin))
+    parts.push_back(text.substr(begin, end - begin));
+  parts.push_back(text.substr(begin));
+  return parts;
+}
+
+template <typename T> bool parseNumber(const std::string &text, T &number) {
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return code == std::errc() && end == text.data() + text.size() && !text.empty();
+}
+
+bool isName(const std::string &text) {
+  return !text.empty() && (std::isalpha(static_cast<unsigned char>(text[0])) || text[0] == '_') &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.'; });
+}
+
+/// "K=64" into its halves.
+bool splitAssignment(const std::string &text, std::string &name, std::string &value) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos)
+    return false;
+  name = text.substr(0, equals);
+  value = text.substr(equals + 1);
+  return isName(name);
+}
+
+bool isDimAssignment(const std::string &text) {
+  std::map<std::string, int64_t> ignored;
+  return parseDims(text, ignored).empty();
+}
+
+} // namespace
+
+void addSpec(CLI::App &command, SpecArguments &arguments) {
+  command.add_option("spec", arguments.spec, "a spec's file, or the name of an example (see rondo list)")
+      ->type_name("SPEC")
+      ->required();
+}
+
+void addModel(CLI::App &command, SpecArguments &arguments) {
+  command.add_option("--model", arguments.model, "which model of the file; default: the last")->type_name("NAME");
+}
+
+void addTarget(CLI::App &command, SpecArguments &arguments) {
+  command.add_option("--target", arguments.target, "what runs it: cpu, or reference (the interpreter, slow and exact)")
+      ->check(CLI::IsMember({"cpu", "reference"}))
+      ->capture_default_str();
+}
+
+void addDims(CLI::App &command, SpecArguments &arguments) {
+  command.add_option("--dim", arguments.dims, "sizes of the spec's dimensions, e.g. --dim K=64 V=32")
+      ->type_name("K=64")
+      ->allow_extra_args(false)
+      ->check([](const std::string &text) {
+        std::map<std::string, int64_t> ignored;
+        return parseDims(text, ignored);
+      });
+}
+
+void addTypes(CLI::App &command, SpecArguments &arguments, const std::string &help) {
+  command.add_option("--dtype", arguments.dtypes, help)
+      ->type_name("bf16,g=f32")
+      ->allow_extra_args(false)
+      ->check([](const std::string &text) {
+        TypeChoice ignored;
+        return parseTypes(text, ignored);
+      });
+}
+
+void addRandom(CLI::App &command, SpecArguments &arguments, const std::string &help) {
+  command.add_option("--random", arguments.random, help)
+      ->type_name("seed,B=2,T=128,H=4")
+      ->check([](const std::string &text) {
+        RandomRequest ignored;
+        return parseRandom(text, ignored);
+      });
+}
+
+void addThreads(CLI::App &command, SpecArguments &arguments) {
+  command.add_option("--threads", arguments.threads, "threads; default: as many as the machine has")
+      ->type_name("N")
+      ->check(CLI::Range(1, 4096));
+}
+
+std::vector<std::string> joinDims(int argc, char **argv) {
+  std::vector<std::string> words;
+  bool afterDim = false; // the last word is a value of --dim
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (afterDim && isDimAssignment(word)) {
+      words.back() += "," + word;
+      continue;
+    }
+    afterDim = !words.empty() && words.back() == "--dim" && isDimAssignment(word);
+    words.push_back(word);
+  }
+  return words;
+}
+
+std::string parseTypes(const std::string &text, TypeChoice &choice) {
+  for (const std::string &part : splitAtCommas(text)) {
+    std::string name, value;
+    const bool named = splitAssignment(part, name, value);
+    DType type;
+    if (!parseDType(named ? value : part, type) || type > DType::F16)
+      return fmt::format("'{}' names no element type; expected f64, f32, bf16 or f16", named ? value : part);
+    if (named)
+      choice.types[name] = type;
+    else
+      choice.type = type;
+  }
+  return "";
+}
+
+std::string parseDims(const std::string &text, std::map<std::string, int64_t> &dims) {
+  for (const std::string &part : splitAtCommas(text)) {
+    std::string name, value;
+    int64_t size = 0;
+    if (!splitAssignment(part, name, value) || !parseNumber(value, size) || size < 1)
+      return fmt::format("'{}' is no size of a dimension; expected e.g. K=64", part);
+    dims[name] = size;
+  }
+  return "";
+}
+
+CallShape RandomRequest::over(CallShape shape) const {
+  shape.batch = batch.value_or(shape.batch);
+  shape.time = time.value_or(shape.time);
+  shape.time1 = time1.value_or(shape.time1);
+  shape.heads = heads.value_or(shape.heads);
+  return shape;
+}
+
+std::string parseRandom(const std::string &text, RandomRequest &request) {
+  request.given = true;
+  for (const std::string &part : splitAtCommas(text)) {
+    std::string name, value;
+    int64_t size = 0;
+    if (!splitAssignment(part, name, value)) {
+      if (!parseNumber(part, request.seed))
+        return fmt::format("'{}' is no seed; expected a whole number", part);
+      continue;
+    }
+    if (!parseNumber(value, size) || size < 1)
+      return fmt::format("'{}' is no size", part);
+    if (name == "B")
+      request.batch = size;
+    else if (name == "T")
+      request.time = size;
+    else if (name == "T1")
+      request.time1 = size;
+    else if (name == "H")
+      request.heads = size;
+    else
+      return fmt::format("'{}' is no axis of a call; expected B, T, T1 or H (sizes of dimensions: --dim)", name);
+  }
+  return "";
+}
+
+CompileOptions compileOptions(const SpecArguments &arguments) {
+  CompileOptions options;
+  options.model = arguments.model;
+  options.target = arguments.target;
+  options.colour = colourOnStderr();
+  TypeChoice choice;
+  for (const std::string &text : arguments.dtypes)
+    parseTypes(text, choice);
+  options.type = choice.type.value_or(DType::F32);
+  options.types = choice.types;
+  for (const std::string &text : arguments.dims)
+    parseDims(text, options.dims);
+  return options;
+}
+
+RandomRequest randomRequest(const SpecArguments &arguments) {
+  RandomRequest request;
+  if (!arguments.random.empty())
+    parseRandom(arguments.random, request);
+  return request;
+}
+
+Result<void> completeDims(const ModelInfo &info, const std::vector<int64_t> &sizes,
+                          std::map<std::string, int64_t> &dims) {
+  for (const auto &[name, size] : dims)
+    if (std::find(info.dims.begin(), info.dims.end(), name) == info.dims.end())
+      return Error(fmt::format("model '{}' has no dimension '{}'; it has {}", info.name, name,
+                               info.dims.empty() ? "none" : fmt::format("{}", fmt::join(info.dims, ", "))));
+  size_t next = 0;
+  for (const std::string &name : info.dims) {
+    if (dims.count(name))
+      continue;
+    if (sizes.empty()) {
+      Error error(fmt::format("dimension '{}' of model '{}' has no size", name, info.name));
+      return withNote(error, fmt::format("give it with --dim {}=64", name));
+    }
+    dims[name] = sizes[std::min(next, sizes.size() - 1)] + (next < sizes.size() ? 0 : 2 * int64_t(next - sizes.size() + 1));
+    ++next;
+  }
+  return {};
+}
+
+std::string describeDims(const ModelInfo &info, const std::map<std::string, int64_t> &dims) {
+  std::vector<std::string> parts;
+  for (const std::string &name : info.dims)
+    if (auto found = dims.find(name); found != dims.end())
+      parts.push_back(fmt::format("{}={}", name, found->second));
+  return fmt::format("{}", fmt::join(parts, " "));
+}
+
+} // namespace rondo::tool

@@ -1,0 +1,168 @@
+// Draws, redraws, judgements.
+#include "compiler/tools/rondo/Trial.h"
+#include "compiler/tools/rondo/Stepping.h"
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+
+namespace rondo::tool {
+namespace {
+
+constexpr int mostDraws = 40;
+
+/// Whether a final state may keep an infinity that its default began with (a slice that no step has reached yet).
+bool mayBeInfinite(const Program &program) {
+  for (const TensorSpec &spec : program.tensors)
+    if (spec.kind == TensorKind::Init)
+      for (double x : spec.defaultValue)
+        if (std::isinf(x))
+          return true;
+  return false;
+}
+
+bool inRange(const TensorSpec &spec, const Tensor &tensor, bool infinities) {
+  double sum = 0, largest = 0;
+  bool anyNonZero = false;
+  const int64_t count = tensor.elements();
+  for (int64_t i = 0; i < count; ++i)
+    for (double x : {loadReal(tensor, i), loadImag(tensor, i)}) {
+      if (std::isinf(x) && infinities && spec.kind == TensorKind::Final)
+        continue;
+      if (!std::isfinite(x))
+        return false;
+      largest = std::max(largest, std::abs(x));
+      sum += x * x;
+      anyNonZero |= x != 0;
+    }
+  const double rms = count ? std::sqrt(sum / double(count)) : 0;
+  return largest <= 1e30 && (!anyNonZero || rms >= 1e-30);
+}
+
+bool fits16(const Tensor &tensor) {
+  const int64_t count = tensor.elements();
+  for (int64_t i = 0; i < count; ++i)
+    if (std::isfinite(loadReal(tensor, i)) && std::abs(loadReal(tensor, i)) > 65000)
+      return false;
+  return true;
+}
+
+/// Counts the reason and returns false where these results can not be judged.
+bool usable(const Kernel &reference, const Program &program, const NamedBuffers &results, Redraws &redraws) {
+  const auto specs = computedTensors(reference.program()), stored = computedTensors(program);
+  const bool infinities = mayBeInfinite(reference.program());
+  for (size_t i = 0; i < specs.size() && i < results.size(); ++i) {
+    if (!inRange(*specs[i], results[i].second.view(), infinities)) {
+      ++redraws.range;
+      return false;
+    }
+    if (stored[i]->type == DType::F16 && !fits16(results[i].second.view())) {
+      ++redraws.f16;
+      return false;
+    }
+  }
+  return true;
+}
+
+bool conclusive(const std::vector<std::vector<double>> &tolerances) {
+  for (const auto &blocks : tolerances)
+    for (double tolerance : blocks)
+      if (!(tolerance <= largestTolerance))
+        return false;
+  return true;
+}
+
+/// Everything about a draw except whether it is good. `growth` is not needed where the tolerance is fixed.
+Result<bool> complete(Trial &trial, const Kernel &reference, const Kernel &kernel, const NamedBuffers &inputs,
+                      const TrialOptions &options, uint64_t seed) {
+  if (computesInF64(kernel.program())) {
+    Result<bool> byStep = runsByStep(reference, inputs, trial.results, trial.shape, options.threads);
+    if (!byStep)
+      return byStep.error();
+    trial.byStep = *byStep;
+    trial.tolerances.clear();
+    for (const TensorDifference &each : compare(reference.program(), trial.results, trial.results))
+      trial.tolerances.emplace_back(each.parts.size(), toleranceF64);
+    return true;
+  }
+  Result<Growth> growth = measureGrowth(reference, inputs, trial.results, {trial.shape, seed, 3, true, options.threads});
+  if (!growth)
+    return growth.error();
+  trial.byStep = growth->stepped;
+  trial.tolerances = tolerancesOf(kernel.program(), *growth);
+  return conclusive(trial.tolerances);
+}
+
+} // namespace
+
+std::string Redraws::describe() const {
+  std::vector<std::string> reasons;
+  if (range)
+    reasons.push_back(fmt::format("{} left 1e±30", range));
+  if (f16)
+    reasons.push_back(fmt::format("{} left f16", f16));
+  if (condition)
+    reasons.push_back(fmt::format("{} ill-conditioned", condition));
+  return total() ? fmt::format("{} redrawn: {}", total(), fmt::join(reasons, ", ")) : "";
+}
+
+Result<Trial> drawTrial(const Kernel &reference, const Kernel &kernel, const TrialOptions &options) {
+  Trial trial;
+  trial.shape = withGroups(reference.program().tensors, options.shape);
+  while (trial.redraws.total() < mostDraws) {
+    const uint64_t seed = options.seed + 0x632be5ab * uint64_t(trial.redraws.total());
+    trial.inputs = convert(drawInputs(reference.program(), trial.shape, seed, options.inits), kernel.program());
+    const NamedBuffers inputs = convert(trial.inputs, reference.program());
+    Result<NamedBuffers> results =
+        reference.run(views(inputs), callOptions(reference.program(), trial.shape, options.threads));
+    if (!results)
+      return results.error();
+    trial.results = std::move(*results);
+    if (!usable(reference, kernel.program(), trial.results, trial.redraws))
+      continue;
+    Result<bool> good = complete(trial, reference, kernel, inputs, options, seed);
+    if (!good)
+      return good.error();
+    if (*good)
+      return trial;
+    ++trial.redraws.condition;
+  }
+  return Error(fmt::format("no draw of inputs for '{}' can be judged ({}): declare the intervals that its inputs lie in",
+                           reference.program().model, trial.redraws.describe()));
+}
+
+Result<NamedBuffers> runTrial(const Kernel &kernel, const Trial &trial, int threads, int64_t piece) {
+  if (piece > 0)
+    return runInPieces(kernel, trial.inputs, trial.shape, piece, threads);
+  return kernel.run(views(trial.inputs), callOptions(kernel.program(), trial.shape, threads));
+}
+
+std::vector<std::vector<double>> tolerancesOf(const Program &program, const Growth &growth) {
+  std::vector<std::vector<double>> tolerances = growth.factors;
+  for (auto &blocks : tolerances)
+    for (double &block : blocks)
+      block = toleranceOf(program, block);
+  return tolerances;
+}
+
+Verdict judge(const Program &program, const NamedBuffers &results, const NamedBuffers &reference,
+              const std::vector<std::vector<double>> &tolerances) {
+  Verdict worst;
+  worst.ratio = -1;
+  const auto differences = compare(program, results, reference);
+  for (size_t i = 0; i < differences.size(); ++i)
+    for (size_t b = 0; b < differences[i].parts.size(); ++b) {
+      const double error = differences[i].relative(b), largest = differences[i].relativeMax(b);
+      const double tolerance =
+          i < tolerances.size() && b < tolerances[i].size() ? tolerances[i][b] : toleranceOf(program, 1);
+      double ratio = std::max(error, largest / 10) / tolerance;
+      if (std::isnan(ratio))
+        ratio = INFINITY;
+      if (ratio > worst.ratio) {
+        const int64_t heads = std::max<int64_t>(differences[i].blocks.heads, 1);
+        worst = {differences[i].name, int64_t(b) / heads, int64_t(b) % heads, error, tolerance, largest, ratio};
+      }
+    }
+  return worst;
+}
+
+} // namespace rondo::tool

@@ -1,0 +1,62 @@
+// One draw of random inputs, what the reference makes of it, and the judgement on what a kernel makes of it.
+#pragma once
+#include "compiler/tools/rondo/ErrorBound.h"
+#include "compiler/tools/rondo/RandomInputs.h"
+#include "rondo/Kernel.h"
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace rondo::tool {
+
+struct TrialOptions {
+  CallShape shape;
+  uint64_t seed = 0;
+  Inits inits = Inits::Drawn;
+  int threads = 0;
+};
+
+/// How many draws were thrown away, and why.
+struct Redraws {
+  int range = 0;     // a result of the reference left 1e+-30, or is not finite
+  int f16 = 0;       // a result of the reference does not fit into f16
+  int condition = 0; // the tolerance would exceed largestTolerance
+  int total() const { return range + f16 + condition; }
+  /// "2 redrawn (range)"; empty when there are none.
+  std::string describe() const;
+};
+
+/// Inputs in the kernel's types, and the reference's results on the same rounded values.
+struct Trial {
+  CallShape shape;
+  NamedBuffers inputs;
+  NamedBuffers results; // of the reference, in its types
+  /// The tolerance of every tensor (in the program's order) and block.
+  std::vector<std::vector<double>> tolerances;
+  bool byStep = false; // the model may be run step by step
+  Redraws redraws;
+};
+
+/// The block of a result that comes closest to its tolerance, or exceeds it most.
+struct Verdict {
+  std::string tensor;
+  int64_t batch = 0, head = 0;
+  double error = 0, tolerance = 0; // ||x - ref||_2 / ||ref||_2
+  double largest = 0;              // max |x - ref| / RMS; its tolerance is 10 times the other
+  double ratio = 0;                // of the worse of the two; at most 1 passes
+  bool passed() const { return ratio <= 1; }
+};
+
+/// Draws until the reference's results can be judged. Fails where 40 draws were not enough.
+Result<Trial> drawTrial(const Kernel &reference, const Kernel &kernel, const TrialOptions &options);
+
+/// Runs the kernel on the trial's inputs, whole or (piece > 0) in pieces of so many steps.
+Result<NamedBuffers> runTrial(const Kernel &kernel, const Trial &trial, int threads, int64_t piece = 0);
+
+Verdict judge(const Program &program, const NamedBuffers &results, const NamedBuffers &reference,
+              const std::vector<std::vector<double>> &tolerances);
+
+/// Tolerances from growths.
+std::vector<std::vector<double>> tolerancesOf(const Program &program, const Growth &growth);
+
+} // namespace rondo::tool

@@ -1,0 +1,231 @@
+// `rondo verify`: every form of every model of a spec against the reference interpreter, on random inputs.
+#include "compiler/tools/rondo/Commands.h"
+#include "compiler/tools/rondo/Examples.h"
+#include "compiler/tools/rondo/SpecArguments.h"
+#include "compiler/tools/rondo/Terminal.h"
+#include "compiler/tools/rondo/Trial.h"
+#include <fmt/format.h>
+#include <memory>
+
+namespace rondo::tool {
+namespace {
+
+struct VerifyArguments {
+  SpecArguments spec;
+  std::vector<std::string> specs;
+  bool defaultInits = false;
+};
+
+/// Sizes under which a model is verified. Odd and distinct, below and above the width of a vector, so that tails and full vectors
+/// are both run, and no two dimensions can be taken for each other.
+struct Case {
+  std::vector<int64_t> dims;
+  CallShape shape;
+  Inits inits;
+};
+const std::vector<int64_t> smallDims = {7, 5, 3, 9, 11, 13, 15}, largeDims = {19, 33, 5, 3, 9, 11, 7};
+const std::vector<Case> standardCases = {
+    {smallDims, {3, 1, 3, 3, 1}, Inits::Drawn},    // decoding
+    {smallDims, {2, 17, 5, 1, 1}, Inits::Default}, // a prime, one head
+    {largeDims, {3, 67, 7, 3, 1}, Inits::Drawn},   // a longer prime, beyond the vectors' widths
+};
+const std::vector<std::string> standardTypes = {"f64", "f32", "bf16", "f16"};
+
+struct Totals {
+  int models = 0, checks = 0, failures = 0, redrawn = 0;
+};
+
+/// One model of one file.
+class ModelVerifier {
+public:
+  ModelVerifier(Engine &engine, Progress &progress, const VerifyArguments &arguments, std::string path, ModelInfo info,
+                Totals &totals)
+      : engine(engine), progress(progress), arguments(arguments), path(std::move(path)), info(std::move(info)),
+        totals(totals) {}
+
+  void verify();
+
+private:
+  std::vector<Case> cases() const;
+  Result<void> compileReference(const Case &which);
+  void verifyType(const Case &which, const std::string &type);
+  void check(const Kernel &kernel, const Trial &trial, const std::string &type, const char *form, int64_t piece);
+  void report(const Verdict &verdict, const Trial &trial, const std::string &type, const char *form);
+  void fault(const std::string &type, const Error &error);
+
+  Engine &engine;
+  Progress &progress;
+  const VerifyArguments &arguments;
+  std::string path;
+  ModelInfo info;
+  Totals &totals;
+  std::map<std::string, int64_t> dims;
+  Kernel reference;
+};
+
+std::vector<Case> ModelVerifier::cases() const {
+  const RandomRequest request = randomRequest(arguments.spec);
+  if (!request.given) {
+    std::vector<Case> all = standardCases;
+    if (asksFor(info.tensors, Axis::Group)) // three groups of three heads
+      all.back().shape.heads = 9;
+    return all;
+  }
+  return {{smallDims, request.over({3, 17, 5, 3, 1}), arguments.defaultInits ? Inits::Default : Inits::Drawn}};
+}
+
+void ModelVerifier::fault(const std::string &type, const Error &error) {
+  progress.clear();
+  fmt::print("  {} {}\n", type, paint(Colour::Red, "FAILED"));
+  fail(error);
+  ++totals.checks;
+  ++totals.failures;
+}
+
+Result<void> ModelVerifier::compileReference(const Case &which) {
+  CompileOptions options = compileOptions(arguments.spec);
+  if (Result<void> complete = completeDims(info, which.dims, options.dims); !complete)
+    return complete;
+  dims = options.dims;
+  options.model = info.name;
+  options.target = "reference";
+  options.type = DType::F64;
+  options.types.clear();
+  Result<Kernel> kernel = engine.compileFile(path, options);
+  if (!kernel)
+    return kernel.error();
+  reference = std::move(*kernel);
+  return {};
+}
+
+void ModelVerifier::report(const Verdict &verdict, const Trial &trial, const std::string &type, const char *form) {
+  ++totals.checks;
+  progress.clear();
+  const std::string sizes = fmt::format("{} {}", describeDims(info, dims), describe(reference.program().tensors, trial.shape));
+  fmt::print("  {:<5} {:<6} error {:.1e}  tolerance {:.1e}  max {:.1e}  tolerance {:.1e} rms  {}  {}{}\n", type, form,
+             verdict.error, verdict.tolerance, verdict.largest, 10 * verdict.tolerance,
+             verdict.passed() ? paint(Colour::Green, "ok") : paint(Colour::Red, "FAILED"), sizes,
+             trial.redraws.total() ? fmt::format("  ({})", trial.redraws.describe()) : "");
+  if (verdict.passed())
+    return;
+  ++totals.failures;
+  fmt::print("        worst in '{}', batch {}, head {}\n", verdict.tensor, verdict.batch, verdict.head);
+}
+
+void ModelVerifier::check(const Kernel &kernel, const Trial &trial, const std::string &type, const char *form,
+                          int64_t piece) {
+  Result<NamedBuffers> results = runTrial(kernel, trial, arguments.spec.threads, piece);
+  if (!results)
+    return fault(type, results.error());
+  report(judge(kernel.program(), *results, trial.results, trial.tolerances), trial, type, form);
+}
+
+void ModelVerifier::verifyType(const Case &which, const std::string &type) {
+  progress.show(fmt::format("{}: {} T={} ...", info.name, type, which.shape.time));
+  TypeChoice choice;
+  parseTypes(type, choice);
+  CompileOptions options = compileOptions(arguments.spec);
+  options.model = info.name;
+  options.dims = dims;
+  options.type = choice.type.value_or(DType::F32);
+  options.types = choice.types;
+  Result<Kernel> kernel = engine.compileFile(path, options);
+  if (!kernel)
+    return fault(type, kernel.error());
+  Result<Trial> trial =
+      drawTrial(reference, *kernel, {which.shape, randomRequest(arguments.spec).seed, which.inits, arguments.spec.threads});
+  if (!trial)
+    return fault(type, trial.error());
+  totals.redrawn += trial->redraws.total();
+  check(*kernel, *trial, type, "step", 0);
+  // Fed back through f16 or bf16 the states would be rounded at every step, which the bound does not cover.
+  const bool keepsStates = choice.types.empty() && (options.type == DType::F32 || options.type == DType::F64);
+  if (trial->byStep && keepsStates && trial->shape.time > 1)
+    check(*kernel, *trial, type, "decode", 1);
+}
+
+void ModelVerifier::verify() {
+  ++totals.models;
+  fmt::print("{} ({})\n", paint(Colour::Bold, info.name), path);
+  const auto &types = arguments.spec.dtypes.empty() ? standardTypes : arguments.spec.dtypes;
+  for (const Case &which : cases()) {
+    if (Result<void> compiled = compileReference(which); !compiled) {
+      fault("reference", compiled.error());
+      continue;
+    }
+    for (const std::string &type : types)
+      verifyType(which, type);
+  }
+}
+
+void verifyFile(Engine &engine, Progress &progress, const VerifyArguments &arguments, const std::string &spec, Totals &totals) {
+  const std::string path = resolveSpec(spec);
+  CompileOptions options = compileOptions(arguments.spec);
+  Result<ModelInfo> chosen = engine.inspectFile(path, options);
+  std::vector<std::string> models;
+  if (chosen)
+    models = arguments.spec.model.empty() ? chosen->models : std::vector<std::string>{chosen->name};
+  for (const std::string &model : models) {
+    options.model = model;
+    Result<ModelInfo> info = engine.inspectFile(path, options);
+    if (info)
+      ModelVerifier(engine, progress, arguments, path, std::move(*info), totals).verify();
+    else
+      chosen = std::move(info);
+  }
+  if (!chosen) {
+    progress.clear();
+    fail(chosen.error());
+    ++totals.checks;
+    ++totals.failures;
+  }
+}
+
+int verify(const VerifyArguments &arguments) {
+  Engine engine;
+  Progress progress;
+  Totals totals;
+  for (const std::string &spec : arguments.specs)
+    verifyFile(engine, progress, arguments, spec, totals);
+  progress.clear();
+  fmt::print("{} models, {} checks, {} draws redrawn: {}\n", totals.models, totals.checks, totals.redrawn,
+             totals.failures ? paint(Colour::Red, fmt::format("{} FAILED", totals.failures))
+                             : paint(Colour::Green, "all within tolerance"));
+  return totals.failures ? 1 : 0;
+}
+
+constexpr const char *explanation =
+    R"(Every model of every spec is run on inputs drawn by its declarations, at T=1, T=17 and T=67, in f64, f32, bf16 and f16, and where
+its states can be fed back also one step at a time ("decode"). For every batch entry and head of every result
+
+  ||x - ref||_2 / ||ref||_2  <=  tolerance      max |x - ref|  <=  10 tolerance rms(ref)
+
+The tolerance is 1e-12 in f64. In f32 it is 4 sqrt(n + 64) g 2^-24: g is how much the reference, run in f64, amplifies perturbations of
++-2^-24 of its inputs, params and (where it can run by steps) of its states at every step; sqrt(n + 64) is the growth of independent
+roundings over the longest contraction n and the elementwise rest of a step, 4 the multiple of it that they exceed with probability
+below 1e-3. With f16 and bf16, inputs are rounded before both see them, the step is f32, and the one rounding of stored results is
+taken off before the same bound applies. A draw whose results leave 1e+-30, or whose tolerance would exceed 1e-2, is redrawn and
+counted.
+
+Examples:
+  rondo verify gla deltanet
+  rondo verify $(rondo list --paths)
+  rondo verify gla --dtype bf16,g=f32 --dim K=64 V=48 --random 7,B=2,T=129,H=3)";
+
+} // namespace
+
+void addVerify(CLI::App &app, int &status) {
+  CLI::App *command = app.add_subcommand("verify", "check kernels against the reference interpreter on random inputs");
+  auto arguments = std::make_shared<VerifyArguments>();
+  command->add_option("specs", arguments->specs, "specs' files, or names of examples")->type_name("SPEC")->required();
+  addModel(*command, arguments->spec);
+  addDims(*command, arguments->spec);
+  addTypes(*command, arguments->spec, "verify these element types instead of all four; may be given several times");
+  addRandom(*command, arguments->spec, "verify one draw of this seed and size instead of the three standard ones");
+  command->add_flag("--default-inits", arguments->defaultInits, "with --random: leave the initial states out");
+  addThreads(*command, arguments->spec);
+  command->footer(explanation);
+  command->callback([arguments, &status] { status = verify(*arguments); });
+}
+
+} // namespace rondo::tool

@@ -1,0 +1,128 @@
+// Running one launch: its operands as pointers and strides, its tasks over threads.
+#include "runtime/core/Dispatch.h"
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <fmt/format.h>
+#include <memory>
+#include <omp.h>
+
+namespace rondo::core {
+namespace {
+
+constexpr size_t scratchAlignment = 64;
+
+struct FreeScratch {
+  void operator()(void *p) const { std::free(p); }
+};
+
+/// What a KernelCall points to.
+struct Operands {
+  std::vector<void *> pointers;
+  std::vector<int64_t> strides; // 5 per operand; 0 for an axis that it has not, so that it is broadcast
+  int64_t heads = 1;            // of the head axis of any operand
+  int64_t groups = 1;
+};
+
+int strideSlot(Axis axis) {
+  switch (axis) {
+  case Axis::Batch:
+    return 0;
+  case Axis::Time:
+    return 1;
+  case Axis::Time1:
+    return 2;
+  case Axis::Head:
+  case Axis::Group:
+    return 3;
+  case Axis::Lag:
+    return 4;
+  case Axis::Named:
+    return -1;
+  }
+  return -1;
+}
+
+Operands collect(const Program &program, const Launch &launch, const Binding &binding) {
+  Operands operands;
+  operands.strides.assign(launch.operands.size() * 5, 0);
+  for (size_t i = 0; i < launch.operands.size(); ++i) {
+    const size_t which = size_t(launch.operands[i]);
+    const Tensor &tensor = binding.tensors[which];
+    operands.pointers.push_back(tensor.data);
+    for (size_t a = 0; a < tensor.shape.size(); ++a) {
+      const Axis axis = program.tensors[which].axes[a].axis;
+      if (axis == Axis::Head)
+        operands.heads = tensor.shape[a];
+      if (axis == Axis::Group)
+        operands.groups = tensor.shape[a];
+      if (const int slot = strideSlot(axis); slot >= 0)
+        operands.strides[i * 5 + size_t(slot)] = tensor.stride(a);
+    }
+  }
+  return operands;
+}
+
+/// Contiguous ranges, one per thread, keep neighbouring tasks in one cache; with many tasks per thread, chunks taken in
+/// turn even out what other programs take from the threads.
+void runTasks(const Launch &launch, const KernelCall &call, int64_t tasks, int threads, char *scratch,
+              size_t scratchStride) {
+  if (threads <= 1) {
+    launch.function(&call, 0, tasks, scratch);
+    return;
+  }
+  const bool inTurn = tasks >= 8 * int64_t(threads);
+  const int64_t chunk = std::max<int64_t>(1, tasks / (8 * int64_t(threads)));
+  std::atomic<int64_t> next = 0;
+#pragma omp parallel num_threads(threads)
+  {
+    // The team may be smaller than was asked for.
+    const int64_t thread = omp_get_thread_num(), team = omp_get_num_threads();
+    void *mine = scratch ? scratch + size_t(thread) * scratchStride : nullptr;
+    if (inTurn) {
+      for (int64_t begin; (begin = next.fetch_add(chunk, std::memory_order_relaxed)) < tasks;)
+        launch.function(&call, begin, std::min(tasks, begin + chunk), mine);
+    } else {
+      const int64_t begin = tasks * thread / team, end = tasks * (thread + 1) / team;
+      if (begin < end)
+        launch.function(&call, begin, end, mine);
+    }
+  }
+}
+
+} // namespace
+
+Result<void> dispatch(const Program &program, const Launch &launch, const Binding &binding, int threads) {
+  const Operands operands = collect(program, launch, binding);
+  const Sizes &sizes = binding.sizes;
+  const KernelCall call{operands.pointers.data(),
+                        operands.strides.data(),
+                        sizes.of(Axis::Batch),
+                        sizes.of(Axis::Time),
+                        sizes.of(Axis::Time1),
+                        operands.heads,
+                        operands.groups > 0 ? std::max<int64_t>(1, operands.heads / operands.groups) : 1};
+  if (!launch.function)
+    return Error(fmt::format("internal error: kernel '{}' of model '{}' has no code", launch.symbol, program.model));
+  const int64_t tile = std::max<int64_t>(1, launch.batchTile);
+  const int64_t tiles = call.batch / tile + (call.batch % tile != 0);
+  int64_t tasks = 0;
+  if (__builtin_mul_overflow(tiles, launch.perHead ? call.heads : 1, &tasks) ||
+      __builtin_mul_overflow(tasks, launch.splits, &tasks))
+    return Error(
+        fmt::format("kernel '{}' has too many tasks: batch {}, {} heads", launch.symbol, call.batch, call.heads));
+  if (tasks == 0)
+    return {};
+  const int wanted = int(std::min<int64_t>(tasks, threads > 0 ? threads : omp_get_max_threads()));
+  const size_t scratchStride = (launch.scratchBytes + scratchAlignment - 1) / scratchAlignment * scratchAlignment;
+  std::unique_ptr<void, FreeScratch> scratch;
+  if (scratchStride) {
+    scratch.reset(std::aligned_alloc(scratchAlignment, scratchStride * size_t(wanted)));
+    if (!scratch)
+      return Error(fmt::format("out of memory: {} bytes of scratch for {} threads", scratchStride, wanted));
+  }
+  runTasks(launch, call, tasks, wanted, static_cast<char *>(scratch.get()), scratchStride);
+  return {};
+}
+
+} // namespace rondo::core

@@ -1,0 +1,179 @@
+// The memory of one call that the caller did not give.
+#include "runtime/core/Memory.h"
+#include "runtime/core/Strided.h"
+#include <fmt/format.h>
+#include <optional>
+
+namespace rondo::core {
+namespace {
+
+int aliasOf(const Program &program, size_t i) { return i < program.alias.size() ? program.alias[i] : -1; }
+
+/// The tensor whose memory tensor i uses in the end.
+int rootOf(const Program &program, size_t i) {
+  int root = int(i);
+  for (size_t step = 0; step < program.tensors.size(); ++step) { // as many steps as tensors: a cycle ends, too
+    const int next = aliasOf(program, size_t(root));
+    if (next < 0 || size_t(next) >= program.tensors.size())
+      break;
+    root = next;
+  }
+  return root;
+}
+
+bool isOuterAxis(Axis axis) {
+  return axis == Axis::Batch || axis == Axis::Time || axis == Axis::Time1 || axis == Axis::Lag;
+}
+
+size_t countOuterAxes(const TensorSpec &spec) {
+  size_t count = 0;
+  while (count < spec.axes.size() && isOuterAxis(spec.axes[count].axis))
+    ++count;
+  return count;
+}
+
+/// `root` under another shape: the outer axes are the same ones, the inner axes (heads and features) are the same
+/// elements in the same order. [B, T, H*K] ↔ [B, T, H, K]. Nothing where root's inner axes are not contiguous or the
+/// shapes do not fit.
+std::optional<Tensor> reshaped(const TensorSpec &rootSpec, const Tensor &root, const TensorSpec &spec,
+                               std::vector<int64_t> shape) {
+  const size_t rootOuter = countOuterAxes(rootSpec), outer = countOuterAxes(spec);
+  if (rootOuter != outer || spec.type != rootSpec.type || !rowMajor(root, rootOuter, root.shape.size()))
+    return std::nullopt;
+  Tensor view{root.data, root.type, std::move(shape), {}};
+  for (size_t i = 0; i < view.shape.size(); ++i)
+    view.strides.push_back(Tensor{nullptr, root.type, view.shape, {}}.stride(i));
+  for (size_t i = 0; i < outer; ++i) {
+    if (spec.axes[i].axis != rootSpec.axes[i].axis || view.shape[i] != root.shape[i])
+      return std::nullopt;
+    view.strides[i] = root.stride(i);
+  }
+  return view.elements() == root.elements() ? std::optional(view) : std::nullopt;
+}
+
+} // namespace
+
+Result<Tensor> CallMemory::allocate(const TensorSpec &spec, std::vector<int64_t> shape) {
+  Buffer buffer(spec.type, std::move(shape));
+  if (!buffer.data())
+    return Error(fmt::format("out of memory for '{}' of shape [{}], {}", spec.name, fmt::join(buffer.shape(), ", "),
+                             rondo::nameOf(spec.type)));
+  Tensor view = buffer.view();
+  for (size_t i = 0; i < view.shape.size(); ++i)
+    view.strides.push_back(buffer.view().stride(i));
+  buffers.push_back(std::move(buffer));
+  return view;
+}
+
+/// Only the feature elements are stored; batch, lag and head axes repeat them with stride 0.
+Result<void> CallMemory::fillInit(const TensorSpec &spec, Tensor &tensor, std::vector<int64_t> shape) {
+  std::vector<int64_t> featureShape = shape;
+  for (size_t i = 0; i < shape.size(); ++i)
+    if (spec.axes[i].axis != Axis::Named)
+      featureShape[i] = 1;
+  Result<Tensor> memory = allocate(spec, featureShape);
+  if (!memory)
+    return memory.error();
+  const std::vector<double> &values = spec.defaultValue;
+  const size_t count = size_t(memory->elements());
+  const bool pairs = isComplex(spec.type) && values.size() == 2 * count;
+  if (values.size() != 1 && values.size() != count && !pairs)
+    return Error(fmt::format("internal error: initial state '{}' has {} default values for {} elements", spec.name,
+                             values.size(), count));
+  for (size_t i = 0; i < count; ++i) {
+    if (pairs)
+      storeElement(*memory, int64_t(i), values[2 * i], values[2 * i + 1]);
+    else
+      storeElement(*memory, int64_t(i), values[values.size() == 1 ? 0 : i]);
+  }
+  tensor = std::move(*memory);
+  for (size_t i = 0; i < shape.size(); ++i)
+    if (spec.axes[i].axis != Axis::Named)
+      tensor.strides[i] = 0;
+  tensor.shape = std::move(shape);
+  return {};
+}
+
+/// Replaces a view by a contiguous copy.
+Result<void> CallMemory::stage(const TensorSpec &spec, Tensor &tensor) {
+  Result<Tensor> copy = allocate(spec, tensor.shape);
+  if (!copy)
+    return copy.error();
+  if (isOutput(spec.kind))
+    back.emplace_back(*copy, tensor);
+  else
+    copyElements(tensor, *copy);
+  tensor = std::move(*copy);
+  return {};
+}
+
+Result<void> CallMemory::stageWhereNeeded(const Program &program, Binding &binding) {
+  const bool host = bool(program.host);
+  std::vector<bool> needed(program.tensors.size(), false);
+  for (size_t i = 0; i < program.tensors.size(); ++i) {
+    const TensorSpec &spec = program.tensors[i];
+    const int root = rootOf(program, i);
+    if (root != int(i)) {
+      const TensorSpec &rootSpec = program.tensors[size_t(root)];
+      if (!reshaped(rootSpec, binding.tensors[size_t(root)], spec, binding.fullShape(spec)))
+        needed[size_t(root)] = true;
+      continue;
+    }
+    if (host && !binding.tensors[i].contiguous())
+      needed[i] = true;
+    // A state updated in place: where an initial state might be read after a launch has written the final one, it is
+    // set aside.
+    const int final = spec.kind == TensorKind::Init && binding.given[i] ? finalOf(program, int(i)) : -1;
+    if (final >= 0 && binding.given[size_t(final)] && binding.tensors[size_t(final)].data == binding.tensors[i].data &&
+        (host || program.launches.size() > 1))
+      needed[i] = true;
+  }
+  for (size_t i = 0; i < needed.size(); ++i)
+    if (needed[i])
+      if (Result<void> done = stage(program.tensors[i], binding.tensors[i]); !done)
+        return done;
+  return {};
+}
+
+Result<void> CallMemory::resolveAliases(const Program &program, Binding &binding) {
+  for (size_t i = 0; i < program.tensors.size(); ++i) {
+    const int root = rootOf(program, i);
+    if (root == int(i))
+      continue;
+    const TensorSpec &spec = program.tensors[i], &rootSpec = program.tensors[size_t(root)];
+    std::optional<Tensor> view = reshaped(rootSpec, binding.tensors[size_t(root)], spec, binding.fullShape(spec));
+    if (!view)
+      return Error(fmt::format("internal error: '{}' {} cannot be a view of '{}' {}", spec.name,
+                               describe(program, spec, binding.sizes), rootSpec.name,
+                               describe(program, rootSpec, binding.sizes)));
+    binding.tensors[i] = std::move(*view);
+  }
+  return {};
+}
+
+Result<void> CallMemory::materialise(const Program &program, Binding &binding) {
+  for (size_t i = 0; i < program.tensors.size(); ++i) {
+    const TensorSpec &spec = program.tensors[i];
+    if (binding.given[i] || rootOf(program, i) != int(i))
+      continue;
+    if (spec.kind == TensorKind::Init) {
+      if (Result<void> done = fillInit(spec, binding.tensors[i], binding.fullShape(spec)); !done)
+        return done;
+      continue;
+    }
+    Result<Tensor> memory = allocate(spec, binding.fullShape(spec));
+    if (!memory)
+      return memory.error();
+    binding.tensors[i] = std::move(*memory);
+  }
+  if (Result<void> staged = stageWhereNeeded(program, binding); !staged)
+    return staged;
+  return resolveAliases(program, binding);
+}
+
+void CallMemory::copyBack() const {
+  for (const auto &[from, to] : back)
+    copyElements(from, to);
+}
+
+} // namespace rondo::core

@@ -1,0 +1,77 @@
+// The just-in-time compiler, embedded. The only public header whose library needs LLVM; it includes nothing of it.
+#pragma once
+#include "rondo/Kernel.h"
+#include "rondo/Result.h"
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rondo {
+
+/// How to compile. Everything has a default except the sizes of the spec's dimensions.
+struct CompileOptions {
+  std::string model;                     // which model of the file; empty: the last one
+  std::string target = "cpu";            // "cpu" or "reference"
+  std::map<std::string, int64_t> dims;   // sizes of the spec's dimensions
+  DType type = DType::F32;               // element type of tensors that `types` does not name
+  std::map<std::string, DType> types;    // element types by tensor name
+  bool checkIntervals = false;           // debug: run fails where an input leaves its declared interval
+  std::string from;                      // texts named "*.mlir" hold IR: the phase that it was printed after
+  std::string dumpPhases;                // a directory that gets one file per phase; empty: none
+  bool colour = false;                   // Diagnostic::rendered carries ANSI colours
+};
+
+/// Where the time went, in seconds.
+struct CompileTimes {
+  double frontend = 0, passes = 0, codegen = 0;
+};
+
+/// What is known about a model before its dimensions have sizes.
+struct ModelInfo {
+  std::string name;
+  std::vector<std::string> models;  // every model of the file, in the order of the text
+  std::vector<std::string> dims;    // in the order of the declaration
+  std::vector<TensorSpec> tensors;  // inputs, params, inits, outputs, finals; sizes of named axes are -1
+  bool hasHeads = false;            // the head axis is left to the caller
+  std::string report;               // what the analysis found, as text
+};
+
+/// Compiles specs. One Engine may be used from one thread at a time; different Engines from different threads. Kernels outlive it.
+class Engine {
+public:
+  Engine();
+  ~Engine();
+  Engine(Engine &&) noexcept;
+  Engine &operator=(Engine &&) noexcept;
+
+  /// Compiles a spec's text. `name` stands for the file in diagnostics. Imports are looked up beside the file and in the library.
+  Result<Kernel> compileText(const std::string &text, const std::string &name, const CompileOptions &options);
+  /// Compiles a spec's file.
+  Result<Kernel> compileFile(const std::string &path, const CompileOptions &options);
+
+  /// The text after phase `what`: "ast", the name of a phase (see `phases`), "llvm" or "asm".
+  Result<std::string> emitText(const std::string &text, const std::string &name, const CompileOptions &options,
+                               const std::string &what);
+  Result<std::string> emitFile(const std::string &path, const CompileOptions &options, const std::string &what);
+
+  /// Checks a spec and tells what it takes and gives. Needs no sizes.
+  Result<ModelInfo> inspectText(const std::string &text, const std::string &name, const CompileOptions &options);
+  Result<ModelInfo> inspectFile(const std::string &path, const CompileOptions &options);
+
+  /// The compiler's phases in order: name and one line of description.
+  static std::vector<std::pair<std::string, std::string>> phases();
+
+  /// Warnings and remarks of the last call.
+  const std::vector<Diagnostic> &remarks() const;
+  CompileTimes times() const;
+
+private:
+  struct Impl;
+  std::unique_ptr<Impl> impl;
+};
+
+} // namespace rondo

@@ -1,0 +1,80 @@
+// A compiled model as the runtime sees it: the tensors it takes and gives, and the launches that compute them. It carries no
+// compiler type, so that a program can be run where there is no compiler.
+#pragma once
+#include "rondo/Result.h"
+#include "rondo/Tensor.h"
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rondo {
+
+/// What an axis of a tensor counts. Named axes have a size fixed when the model is compiled; the others are taken from the tensors
+/// of a call.
+enum class Axis : uint8_t { Batch, Time, Time1, Head, Group, Lag, Named };
+
+struct AxisSpec {
+  Axis axis = Axis::Named;
+  int64_t size = -1;  // Named, Lag (and Head where the model fixes it): the size; -1 where a call decides
+  std::string name;   // "batch", "time", "head", "K", "2*H"
+};
+
+enum class TensorKind : uint8_t { Input, Param, Init, Output, Final, Temporary };
+
+/// One tensor of a program's signature.
+struct TensorSpec {
+  std::string name;
+  TensorKind kind = TensorKind::Input;
+  DType type = DType::F32;
+  std::vector<AxisSpec> axes;
+  double lo, hi;            // the declared interval; infinite where there is none
+  bool hasInterval = false;
+  bool loOpen = false, hiOpen = false;
+  bool recurrent = false;   // Param: multiplies a state, so that its spectral radius matters
+  /// Init: what stands in when the caller gives none. One number fills the tensor; more are its feature elements, row-major (of a
+  /// complex tensor either their real parts, or twice as many numbers: real, imaginary, real, …).
+  std::vector<double> defaultValue = {0.0};
+};
+
+/// Arguments of a kernel. Operand i has base pointer `pointers[i]` and strides in elements `strides[i*5 ...]` for batch, time,
+/// time1, head (or group), lag; feature axes are row-major and contiguous inside.
+struct KernelCall {
+  void *const *pointers;
+  const int64_t *strides;
+  int64_t batch, time, time1, heads, headsPerGroup;
+};
+
+/// Runs tasks [begin, end) of one launch. `scratch` holds scratchBytes bytes, 64-byte aligned, private to the calling thread.
+using KernelFunction = void (*)(const KernelCall *call, int64_t begin, int64_t end, void *scratch);
+
+/// One kernel and what it works on. Tasks are independent; their number is
+/// ceil(batch / batchTile) * (perHead ? heads : 1) * splits.
+struct Launch {
+  std::string symbol;
+  KernelFunction function = nullptr;
+  std::vector<int> operands; // indices into Program::tensors
+  int64_t batchTile = 1;
+  bool perHead = false;
+  int64_t splits = 1;
+  size_t scratchBytes = 0;
+};
+
+/// The signature and the launches, in order. `code` keeps the machine code alive.
+struct Program {
+  std::string model;
+  std::vector<TensorSpec> tensors; // inputs, params, inits, outputs, finals in the model's order, then temporaries
+  std::vector<Launch> launches;
+  /// Temporaries that are another tensor under a different shape: alias[i] is the tensor whose memory tensor i shares, or -1.
+  std::vector<int> alias;
+  bool hasHeads = false;           // the model leaves the head axis to the caller
+  bool checkIntervals = false;     // every run behaves as with RunOptions::checkIntervals
+  /// Set instead of launches where no machine code runs (the reference interpreter). It is given one tensor per entry of
+  /// `tensors`, checked, with every axis present, row-major and contiguous; no output overlaps an input.
+  std::function<Result<void>(const std::vector<Tensor> &)> host;
+  std::shared_ptr<void> code;
+};
+
+} // namespace rondo

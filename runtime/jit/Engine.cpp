@@ -1,0 +1,172 @@
+// rondo::Engine: the public face of driver::Compiler. It turns the compiler's diagnostics, which point into a source manager,
+// into plain data that outlives the compile, and stops every exception at the boundary.
+#include "rondo/Engine.h"
+#include "compiler/Driver/Compiler.h"
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace rondo {
+
+struct Engine::Impl {
+  driver::Compiler compiler;
+  std::vector<Diagnostic> remarks;
+  CompileTimes times;
+};
+
+namespace {
+
+SourcePlace placeOf(frontend::Span span, const frontend::SourceManager *sources) {
+  if (!sources || span.file >= sources->size())
+    return {};
+  frontend::LineColumn at = sources->position(span.file, span.begin);
+  return {sources->name(span.file), at.line, at.column};
+}
+
+Diagnostic toPublic(const frontend::Diagnostic &from, const frontend::SourceManager *sources, bool colour) {
+  Diagnostic to;
+  to.severity = from.severity == frontend::Severity::Error ? Diagnostic::Severity::Error : Diagnostic::Severity::Warning;
+  to.slug = from.slug;
+  to.message = from.message;
+  to.place = placeOf(from.span, sources);
+  for (const frontend::Note &note : from.notes)
+    to.notes.push_back({note.message, note.hasSpan ? placeOf(note.span, sources) : SourcePlace{}});
+  if (sources && sources->size() > 0)
+    to.rendered = frontend::render(from, *sources, colour);
+  return to;
+}
+
+driver::Options toDriver(const CompileOptions &from) {
+  driver::Options to;
+  to.model = from.model;
+  to.target = from.target;
+  to.dims = from.dims;
+  to.type = from.type;
+  to.types = from.types;
+  to.from = from.from;
+  to.dumpPhases = from.dumpPhases;
+  return to;
+}
+
+Result<std::string> readText(const std::string &path) {
+  std::error_code code;
+  if (std::filesystem::is_directory(path, code))
+    return Error("cannot read '" + path + "': it is a directory");
+  errno = 0;
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  if (in)
+    text << in.rdbuf();
+  if (!in)
+    return Error("cannot read '" + path + "': " + (errno ? std::strerror(errno) : "unknown error"));
+  return text.str();
+}
+
+/// Takes an outcome apart: warnings and times into the engine, errors or the value into the result.
+template <typename T>
+Result<T> unpack(driver::Outcome<T> outcome, bool colour, std::vector<Diagnostic> &remarks, CompileTimes &times) {
+  std::vector<Diagnostic> errors;
+  for (const frontend::Diagnostic &diagnostic : outcome.diagnostics) {
+    Diagnostic converted = toPublic(diagnostic, outcome.sources.get(), colour);
+    (converted.severity == Diagnostic::Severity::Error ? errors : remarks).push_back(std::move(converted));
+  }
+  times = {outcome.times.frontend, outcome.times.passes, outcome.times.codegen};
+  if (outcome.value && errors.empty())
+    return std::move(*outcome.value);
+  if (errors.empty())
+    return Error("the compiler gave neither a result nor an error: this is a bug of rondo's");
+  return Error(std::move(errors));
+}
+
+/// Calls into the compiler; what it throws becomes an error.
+template <typename T, typename Call> Result<T> guarded(Call &&call) {
+  try {
+    return call();
+  } catch (const std::exception &exception) {
+    return Error(std::string("internal error: ") + exception.what());
+  } catch (...) {
+    return Error("internal error: unknown exception");
+  }
+}
+
+ModelInfo toPublic(driver::ModelFacts facts) {
+  ModelInfo info;
+  info.name = std::move(facts.name);
+  info.models = std::move(facts.models);
+  if (info.models.empty())
+    info.models.push_back(info.name);
+  info.dims = std::move(facts.dims);
+  info.tensors = std::move(facts.tensors);
+  info.hasHeads = facts.hasHeads;
+  info.report = std::move(facts.report);
+  return info;
+}
+
+} // namespace
+
+Engine::Engine() : impl(std::make_unique<Impl>()) {}
+Engine::~Engine() = default;
+Engine::Engine(Engine &&) noexcept = default;
+Engine &Engine::operator=(Engine &&) noexcept = default;
+
+Result<Kernel> Engine::compileText(const std::string &text, const std::string &name, const CompileOptions &options) {
+  return guarded<Kernel>([&]() -> Result<Kernel> {
+    impl->remarks.clear();
+    auto program = unpack(impl->compiler.compile({name, text}, toDriver(options)), options.colour, impl->remarks, impl->times);
+    if (!program)
+      return program.error();
+    if (!options.checkIntervals)
+      return Kernel(std::move(*program));
+    auto checking = std::make_shared<Program>(**program);
+    checking->checkIntervals = true;
+    return Kernel(std::move(checking));
+  });
+}
+
+Result<Kernel> Engine::compileFile(const std::string &path, const CompileOptions &options) {
+  auto text = guarded<std::string>([&] { return readText(path); });
+  if (!text)
+    return text.error();
+  return compileText(*text, path, options);
+}
+
+Result<std::string> Engine::emitText(const std::string &text, const std::string &name, const CompileOptions &options,
+                                     const std::string &what) {
+  return guarded<std::string>([&] {
+    impl->remarks.clear();
+    return unpack(impl->compiler.emit({name, text}, toDriver(options), what), options.colour, impl->remarks, impl->times);
+  });
+}
+
+Result<std::string> Engine::emitFile(const std::string &path, const CompileOptions &options, const std::string &what) {
+  auto text = guarded<std::string>([&] { return readText(path); });
+  if (!text)
+    return text.error();
+  return emitText(*text, path, options, what);
+}
+
+Result<ModelInfo> Engine::inspectText(const std::string &text, const std::string &name, const CompileOptions &options) {
+  return guarded<ModelInfo>([&]() -> Result<ModelInfo> {
+    impl->remarks.clear();
+    auto facts = unpack(impl->compiler.inspect({name, text}, toDriver(options)), options.colour, impl->remarks, impl->times);
+    if (!facts)
+      return facts.error();
+    return toPublic(std::move(*facts));
+  });
+}
+
+Result<ModelInfo> Engine::inspectFile(const std::string &path, const CompileOptions &options) {
+  auto text = guarded<std::string>([&] { return readText(path); });
+  if (!text)
+    return text.error();
+  return inspectText(*text, path, options);
+}
+
+std::vector<std::pair<std::string, std::string>> Engine::phases() { return driver::phaseNames(); }
+const std::vector<Diagnostic> &Engine::remarks() const { return impl->remarks; }
+CompileTimes Engine::times() const { return impl->times; }
+
+} // namespace rondo

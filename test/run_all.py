@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""Runs every test of a build tree and sums the runners' own counts: Catch2's test cases, lit's tests, the checks of test/house and
+the fuzz targets.
+
+The build writes which runners there are to BUILD/test/runners.json (test/CMakeLists.txt). A summary per runner comes last, then
+one line "N passed, N failed[, N skipped]", which is also written to BUILD/test/counts.txt. The exit status is 1 where a test
+failed or a runner found nothing to run.
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parent.parent
+SKIPPED = 77  # a check of test/house exits with this where the machine lacks what it needs
+
+
+@dataclass
+class Outcome:
+    """What one runner counted. `log` is shown where something failed, or a check was skipped."""
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    log: str = ""
+    seconds: float = 0.0
+
+
+def execute(command, build, timeout, **environment):
+    """Exit status and merged output of a command that runs in the source tree."""
+    env = dict(os.environ, RONDO_SOURCE=str(SOURCE), RONDO_BUILD=str(build), **environment)
+    # MLIR's own libraries are not instrumented, so a container that crosses the border looks overrun to ASan.
+    env.setdefault("ASAN_OPTIONS", "detect_container_overflow=0")
+    env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+    try:
+        done = subprocess.run([str(c) for c in command], cwd=SOURCE, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              stdin=subprocess.DEVNULL, timeout=timeout)
+        return done.returncode, done.stdout.decode("utf-8", "replace")
+    except subprocess.TimeoutExpired as expired:
+        return 1, (expired.stdout or b"").decode("utf-8", "replace") + f"\nstopped after {timeout} s\n"
+    except OSError as error:
+        return 1, f"{command[0]}: {error}\n"
+
+
+def run_unit(program, build):
+    """One Catch2 program; its console summary names the counts."""
+    status, log = execute([program], build, 1200)
+    everything = re.search(r"^All tests passed \(.* in (\d+) test cases?\)", log, re.M)
+    some = re.search(r"^test cases:(.*)$", log, re.M)
+    if everything:
+        outcome = Outcome(passed=int(everything[1]), log=log)
+    elif some:
+        outcome = Outcome(log=log)
+        for count, word in re.findall(r"(\d+) (passed|failed)(?! as expected)", some[1]):
+            setattr(outcome, word, int(count))
+    else:
+        outcome = Outcome(failed=1, log=log)
+    if status != 0 and outcome.failed == 0:  # it died after or beside its summary
+        outcome.failed = 1
+    return outcome
+
+
+def run_lit(command, build, jobs):
+    """All lit tests; lit's JSON report has one code per test."""
+    report = build / "test" / "lit.json"
+    report.unlink(missing_ok=True)
+    status, log = execute([sys.executable, *command, "-s", "-v", "--no-progress-bar", "-j", jobs, "-o", report, build / "test"], build, 1500)
+    if not report.exists():
+        return Outcome(failed=1, log=log)
+    outcome = Outcome(log=log)
+    for test in json.loads(report.read_text())["tests"]:
+        if test["code"] in ("PASS", "XFAIL", "FLAKYPASS"):
+            outcome.passed += 1
+        elif test["code"] in ("UNSUPPORTED", "SKIPPED", "EXCLUDED"):
+            outcome.skipped += 1
+        else:
+            outcome.failed += 1
+    if status != 0 and outcome.failed == 0:
+        outcome.failed = 1
+    return outcome
+
+
+def run_check(program, build):
+    """One check of test/house: its exit status is its result."""
+    status, log = execute([program], build, 900)
+    if status == SKIPPED:
+        return Outcome(skipped=1, log=log)
+    return Outcome(passed=int(status == 0), failed=int(status != 0), log=log)
+
+
+def run_fuzz(target, build, seconds):
+    """One libFuzzer target, from its seed corpus. What it finds anew stays in the build tree, and so does a crashing input."""
+    found = build / "test" / "fuzz" / "found" / target["name"]
+    found.mkdir(parents=True, exist_ok=True)
+    command = [target["program"], f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
+               f"-artifact_prefix={found.parent}/{target['name']}-", found, *target["seeds"]]
+    if target.get("dictionary"):
+        command.insert(1, f"-dict={target['dictionary']}")
+    status, log = execute(command, build, seconds + 120)
+    executed = re.search(r"stat::number_of_executed_units:\s*(\d+)", log)
+    if status == 0:
+        log = f"{target['name']}: {executed[1] if executed else '?'} inputs in {seconds} s, no crash, no leak\n"
+    return Outcome(passed=int(status == 0), failed=int(status != 0), log=log)
+
+
+def summarise(results):
+    """Prints the failures' logs and the table; returns the sums."""
+    total = Outcome()
+    for name, outcome in results:
+        if outcome.failed:
+            print(f"---- {name} ----\n{outcome.log[-20000:].rstrip()}\n")
+    for name, outcome in results:
+        counts = f"{outcome.passed} passed, {outcome.failed} failed"
+        counts += f", {outcome.skipped} skipped" if outcome.skipped else ""
+        print(f"{name:<32} {counts:<36} {outcome.seconds:7.1f} s")
+        if outcome.skipped and outcome.log and name.startswith("house"):
+            print(f"    {outcome.log.strip().splitlines()[-1]}")
+        total.passed += outcome.passed
+        total.failed += outcome.failed
+        total.skipped += outcome.skipped
+    return total
+
+
+def timed(function, *arguments):
+    start = time.monotonic()
+    outcome = function(*arguments)
+    outcome.seconds = time.monotonic() - start
+    return outcome
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", default="build", help="build tree")
+    parser.add_argument("--only", default="unit,lit,house,fuzz", help="which runners, by comma")
+    parser.add_argument("--fuzz-seconds", type=int, default=30, help="seconds of each fuzz target")
+    options = parser.parse_args()
+    build = Path(options.build).resolve()
+    only = options.only.split(",")
+    runners = json.loads((build / "test" / "runners.json").read_text())
+    jobs = os.cpu_count() or 1
+    start = time.monotonic()
+
+    # Programs that use every core themselves come one after another; fuzz targets have one thread each and run side by side.
+    results = []
+    if "house" in only:
+        results += [(f"house/{Path(p).stem}", timed(run_check, p, build)) for p in runners["house"]]
+    if "unit" in only:
+        results += [(f"unit/{u['name']}", timed(run_unit, u["program"], build)) for u in runners["unit"]]
+    if "lit" in only and runners["lit"]:
+        results.append(("lit", timed(run_lit, runners["lit"], build, jobs)))
+    if "fuzz" in only:
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            running = [(f["name"], pool.submit(timed, run_fuzz, f, build, options.fuzz_seconds)) for f in runners["fuzz"]]
+            results += [(f"fuzz/{name}", future.result()) for name, future in running]
+        for name, outcome in results:
+            if name.startswith("fuzz/") and not outcome.failed:
+                print(outcome.log, end="")
+
+    total = summarise(results)
+    print(f"{time.monotonic() - start:.0f} s in all")
+    counts = f"{total.passed} passed, {total.failed} failed"
+    counts += f", {total.skipped} skipped" if total.skipped else ""
+    (build / "test" / "counts.txt").write_text(counts + "\n")
+    print(counts)
+    return 1 if total.failed or not total.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
