@@ -125,6 +125,31 @@ LogicalResult bindSlices(func::FuncOp fn, Binder &binder) {
   return failure(walk.wasInterrupted());
 }
 
+/// Gives a value's lag axis, where it has one, its size.
+void setLagAxis(Value value, int64_t depth) {
+  auto type = cast<RankedTensorType>(value.getType());
+  int64_t axis = recur::dimsOf(type).axisPosition("lag");
+  if (axis < 0)
+    return;
+  SmallVector<int64_t> shape(type.getShape());
+  shape[axis] = depth;
+  value.setType(RankedTensorType::get(shape, type.getElementType(), type.getEncoding()));
+}
+
+/// Initial and final values keep as many slices as the state's largest distance.
+void bindKeptSlices(recur::ScanOp scan) {
+  for (unsigned s = 0; s < scan.numStates() && scan.numAxes() == 1; ++s) {
+    setLagAxis(scan.getInits()[s], scan.state(s).depth());
+    setLagAxis(scan.finals()[s], scan.state(s).depth());
+  }
+}
+
+/// The function's type, from its arguments and what it returns.
+void rebuildType(func::FuncOp fn) {
+  auto results = fn.getBody().front().getTerminator()->getOperandTypes();
+  fn.setType(FunctionType::get(fn.getContext(), fn.getBody().getArgumentTypes(), results));
+}
+
 /// Negative distances name entries of the function's list of symbolic lags.
 LogicalResult bindLags(func::FuncOp fn, Binder &binder) {
   auto lags = fn->getAttrOfType<ArrayAttr>(recur::kLagsAttr);
@@ -142,7 +167,8 @@ LogicalResult bindLags(func::FuncOp fn, Binder &binder) {
           if (failed(bound))
             return WalkResult::interrupt();
           if (*bound <= 0) {
-            scan.emitError("state '") << state.getName().getValue() << "' is read " << *bound << " steps back; lags are positive";
+            scan.emitError("state '") << state.getName().getValue() << "' is read " << *bound
+                                      << " steps back; lags are positive";
             return WalkResult::interrupt();
           }
           distance = *bound;
@@ -152,9 +178,14 @@ LogicalResult bindLags(func::FuncOp fn, Binder &binder) {
       states.push_back(recur::StateAttr::get(fn.getContext(), state.getName(), reads));
     }
     scan.setStatesAttr(ArrayAttr::get(fn.getContext(), states));
+    bindKeptSlices(scan);
     return WalkResult::advance();
   });
-  return failure(walk.wasInterrupted());
+  if (walk.wasInterrupted())
+    return failure();
+  fn->removeAttr(recur::kLagsAttr); // nothing names its entries any more
+  rebuildType(fn);
+  return success();
 }
 
 struct BindSizes : rondo::impl::BindSizesBase<BindSizes> {

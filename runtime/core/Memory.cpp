@@ -76,15 +76,15 @@ Result<void> CallMemory::fillInit(const TensorSpec &spec, Tensor &tensor, std::v
     return memory.error();
   const std::vector<double> &values = spec.defaultValue;
   const size_t count = size_t(memory->elements());
-  const bool pairs = isComplex(spec.type) && values.size() == 2 * count;
-  if (values.size() != 1 && values.size() != count && !pairs)
+  // Complex values come as pairs; one value, or one pair, fills the tensor.
+  const size_t width = isComplex(spec.type) && values.size() % 2 == 0 ? 2 : 1;
+  const size_t given = values.size() / width;
+  if (given != 1 && given != count)
     return Error(fmt::format("internal error: initial state '{}' has {} default values for {} elements", spec.name,
                              values.size(), count));
   for (size_t i = 0; i < count; ++i) {
-    if (pairs)
-      storeElement(*memory, int64_t(i), values[2 * i], values[2 * i + 1]);
-    else
-      storeElement(*memory, int64_t(i), values[values.size() == 1 ? 0 : i]);
+    const size_t at = given == 1 ? 0 : i * width;
+    storeElement(*memory, int64_t(i), values[at], width == 2 ? values[at + 1] : 0);
   }
   tensor = std::move(*memory);
   for (size_t i = 0; i < shape.size(); ++i)

@@ -30,12 +30,12 @@ using namespace rondo::cpu;
 
 void rondo::cpu::buildToLLVM(OpPassManager &passes) {
   passes.addPass(createSCFToControlFlowPass());
+  passes.addPass(createConvertMathToLLVMPass());
+  passes.addPass(createConvertMathToLibmPass()); // takes vectors apart, so it comes before they are lowered
   ConvertVectorToLLVMPassOptions vectors;
   vectors.reassociateFPReductions = true;
   passes.addPass(createConvertVectorToLLVMPass(vectors));
   passes.addPass(createUBToLLVMConversionPass()); // the vector lowering leaves ub.poison behind
-  passes.addPass(createConvertMathToLLVMPass());
-  passes.addPass(createConvertMathToLibmPass());
   passes.addPass(createFinalizeMemRefToLLVMConversionPass());
   passes.addPass(createArithToLLVMConversionPass());
   passes.addPass(createConvertFuncToLLVMPass());

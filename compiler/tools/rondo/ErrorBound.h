@@ -5,8 +5,9 @@
 // derivative says what such errors do: it is run in f64 on inputs, params and initial states whose elements are perturbed by +-u, and,
 // where the model can be run step by step, on states perturbed by +-u between all steps, which stands for the rounding of each
 // new state and lets errors grow and die over time as the recurrence lets them. What comes out, relative to the block's norm and to u,
-// is the growth g of that block (the largest of a few draws of signs; at least 1, the rounding of the result itself). Models that
-// can not be stepped (scans against time, two axes) get sqrt(T) in place of the perturbed states: T independent errors.
+// is the growth g of that block (the largest of a few draws of signs; at least 1, the rounding of the result itself). Whole
+// numbers are not perturbed: they are exact in f32, and a model that counts would seem to be ill-conditioned. Models that can not be
+// stepped (scans against time, two axes) get sqrt(T) in place of the perturbed states: T independent errors.
 //
 // Constant. Between two states an element passes through more than one rounding: a contraction over n elements and the elementwise rest.
 // Rounding errors are taken as independent with mean zero, so that N of them make lambda sqrt(N) u with probability above

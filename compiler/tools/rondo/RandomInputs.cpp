@@ -181,7 +181,8 @@ void storeInside(const TensorSpec &spec, const Tensor &to, int64_t i, double x) 
 
 double perturbed(const TensorSpec &spec, double x, double u, Random &random) {
   const double direction = random.sign(); // drawn first, so that every element uses the same part of the stream
-  if (x == 0 || !std::isfinite(x) || (spec.hasInterval && (x == spec.lo || x == spec.hi)))
+  const bool whole = x == std::floor(x) && std::abs(x) <= 0x1p24;
+  if (whole || !std::isfinite(x) || (spec.hasInterval && (x == spec.lo || x == spec.hi)))
     return x;
   const double step = u * (spec.hasInterval ? std::max(1.0, std::abs(x)) : std::abs(x));
   const double moved = x + direction * step;

@@ -35,8 +35,8 @@ NamedBuffers drawInputs(const Program &program, const CallShape &shape, uint64_t
 NamedBuffers convert(const NamedBuffers &tensors, const Program &program);
 
 /// Multiplies every element by 1 + u e, e = -1 or +1, and keeps declared intervals. Elements of tensors with an interval move by at
-/// least u: such values are combined with constants of order one (1 - a, exp(g)), whose rounding is an absolute error of u. Zeros
-/// and elements exactly at an end stay: arithmetic on them is exact.
+/// least u: such values are combined with constants of order one (1 - a, exp(g)), whose rounding is an absolute error of u. Whole
+/// numbers and elements exactly at an end stay: a number that is whole in f64 was not rounded, and a counter's f32 arithmetic is exact.
 void perturb(NamedBuffers &tensors, const Program &program, double u, uint64_t seed);
 
 NamedTensors views(const NamedBuffers &buffers);
