@@ -19,9 +19,9 @@ using ExprPtr = std::unique_ptr<Expr>;
 /// dimensions.
 struct TimeIndex {
   Span span;
-  std::string axis;      // the spelled axis name, e.g. "t"
-  int sign = 0;          // -1 for `t-d`, +1 for `t+d`, 0 for `t`
-  ExprPtr distance;      // null when sign == 0
+  std::string axis; // the spelled axis name, e.g. "t"
+  int sign = 0;     // -1 for `t-d`, +1 for `t+d`, 0 for `t`
+  ExprPtr distance; // null when sign == 0
 };
 
 /// One subscript on a feature axis: `x[0]` (index) or `x[a:b]` (slice; either end may be absent). Bounds are dimension

@@ -57,13 +57,16 @@ std::string print(ModuleOp module) {
   return text;
 }
 
-bool isComputable(DType type) { return type == DType::F64 || type == DType::F32 || type == DType::BF16 || type == DType::F16; }
+bool isComputable(DType type) {
+  return type == DType::F64 || type == DType::F32 || type == DType::BF16 || type == DType::F16;
+}
 
 /// One compilation: a source on its way, and what was reported on it.
 class Compilation {
 public:
   Compilation(std::shared_ptr<MLIRContext> context, const Source &source, const Options &options)
-      : context(std::move(context)), source(source), options(options), sources(std::make_shared<frontend::SourceManager>()) {
+      : context(std::move(context)), source(source), options(options),
+        sources(std::make_shared<frontend::SourceManager>()) {
     file = sources->add(source.name, source.text);
     handler.emplace(*this->context, *sources, diagnostics);
   }
@@ -207,7 +210,8 @@ private:
   /// Every dimension has a size, every size a dimension, and the element types are ones to compute with.
   bool checkSizes() {
     if (!isComputable(options.type))
-      fail("element-type", "'" + std::string(nameOf(options.type)) + "' is no element type of a model; expected f64, f32, bf16 or f16");
+      fail("element-type",
+           "'" + std::string(nameOf(options.type)) + "' is no element type of a model; expected f64, f32, bf16 or f16");
     llvm::StringSet<> known;
     for (func::FuncOp model : module->getOps<func::FuncOp>())
       if (auto names = model->getAttrOfType<ArrayAttr>(recur::kDimsAttr))
@@ -266,7 +270,8 @@ Outcome<std::shared_ptr<const Program>> driver::Compiler::compile(const Source &
   Compilation compilation(impl->context, source, options);
   std::shared_ptr<const Program> program;
   if (options.target != "cpu" && options.target != "reference")
-    compilation.fail("unknown-target", "there is no target '" + options.target + "'", "targets are 'cpu' and 'reference'");
+    compilation.fail("unknown-target", "there is no target '" + options.target + "'",
+                     "targets are 'cpu' and 'reference'");
   else if (compilation.enter())
     program = options.target == "cpu" ? compilation.makeCPU() : compilation.makeReference();
   return compilation.finish(program ? std::optional(program) : std::nullopt);
@@ -282,8 +287,9 @@ Outcome<std::string> driver::Compiler::emit(const Source &source, const Options 
   bool isCode = what == "llvm" || what == "asm";
   StringRef last = isCode ? StringRef(cpuPhases().back().name) : StringRef(what);
   if (!isCode && llvm::none_of(cpuPhases(), [&](const Phase &phase) { return phase.name == last; })) {
-    compilation.fail("unknown-phase", "there is no phase '" + what + "'",
-                     "phases are listed by 'rondo compile --help'; 'ast', 'llvm' and 'asm' stand before and after them");
+    compilation.fail(
+        "unknown-phase", "there is no phase '" + what + "'",
+        "phases are listed by 'rondo compile --help'; 'ast', 'llvm' and 'asm' stand before and after them");
     return none();
   }
   if (!compilation.enter() || !compilation.runThrough(last))

@@ -23,8 +23,8 @@ struct Options {
   std::map<std::string, int64_t> dims; // sizes of the spec's dimensions
   DType type = DType::F32;             // element type of tensors that `types` does not name
   std::map<std::string, DType> types;
-  std::string from;                    // IR sources: the phase that the text was printed after
-  std::string dumpPhases;              // a directory that gets one file per phase; empty: none
+  std::string from;       // IR sources: the phase that the text was printed after
+  std::string dumpPhases; // a directory that gets one file per phase; empty: none
 };
 
 struct Times {
@@ -43,10 +43,10 @@ template <typename T> struct Outcome {
 /// Facts about a model that need no sizes, for `check` and `explain`.
 struct ModelFacts {
   std::string name;
-  std::vector<std::string> models;   // every model of the file, in the order of the text
-  std::vector<std::string> dims;     // in the order of the declaration
-  std::vector<TensorSpec> tensors;   // sizes of named axes are -1
-  std::string report;                // what the analysis found, as text
+  std::vector<std::string> models; // every model of the file, in the order of the text
+  std::vector<std::string> dims;   // in the order of the declaration
+  std::vector<TensorSpec> tensors; // sizes of named axes are -1
+  std::string report;              // what the analysis found, as text
   bool hasHeads = false;
 };
 

@@ -1,8 +1,9 @@
 // See ModelReport.h.
 #include "compiler/Driver/ModelReport.h"
+#include "compiler/Analysis/Families.h"
 #include "dialects/Recur/Recur.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "llvm/ADT/DenseMap.h"
+#include "mlir/IR/Location.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -15,31 +16,6 @@ static std::string shapeText(Type type) {
   text += "]";
   bool complex = isa<ComplexType>(cast<RankedTensorType>(type).getElementType());
   return complex ? "complex " + text : text;
-}
-
-/// The states of `scan` that `state`'s update reads, directly or through values of the step.
-static SmallVector<unsigned> statesReadBy(recur::ScanOp scan, unsigned state) {
-  DenseMap<Value, unsigned> owner;
-  for (unsigned s = 0; s < scan.numStates(); ++s)
-    for (BlockArgument argument : scan.stateArgs(s))
-      owner[argument] = s;
-  SmallVector<bool> read(scan.numStates(), false);
-  SmallVector<Value> work{scan.yield().getStates()[state]};
-  DenseSet<Value> seen;
-  while (!work.empty()) {
-    Value value = work.pop_back_val();
-    if (!seen.insert(value).second)
-      continue;
-    if (auto found = owner.find(value); found != owner.end())
-      read[found->second] = true;
-    if (Operation *op = value.getDefiningOp())
-      llvm::append_range(work, op->getOperands());
-  }
-  SmallVector<unsigned> result;
-  for (unsigned s = 0; s < read.size(); ++s)
-    if (read[s])
-      result.push_back(s);
-  return result;
 }
 
 static void reportState(recur::ScanOp scan, unsigned s, ArrayAttr lags, llvm::raw_ostream &out) {
@@ -55,11 +31,44 @@ static void reportState(recur::ScanOp scan, unsigned s, ArrayAttr lags, llvm::ra
         out << distance;
     }
   }
-  out << " back; its update reads";
-  SmallVector<unsigned> read = statesReadBy(scan, s);
-  for (unsigned other : read)
-    out << " " << scan.state(other).getName().getValue();
-  out << (read.empty() ? " no state\n" : "\n");
+  out << " back\n";
+}
+
+/// "tanh at 12:10": an operation and its place in the spec.
+static std::string describe(Operation *op) {
+  std::string text = op->getName().stripDialect().str();
+  if (auto map = dyn_cast<recur::MapOp>(op))
+    text = recur::stringifyFn(map.getFn()).str();
+  op->getLoc()->walk([&](Location part) {
+    auto place = dyn_cast<FileLineColLoc>(part);
+    if (!place)
+      return WalkResult::advance();
+    text += " at " + std::to_string(place.getLine()) + ":" + std::to_string(place.getColumn());
+    return WalkResult::interrupt();
+  });
+  return text;
+}
+
+static void reportStratum(recur::ScanOp scan, const analysis::StratumFacts &facts, llvm::raw_ostream &out) {
+  using analysis::Family;
+  out << "    ";
+  for (unsigned s : facts.stratum.states)
+    out << (s == facts.stratum.states.front() ? "" : ", ") << scan.state(s).getName().getValue();
+  out << " is " << (facts.isComplex ? "complex " : "") << nameOf(facts.family);
+  bool isMatrix = facts.family == Family::Expand || facts.family == Family::Delta;
+  if (isMatrix)
+    out << ", decay " << nameOf(facts.decay);
+  if (isMatrix && facts.inputRank)
+    out << ", " << facts.inputRank << " outer product" << (facts.inputRank > 1 ? "s" : "") << " in";
+  if (facts.family == Family::Delta)
+    out << ", transition of rank " << facts.transitionRank;
+  if (facts.isTimeInvariant && facts.family != Family::Cell)
+    out << ", time-invariant";
+  if (facts.obstacle)
+    out << ": not linear in its states because of " << describe(facts.obstacle);
+  if (!facts.missed.empty())
+    out << ": " << facts.missed;
+  out << "\n";
 }
 
 std::string driver::reportModel(ModuleOp module) {
@@ -76,6 +85,8 @@ std::string driver::reportModel(ModuleOp module) {
           << std::distance(scan.step()->begin(), scan.step()->end()) - 1 << " operations a step\n";
       for (unsigned s = 0; s < scan.numStates(); ++s)
         reportState(scan, s, lags, out);
+      for (const analysis::StratumFacts &facts : analysis::findFamilies(scan))
+        reportStratum(scan, facts, out);
       if (scan.numStates() == 0)
         out << "    no state: every step is independent of the others\n";
     }

@@ -35,8 +35,8 @@ static Result<void> interpretTensors(func::FuncOp model, const Program &signatur
   return {};
 }
 
-std::shared_ptr<const Program> driver::makeReferenceProgram(std::shared_ptr<MLIRContext> context, OwningOpRef<ModuleOp> module,
-                                                            Program signature) {
+std::shared_ptr<const Program> driver::makeReferenceProgram(std::shared_ptr<MLIRContext> context,
+                                                            OwningOpRef<ModuleOp> module, Program signature) {
   struct Held {
     std::shared_ptr<MLIRContext> context; // first, so that it goes last
     OwningOpRef<ModuleOp> module;

@@ -94,8 +94,9 @@ LogicalResult verifyExpanded(ModuleOp module) {
 }
 
 LogicalResult verifyLLVM(ModuleOp module) {
-  return expectNone(module, "to-llvm",
-                    [](Operation *op) { return !isa<ModuleOp>(op) && !isa_and_nonnull<LLVM::LLVMDialect>(op->getDialect()); });
+  return expectNone(module, "to-llvm", [](Operation *op) {
+    return !isa<ModuleOp>(op) && !isa_and_nonnull<LLVM::LLVMDialect>(op->getDialect());
+  });
 }
 
 const Phase kPhases[] = {

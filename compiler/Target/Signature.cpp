@@ -55,7 +55,8 @@ TensorSpec rondo::describeTensor(Type type, DictionaryAttr attributes, TensorKin
   for (int64_t i = 0; i < tensor.getRank(); ++i) {
     bool named = i >= static_cast<int64_t>(dims.getAxes().size());
     StringRef name = named ? dims.getNames()[i - dims.getAxes().size()].getValue() : dims.getAxes()[i].getValue();
-    spec.axes.push_back({named ? Axis::Named : axisOf(name), tensor.isDynamicDim(i) ? -1 : tensor.getDimSize(i), name.str()});
+    spec.axes.push_back(
+        {named ? Axis::Named : axisOf(name), tensor.isDynamicDim(i) ? -1 : tensor.getDimSize(i), name.str()});
   }
   if (!attributes)
     return spec;
@@ -91,11 +92,13 @@ Program rondo::describeModel(func::FuncOp model) {
   program.hasHeads = model->hasAttr(recur::kHeadsAttr);
   for (unsigned i = 0; i < model.getNumArguments(); ++i) {
     DictionaryAttr attributes = model.getArgAttrDict(i);
-    program.tensors.push_back(describeTensor(model.getArgumentTypes()[i], attributes, kindOf(attributes, TensorKind::Input)));
+    program.tensors.push_back(
+        describeTensor(model.getArgumentTypes()[i], attributes, kindOf(attributes, TensorKind::Input)));
   }
   for (unsigned i = 0; i < model.getNumResults(); ++i) {
     DictionaryAttr attributes = model.getResultAttrDict(i);
-    program.tensors.push_back(describeTensor(model.getResultTypes()[i], attributes, kindOf(attributes, TensorKind::Output)));
+    program.tensors.push_back(
+        describeTensor(model.getResultTypes()[i], attributes, kindOf(attributes, TensorKind::Output)));
   }
   program.alias.assign(program.tensors.size(), -1);
   return program;
@@ -240,7 +243,9 @@ private:
 
 } // namespace
 
-DictionaryAttr rondo::programToAttr(const Program &program, MLIRContext *context) { return Writer(context).program(program); }
+DictionaryAttr rondo::programToAttr(const Program &program, MLIRContext *context) {
+  return Writer(context).program(program);
+}
 
 std::optional<Program> rondo::programFromAttr(DictionaryAttr attribute) {
   Reader reader;

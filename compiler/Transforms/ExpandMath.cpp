@@ -21,31 +21,50 @@ namespace {
 struct Format {
   int mantissaBits;
   int64_t exponentBias;
-  double ln2Hi, ln2Lo;          // ln 2 in two parts; k * ln2Hi is exact for every exponent k
-  double roundMagic;            // adding it rounds to an integer in the low bits
-  double expLow, expHigh;       // below: exp is zero; above: infinite
-  ArrayRef<double> expSeries;   // 1/2!, 1/3!, ...
-  ArrayRef<double> logSeries;   // FDLIBM's Lg1 ...
-  ArrayRef<double> tanhSeries;  // odd Taylor-like series of tanh near zero, from x^3
-  double tanhSmall;             // where the series serves
+  double ln2Hi, ln2Lo;         // ln 2 in two parts; k * ln2Hi is exact for every exponent k
+  double roundMagic;           // adding it rounds to an integer in the low bits
+  double expLow, expHigh;      // below: exp is zero; above: infinite
+  ArrayRef<double> expSeries;  // 1/2!, 1/3!, ...
+  ArrayRef<double> logSeries;  // FDLIBM's Lg1 ...
+  ArrayRef<double> tanhSeries; // odd Taylor-like series of tanh near zero, from x^3
+  double tanhSmall;            // where the series serves
 };
 
 const double kExp32[] = {1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040};
-const double kExp64[] = {1.0 / 2,       1.0 / 6,        1.0 / 24,        1.0 / 120,        1.0 / 720,         1.0 / 5040,
-                         1.0 / 40320,   1.0 / 362880,   1.0 / 3628800,   1.0 / 39916800,   1.0 / 479001600,   1.0 / 6227020800.0};
+const double kExp64[] = {1.0 / 2,     1.0 / 6,      1.0 / 24,      1.0 / 120,      1.0 / 720,       1.0 / 5040,
+                         1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
 const double kLog32[] = {0.66666662693, 0.40000972152, 0.28498786688, 0.24279078841};
-const double kLog64[] = {6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01, 2.222219843214978396e-01,
-                         1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01};
+const double kLog64[] = {6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01,
+                         2.222219843214978396e-01, 1.818357216161805012e-01, 1.531383769920937332e-01,
+                         1.479819860511658591e-01};
 // tanh x = x + x^3 (c0 + c1 x^2 + ...): the Taylor coefficients.
-const double kTanhTaylor[] = {-0.33333333333333333333, 0.13333333333333333333,  -0.053968253968253968254,
-                              0.021869488536155202822, -0.0088632355299021965689, 0.0035921280365724810169,
-                              -0.0014558343870513182682, 0.00059002744094558598138, -0.00023912911424355248149,
+const double kTanhTaylor[] = {-0.33333333333333333333,    0.13333333333333333333,      -0.053968253968253968254,
+                              0.021869488536155202822,    -0.0088632355299021965689,   0.0035921280365724810169,
+                              -0.0014558343870513182682,  0.00059002744094558598138,   -0.00023912911424355248149,
                               0.000096915379569294503256, -0.000039278323883316834053, 0.000015918905069328964782};
 
-const Format kF32 = {23, 127, 0.693145751953125, 1.42860682030941723212e-6, 12582912.0, -104.0, 89.0, kExp32, kLog32,
-                     ArrayRef<double>(kTanhTaylor).take_front(9), 0.6};
-const Format kF64 = {52, 1023, 6.93147180369123816490e-01, 1.90821492927058770002e-10, 6755399441055744.0, -746.0, 710.0, kExp64,
-                     kLog64, ArrayRef<double>(kTanhTaylor), 0.36};
+const Format kF32 = {23,
+                     127,
+                     0.693145751953125,
+                     1.42860682030941723212e-6,
+                     12582912.0,
+                     -104.0,
+                     89.0,
+                     kExp32,
+                     kLog32,
+                     ArrayRef<double>(kTanhTaylor).take_front(9),
+                     0.6};
+const Format kF64 = {52,
+                     1023,
+                     6.93147180369123816490e-01,
+                     1.90821492927058770002e-10,
+                     6755399441055744.0,
+                     -746.0,
+                     710.0,
+                     kExp64,
+                     kLog64,
+                     ArrayRef<double>(kTanhTaylor),
+                     0.36};
 
 /// Arithmetic on values of one type, scalar or vector, with constants spelled as numbers.
 class Emitter {
@@ -110,7 +129,8 @@ public:
 
   /// log x by FDLIBM: x = 2^k (1 + f), f in [sqrt(1/2) - 1, sqrt(2) - 1].
   Value log(Value x) {
-    Value tiny = constant(f.mantissaBits == 52 ? std::numeric_limits<double>::min() : std::numeric_limits<float>::min());
+    Value tiny =
+        constant(f.mantissaBits == 52 ? std::numeric_limits<double>::min() : std::numeric_limits<float>::min());
     Value isTiny = compare(arith::CmpFPredicate::OLT, x, tiny);
     double lift = f.mantissaBits == 52 ? 18014398509481984.0 : 33554432.0; // 2^54, 2^25
     Value scaled = select(isTiny, mul(x, constant(lift)), x);
@@ -119,7 +139,8 @@ public:
     int64_t root = f.mantissaBits == 52 ? int64_t(0x3fe6a09e667f3bcd) : int64_t(0x3f3504f3);
     Value offset = arith::SubIOp::create(b, loc, toBits(scaled), constantInt(root));
     Value k = arith::ShRSIOp::create(b, loc, offset, constantInt(f.mantissaBits));
-    Value mantissaBits = arith::SubIOp::create(b, loc, toBits(scaled), arith::ShLIOp::create(b, loc, k, constantInt(f.mantissaBits)));
+    Value mantissaBits =
+        arith::SubIOp::create(b, loc, toBits(scaled), arith::ShLIOp::create(b, loc, k, constantInt(f.mantissaBits)));
     Value kFloat = add(arith::SIToFPOp::create(b, loc, type, k), kLift);
     Value y = logOnePlus(sub(fromBits(mantissaBits), constant(1)), kFloat);
     return logSpecial(x, y);
@@ -142,7 +163,8 @@ public:
     Value e = exp(x);
     Value em1 = sub(e, one);
     Value y = div(mul(em1, x), log(e));
-    Value far = compare(arith::CmpFPredicate::UGT, absolute(x), constant(1)); // no cancellation, and no overflow of the product
+    Value far =
+        compare(arith::CmpFPredicate::UGT, absolute(x), constant(1)); // no cancellation, and no overflow of the product
     y = select(far, em1, y);
     y = select(compare(arith::CmpFPredicate::OEQ, e, one), x, y);
     return select(compare(arith::CmpFPredicate::OEQ, em1, minusOne), minusOne, y);
@@ -181,7 +203,8 @@ private:
     double inf = std::numeric_limits<double>::infinity();
     y = select(compare(arith::CmpFPredicate::OEQ, x, constant(inf)), x, y);
     y = select(compare(arith::CmpFPredicate::OEQ, x, constant(0)), constant(-inf), y);
-    return select(compare(arith::CmpFPredicate::ULT, x, constant(0)), constant(std::numeric_limits<double>::quiet_NaN()), y);
+    return select(compare(arith::CmpFPredicate::ULT, x, constant(0)),
+                  constant(std::numeric_limits<double>::quiet_NaN()), y);
   }
 
   OpBuilder &b;

@@ -28,7 +28,8 @@ SourcePlace placeOf(frontend::Span span, const frontend::SourceManager *sources)
 
 Diagnostic toPublic(const frontend::Diagnostic &from, const frontend::SourceManager *sources, bool colour) {
   Diagnostic to;
-  to.severity = from.severity == frontend::Severity::Error ? Diagnostic::Severity::Error : Diagnostic::Severity::Warning;
+  to.severity =
+      from.severity == frontend::Severity::Error ? Diagnostic::Severity::Error : Diagnostic::Severity::Warning;
   to.slug = from.slug;
   to.message = from.message;
   to.place = placeOf(from.span, sources);
@@ -115,7 +116,8 @@ Engine &Engine::operator=(Engine &&) noexcept = default;
 Result<Kernel> Engine::compileText(const std::string &text, const std::string &name, const CompileOptions &options) {
   return guarded<Kernel>([&]() -> Result<Kernel> {
     impl->remarks.clear();
-    auto program = unpack(impl->compiler.compile({name, text}, toDriver(options)), options.colour, impl->remarks, impl->times);
+    auto program =
+        unpack(impl->compiler.compile({name, text}, toDriver(options)), options.colour, impl->remarks, impl->times);
     if (!program)
       return program.error();
     if (!options.checkIntervals)
@@ -137,7 +139,8 @@ Result<std::string> Engine::emitText(const std::string &text, const std::string 
                                      const std::string &what) {
   return guarded<std::string>([&] {
     impl->remarks.clear();
-    return unpack(impl->compiler.emit({name, text}, toDriver(options), what), options.colour, impl->remarks, impl->times);
+    return unpack(impl->compiler.emit({name, text}, toDriver(options), what), options.colour, impl->remarks,
+                  impl->times);
   });
 }
 
@@ -151,7 +154,8 @@ Result<std::string> Engine::emitFile(const std::string &path, const CompileOptio
 Result<ModelInfo> Engine::inspectText(const std::string &text, const std::string &name, const CompileOptions &options) {
   return guarded<ModelInfo>([&]() -> Result<ModelInfo> {
     impl->remarks.clear();
-    auto facts = unpack(impl->compiler.inspect({name, text}, toDriver(options)), options.colour, impl->remarks, impl->times);
+    auto facts =
+        unpack(impl->compiler.inspect({name, text}, toDriver(options)), options.colour, impl->remarks, impl->times);
     if (!facts)
       return facts.error();
     return toPublic(std::move(*facts));

@@ -1,8 +1,8 @@
 // The draws that verification rests on: promises kept, ends reached, weights bounded, seeds reproducible.
 #include "compiler/tools/rondo/RandomInputs.h"
 #include "compiler/tools/rondo/SpectralRadius.h"
-#include <catch2/catch.hpp>
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 
@@ -27,7 +27,8 @@ TensorSpec tensor(const char *name, TensorKind kind, std::vector<AxisSpec> axes)
 }
 
 TensorSpec gate(double lo, double hi, bool open = false) {
-  TensorSpec spec = tensor("g", TensorKind::Input, {{Axis::Batch, -1, ""}, {Axis::Time, -1, ""}, {Axis::Head, -1, ""}, named(9)});
+  TensorSpec spec =
+      tensor("g", TensorKind::Input, {{Axis::Batch, -1, ""}, {Axis::Time, -1, ""}, {Axis::Head, -1, ""}, named(9)});
   spec.hasInterval = true;
   spec.lo = lo;
   spec.hi = hi;

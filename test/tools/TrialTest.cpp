@@ -1,7 +1,7 @@
 // Verification must fail on a wrong kernel and pass a right one. The model is a scalar decay per channel, h = a h- + x, with the kernel's
 // arithmetic written out in f32 so that mistakes can be put into it.
-#include "compiler/tools/rondo/Stepping.h"
 #include "compiler/tools/rondo/Trial.h"
+#include "compiler/tools/rondo/Stepping.h"
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <functional>
@@ -29,7 +29,7 @@ TensorSpec tensor(const char *name, TensorKind kind, DType type, bool time) {
 /// One step of one channel.
 using Step = std::function<double(double a, double h, double x, int64_t batch)>;
 
-Kernel kernelOf(DType type, Step step, bool backwards = false) {
+Kernel kernelOf(DType type, const Step &step, bool backwards = false) {
   auto program = std::make_shared<Program>();
   program->model = "decay";
   program->tensors = {tensor("a", TensorKind::Input, type, true), tensor("x", TensorKind::Input, type, true),
@@ -135,7 +135,7 @@ TEST_CASE("blocks are batch entries and heads, also where the head axis is absen
   const Blocks with = blocksOf(spec, {2, 5, 3, 6});
   CHECK(with.count() == 6);
   CHECK(with.of(0) == 0);
-  CHECK(with.of(6) == 1);               // the next head
+  CHECK(with.of(6) == 1); // the next head
   CHECK(with.of(2 * 5 * 3 * 6 - 1) == 5);
   CHECK(blocksOf(spec, {2, 5, 6}).count() == 2);
 }

@@ -133,7 +133,8 @@ llvm::Expected<std::shared_ptr<const Program>> rondo::cpu::load(ModuleOp module)
   if (!jit)
     return jit.takeError();
   // Elementary functions that have no expansion here (sin, cos, erf, pow) come from the process's own math library.
-  auto process = llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess((*jit)->getDataLayout().getGlobalPrefix());
+  auto process =
+      llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess((*jit)->getDataLayout().getGlobalPrefix());
   if (!process)
     return process.takeError();
   (*jit)->getMainJITDylib().addGenerator(std::move(*process));

@@ -111,44 +111,70 @@ Element ElementOps::divide(Element x, Element y) {
 
 Value ElementOps::realUnary(Fn fn, Value x) {
   switch (fn) {
-  case Fn::Neg: return arith::NegFOp::create(b, loc, x);
-  case Fn::Exp: return math::ExpOp::create(b, loc, x);
-  case Fn::Expm1: return math::ExpM1Op::create(b, loc, x);
-  case Fn::Log: return math::LogOp::create(b, loc, x);
-  case Fn::Log1p: return math::Log1pOp::create(b, loc, x);
-  case Fn::Sqrt: return math::SqrtOp::create(b, loc, x);
-  case Fn::Tanh: return math::TanhOp::create(b, loc, x);
-  case Fn::Sin: return math::SinOp::create(b, loc, x);
-  case Fn::Cos: return math::CosOp::create(b, loc, x);
-  case Fn::Erf: return math::ErfOp::create(b, loc, x);
-  case Fn::Abs: return math::AbsFOp::create(b, loc, x);
-  case Fn::Floor: return math::FloorOp::create(b, loc, x);
+  case Fn::Neg:
+    return arith::NegFOp::create(b, loc, x);
+  case Fn::Exp:
+    return math::ExpOp::create(b, loc, x);
+  case Fn::Expm1:
+    return math::ExpM1Op::create(b, loc, x);
+  case Fn::Log:
+    return math::LogOp::create(b, loc, x);
+  case Fn::Log1p:
+    return math::Log1pOp::create(b, loc, x);
+  case Fn::Sqrt:
+    return math::SqrtOp::create(b, loc, x);
+  case Fn::Tanh:
+    return math::TanhOp::create(b, loc, x);
+  case Fn::Sin:
+    return math::SinOp::create(b, loc, x);
+  case Fn::Cos:
+    return math::CosOp::create(b, loc, x);
+  case Fn::Erf:
+    return math::ErfOp::create(b, loc, x);
+  case Fn::Abs:
+    return math::AbsFOp::create(b, loc, x);
+  case Fn::Floor:
+    return math::FloorOp::create(b, loc, x);
   case Fn::Real:
-  case Fn::Conj: return x;
-  case Fn::Imag: return number(0);
+  case Fn::Conj:
+    return x;
+  case Fn::Imag:
+    return number(0);
   case Fn::Sign: {
     Value zero = number(0);
     Value negative = choose(compare(arith::CmpFPredicate::OLT, x, zero), number(-1), x);
     return choose(compare(arith::CmpFPredicate::OGT, x, zero), number(1), negative);
   }
-  default: llvm_unreachable("no real unary function");
+  default:
+    llvm_unreachable("no real unary function");
   }
 }
 
 Value ElementOps::realBinary(Fn fn, Value x, Value y) {
   align(x, y);
   switch (fn) {
-  case Fn::Sub: return subf(x, y);
-  case Fn::Max: return arith::MaximumFOp::create(b, loc, x, y);
-  case Fn::Min: return arith::MinimumFOp::create(b, loc, x, y);
-  case Fn::Pow: return math::PowFOp::create(b, loc, x, y);
-  case Fn::Lt: return compare(arith::CmpFPredicate::OLT, x, y);
-  case Fn::Le: return compare(arith::CmpFPredicate::OLE, x, y);
-  case Fn::Eq: return compare(arith::CmpFPredicate::OEQ, x, y);
-  case Fn::Ne: return compare(arith::CmpFPredicate::UNE, x, y);
-  case Fn::And: return arith::AndIOp::create(b, loc, x, y);
-  case Fn::Or: return arith::OrIOp::create(b, loc, x, y);
-  default: llvm_unreachable("no real binary function");
+  case Fn::Sub:
+    return subf(x, y);
+  case Fn::Max:
+    return arith::MaximumFOp::create(b, loc, x, y);
+  case Fn::Min:
+    return arith::MinimumFOp::create(b, loc, x, y);
+  case Fn::Pow:
+    return math::PowFOp::create(b, loc, x, y);
+  case Fn::Lt:
+    return compare(arith::CmpFPredicate::OLT, x, y);
+  case Fn::Le:
+    return compare(arith::CmpFPredicate::OLE, x, y);
+  case Fn::Eq:
+    return compare(arith::CmpFPredicate::OEQ, x, y);
+  case Fn::Ne:
+    return compare(arith::CmpFPredicate::UNE, x, y);
+  case Fn::And:
+    return arith::AndIOp::create(b, loc, x, y);
+  case Fn::Or:
+    return arith::OrIOp::create(b, loc, x, y);
+  default:
+    llvm_unreachable("no real binary function");
   }
 }
 
@@ -159,10 +185,14 @@ Value ElementOps::angle(Element x) {
 
 Element ElementOps::complexUnary(Fn fn, Element x) {
   switch (fn) {
-  case Fn::Real: return {x.re, {}};
-  case Fn::Imag: return {x.im, {}};
-  case Fn::Conj: return {x.re, realUnary(Fn::Neg, x.im)};
-  case Fn::Neg: return {realUnary(Fn::Neg, x.re), realUnary(Fn::Neg, x.im)};
+  case Fn::Real:
+    return {x.re, {}};
+  case Fn::Imag:
+    return {x.im, {}};
+  case Fn::Conj:
+    return {x.re, realUnary(Fn::Neg, x.im)};
+  case Fn::Neg:
+    return {realUnary(Fn::Neg, x.re), realUnary(Fn::Neg, x.im)};
   case Fn::Abs: {
     // The larger part is taken out so that squares neither overflow nor vanish.
     Value a = realUnary(Fn::Abs, x.re), c = realUnary(Fn::Abs, x.im);
@@ -198,28 +228,35 @@ Element ElementOps::complexUnary(Fn fn, Element x) {
     Element quotient = divide({number(2), {}}, add(e, {number(1), {}}));
     return {subf(number(1), quotient.re), realUnary(Fn::Neg, quotient.im)};
   }
-  default: llvm_unreachable("no complex unary function");
+  default:
+    llvm_unreachable("no complex unary function");
   }
 }
 
 Element ElementOps::complexBinary(Fn fn, Element x, Element y) {
   x = toComplex(x), y = toComplex(y);
   switch (fn) {
-  case Fn::Sub: return {subf(x.re, y.re), subf(x.im, y.im)};
-  case Fn::Pow: return complexUnary(Fn::Exp, mul(y, complexUnary(Fn::Log, x)));
+  case Fn::Sub:
+    return {subf(x.re, y.re), subf(x.im, y.im)};
+  case Fn::Pow:
+    return complexUnary(Fn::Exp, mul(y, complexUnary(Fn::Log, x)));
   case Fn::Eq:
     return {arith::AndIOp::create(b, loc, realBinary(Fn::Eq, x.re, y.re), realBinary(Fn::Eq, x.im, y.im)), {}};
   case Fn::Ne:
     return {arith::OrIOp::create(b, loc, realBinary(Fn::Ne, x.re, y.re), realBinary(Fn::Ne, x.im, y.im)), {}};
-  default: llvm_unreachable("no complex binary function");
+  default:
+    llvm_unreachable("no complex binary function");
   }
 }
 
 Element ElementOps::apply(Fn fn, ArrayRef<Element> x) {
   switch (fn) {
-  case Fn::Add: return add(x[0], x[1]);
-  case Fn::Mul: return mul(x[0], x[1]);
-  case Fn::Div: return divide(x[0], x[1]);
+  case Fn::Add:
+    return add(x[0], x[1]);
+  case Fn::Mul:
+    return mul(x[0], x[1]);
+  case Fn::Div:
+    return divide(x[0], x[1]);
   case Fn::Complex: {
     Value re = x[0].re, im = x[1].re;
     align(re, im);
@@ -236,7 +273,8 @@ Element ElementOps::apply(Fn fn, ArrayRef<Element> x) {
     Element yes = complex ? toComplex(x[1]) : x[1], no = complex ? toComplex(x[2]) : x[2];
     return {choose(x[0].re, yes.re, no.re), complex ? choose(x[0].re, yes.im, no.im) : Value()};
   }
-  default: break;
+  default:
+    break;
   }
   bool complex = llvm::any_of(x, [](const Element &e) { return e.isComplex(); });
   if (x.size() == 1)
@@ -246,20 +284,28 @@ Element ElementOps::apply(Fn fn, ArrayRef<Element> x) {
 
 Element ElementOps::identity(recur::Reduction kind, bool isComplex) {
   switch (kind) {
-  case recur::Reduction::Sum: return constant(0, isComplex);
-  case recur::Reduction::Prod: return constant(1, isComplex);
-  case recur::Reduction::Max: return constant(-std::numeric_limits<double>::infinity(), false);
-  case recur::Reduction::Min: return constant(std::numeric_limits<double>::infinity(), false);
+  case recur::Reduction::Sum:
+    return constant(0, isComplex);
+  case recur::Reduction::Prod:
+    return constant(1, isComplex);
+  case recur::Reduction::Max:
+    return constant(-std::numeric_limits<double>::infinity(), false);
+  case recur::Reduction::Min:
+    return constant(std::numeric_limits<double>::infinity(), false);
   }
   llvm_unreachable("no such reduction");
 }
 
 Element ElementOps::combine(recur::Reduction kind, Element x, Element y) {
   switch (kind) {
-  case recur::Reduction::Sum: return add(x, y);
-  case recur::Reduction::Prod: return mul(x, y);
-  case recur::Reduction::Max: return {realBinary(Fn::Max, x.re, y.re), {}};
-  case recur::Reduction::Min: return {realBinary(Fn::Min, x.re, y.re), {}};
+  case recur::Reduction::Sum:
+    return add(x, y);
+  case recur::Reduction::Prod:
+    return mul(x, y);
+  case recur::Reduction::Max:
+    return {realBinary(Fn::Max, x.re, y.re), {}};
+  case recur::Reduction::Min:
+    return {realBinary(Fn::Min, x.re, y.re), {}};
   }
   llvm_unreachable("no such reduction");
 }
@@ -311,10 +357,13 @@ Value ElementOps::narrow(Value x, Type element) {
   if (getElementTypeOrSelf(x.getType()).isF64() && !element.isF32())
     x = arith::TruncFOp::create(b, loc, withElement(x.getType(), b.getF32Type()), x);
   if (!element.isBF16())
-    return getElementTypeOrSelf(x.getType()) == element ? x
-                                                        : arith::TruncFOp::create(b, loc, withElement(x.getType(), element), x);
+    return getElementTypeOrSelf(x.getType()) == element
+               ? x
+               : arith::TruncFOp::create(b, loc, withElement(x.getType(), element), x);
   Type i16 = withElement(x.getType(), b.getI16Type()), i32 = withElement(x.getType(), b.getI32Type());
-  auto integer = [&](int32_t value) { return splat(arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(value)), lanesOf(x)); };
+  auto integer = [&](int32_t value) {
+    return splat(arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(value)), lanesOf(x));
+  };
   Value bits = arith::BitcastOp::create(b, loc, i32, x);
   Value odd = arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, bits, integer(16)), integer(1));
   Value rounded = arith::AddIOp::create(b, loc, bits, arith::AddIOp::create(b, loc, odd, integer(0x7fff)));

@@ -16,16 +16,20 @@ static bool isF64(DType type) { return type == DType::F64 || type == DType::C128
 static Type partType(DType type, MLIRContext *context) {
   switch (type) {
   case DType::F64:
-  case DType::C128: return Float64Type::get(context);
-  case DType::BF16: return BFloat16Type::get(context);
-  case DType::F16: return Float16Type::get(context);
-  default: return Float32Type::get(context);
+  case DType::C128:
+    return Float64Type::get(context);
+  case DType::BF16:
+    return BFloat16Type::get(context);
+  case DType::F16:
+    return Float16Type::get(context);
+  default:
+    return Float32Type::get(context);
   }
 }
 
 KernelEmitter::KernelEmitter(recur::ScanOp scan, const Program &program, ScanTensors tensors, int64_t vectorBits)
-    : scan(scan), program(program), tensors(std::move(tensors)), vectorBits(vectorBits), plan(scan), b(scan.getContext()),
-      loc(scan.getLoc()) {
+    : scan(scan), program(program), tensors(std::move(tensors)), vectorBits(vectorBits), plan(scan),
+      b(scan.getContext()), loc(scan.getLoc()) {
   bool wide = false;
   for (Type type : scan.step()->getArgumentTypes()) {
     Type element = cast<RankedTensorType>(type).getElementType();
@@ -39,8 +43,12 @@ KernelEmitter::KernelEmitter(recur::ScanOp scan, const Program &program, ScanTen
 }
 
 Value KernelEmitter::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
-Value KernelEmitter::add(Value x, Value y) { return arith::AddIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw); }
-Value KernelEmitter::mul(Value x, Value y) { return arith::MulIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw); }
+Value KernelEmitter::add(Value x, Value y) {
+  return arith::AddIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw);
+}
+Value KernelEmitter::mul(Value x, Value y) {
+  return arith::MulIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw);
+}
 
 /// Field `field` of a rondo::KernelCall; all of its fields are eight bytes wide.
 Value KernelEmitter::callField(Value call, int field, bool pointer) {
@@ -55,7 +63,8 @@ Value KernelEmitter::callField(Value call, int field, bool pointer) {
 Value KernelEmitter::memrefAt(Value pointer, Type element) {
   Type i64 = b.getI64Type();
   auto array = LLVM::LLVMArrayType::get(i64, 1);
-  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), {pointer.getType(), pointer.getType(), i64, array, array});
+  auto type =
+      LLVM::LLVMStructType::getLiteral(b.getContext(), {pointer.getType(), pointer.getType(), i64, array, array});
   Value descriptor = LLVM::PoisonOp::create(b, loc, type);
   auto insert = [&](Value value, ArrayRef<int64_t> position) {
     descriptor = LLVM::InsertValueOp::create(b, loc, descriptor, value, position);
@@ -209,9 +218,12 @@ void KernelEmitter::emitNests(ArrayRef<Nest> nests, ArrayRef<Place> outputPlaces
   environment.placeOf = [&](Value value) { return placeOf(value); };
   environment.destination = [&](const Destination &to) {
     switch (to.kind) {
-    case Destination::Output: return outputPlaces[to.number];
-    case Destination::State: return newState[to.number];
-    case Destination::Scratch: break;
+    case Destination::Output:
+      return outputPlaces[to.number];
+    case Destination::State:
+      return newState[to.number];
+    case Destination::Scratch:
+      break;
     }
     return bufferPlaces[to.number];
   };
@@ -305,8 +317,10 @@ Place KernelEmitter::constantPlace(arith::ConstantOp constant) {
   if (!global) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(module.getBody());
-    std::string name = launch.symbol + "_constant" + std::to_string(llvm::range_size(module.getOps<memref::GlobalOp>()));
-    global = memref::GlobalOp::create(b, loc, name, b.getStringAttr("private"), type, data, /*constant=*/true, IntegerAttr());
+    std::string name =
+        launch.symbol + "_constant" + std::to_string(llvm::range_size(module.getOps<memref::GlobalOp>()));
+    global = memref::GlobalOp::create(b, loc, name, b.getStringAttr("private"), type, data, /*constant=*/true,
+                                      IntegerAttr());
   }
   Value memref = memref::GetGlobalOp::create(b, loc, type, global.getSymName());
   return {memref, index(0), {}, SmallVector<int64_t>(value.getType().getShape()), real, complex};

@@ -79,10 +79,10 @@ private:
   llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories;
   mlir::Value batch, extents[2], heads, headsPerGroup, scratch;
   int64_t rows = 1;
-  llvm::SmallVector<Place> bufferPlaces;               // of the plan's scratch buffers
-  llvm::SmallVector<int64_t> ringOffset;               // in reals from the start of scratch
-  llvm::SmallVector<Place> newState;                   // where the step's new states go
-  llvm::DenseMap<mlir::Value, Place> places;           // of step arguments, in the current step
+  llvm::SmallVector<Place> bufferPlaces;     // of the plan's scratch buffers
+  llvm::SmallVector<int64_t> ringOffset;     // in reals from the start of scratch
+  llvm::SmallVector<Place> newState;         // where the step's new states go
+  llvm::DenseMap<mlir::Value, Place> places; // of step arguments, in the current step
 };
 
 } // namespace rondo::cpu

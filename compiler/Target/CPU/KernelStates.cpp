@@ -105,8 +105,9 @@ void KernelEmitter::placeStates(ArrayRef<Loop> at) {
         Value first = arith::SubIOp::create(b, loc, at[0].first, index(read[0]));
         Value second = arith::SubIOp::create(b, loc, at[1].first, index(read[1]));
         Value zero = index(0);
-        Value inside = arith::AndIOp::create(b, loc, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, first, zero),
-                                             arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, second, zero));
+        Value inside =
+            arith::AndIOp::create(b, loc, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, first, zero),
+                                  arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, second, zero));
         Place there = historyAt(s, first, second);
         auto choose = [&](Value yes, Value no) { return arith::SelectOp::create(b, loc, inside, yes, no).getResult(); };
         there.memref = choose(there.memref, init.memref);

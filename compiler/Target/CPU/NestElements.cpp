@@ -66,7 +66,8 @@ bool NestEmitter::movesWithLanes(ArrayRef<Index> at) const {
 bool NestEmitter::isComputedHere(Value value) const {
   return value.getDefiningOp() && !isa<recur::ConcatOp, recur::ReshapeOp>(value.getDefiningOp()) &&
          llvm::any_of(nest.statements, [&](const Statement &s) {
-           return s.value == value && !s.isReduction && llvm::none_of(s.destinations, [](auto &d) { return d.axis >= 0; });
+           return s.value == value && !s.isReduction &&
+                  llvm::none_of(s.destinations, [](auto &d) { return d.axis >= 0; });
          });
 }
 
@@ -211,7 +212,9 @@ Value NestEmitter::address(const Place &place, ArrayRef<Index> at, int level) {
       Value number = arith::ConstantIndexOp::create(b, loc, row.offset);
       if (row.dim >= 0)
         number = arith::AddIOp::create(b, loc, dims[row.dim].iv, number, noWrap);
-      return arith::AddIOp::create(b, loc, sum, arith::MulIOp::create(b, loc, number, place.batchStride, noWrap), noWrap).getResult();
+      return arith::AddIOp::create(b, loc, sum, arith::MulIOp::create(b, loc, number, place.batchStride, noWrap),
+                                   noWrap)
+          .getResult();
     });
   }
   for (auto [where, step] : steps) {
@@ -254,7 +257,8 @@ void NestEmitter::store(const Place &place, ArrayRef<Index> at, Element element)
     element = ops.toComplex(element);
   if (movesWithLanes(at)) {
     element = ops.splat(element, tiling.lanes);
-    Value stored = place.isComplex ? vector::InterleaveOp::create(b, loc, element.re, element.im).getResult() : element.re;
+    Value stored =
+        place.isComplex ? vector::InterleaveOp::create(b, loc, element.re, element.im).getResult() : element.re;
     vector::StoreOp::create(b, loc, ops.narrow(stored, place.element), place.memref, to);
     return;
   }

@@ -8,7 +8,8 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cpu;
 
-NestEmitter::NestEmitter(OpBuilder &b, Location loc, const StepNests &plan, const Nest &nest, const NestEnvironment &environment)
+NestEmitter::NestEmitter(OpBuilder &b, Location loc, const StepNests &plan, const Nest &nest,
+                         const NestEnvironment &environment)
     : b(b), loc(loc), plan(plan), nest(nest), env(environment), ops(b, loc, environment.real),
       rows(nest.perSequence ? environment.batchTile : 1), dims(nest.dims.size() + 1) {}
 

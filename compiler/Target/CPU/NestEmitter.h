@@ -35,16 +35,17 @@ struct NestTiling {
 
 /// What the emitter asks of the kernel that it is part of.
 struct NestEnvironment {
-  std::function<Place(mlir::Value)> placeOf;                    // stored values and step arguments
+  std::function<Place(mlir::Value)> placeOf; // stored values and step arguments
   std::function<Place(const Destination &)> destination;
-  mlir::Type real;        // type of computation
-  int64_t batchTile = 1;  // rows
+  mlir::Type real;       // type of computation
+  int64_t batchTile = 1; // rows
   int64_t vectorBits = 256;
 };
 
 class NestEmitter {
 public:
-  NestEmitter(mlir::OpBuilder &b, mlir::Location loc, const StepNests &plan, const Nest &nest, const NestEnvironment &environment);
+  NestEmitter(mlir::OpBuilder &b, mlir::Location loc, const StepNests &plan, const Nest &nest,
+              const NestEnvironment &environment);
   void emit();
 
 private:
@@ -87,7 +88,8 @@ private:
 
   void emitParallel(size_t position);
   void emitReduction(size_t position);
-  void inLoop(int dim, const Segment &segment, llvm::SmallVectorImpl<mlir::Value> *carried, llvm::function_ref<void()> body);
+  void inLoop(int dim, const Segment &segment, llvm::SmallVectorImpl<mlir::Value> *carried,
+              llvm::function_ref<void()> body);
   void emitBody();
   void emitElementwise(llvm::ArrayRef<Point> points);
   void accumulate(llvm::ArrayRef<Point> points);
@@ -126,13 +128,13 @@ private:
   ElementOps ops;
   int64_t rows;
   NestTiling tiling;
-  llvm::SmallVector<int> order;           // dimensions from the outermost loop to the innermost
-  size_t firstReduction = 0;              // position in `order`
-  llvm::SmallVector<DimState> dims;       // batch last
+  llvm::SmallVector<int> order;     // dimensions from the outermost loop to the innermost
+  size_t firstReduction = 0;        // position in `order`
+  llvm::SmallVector<DimState> dims; // batch last
   llvm::SmallVector<Level> levels;
   std::map<Key, Known> memo;
   const Point *point = nullptr;
-  llvm::SmallVector<mlir::Value> sums;    // running sums, see sumIndex
+  llvm::SmallVector<mlir::Value> sums; // running sums, see sumIndex
   size_t sumPoints = 0, sumUnroll = 1;
   bool sumVector = false, sumScalar = false;
 };

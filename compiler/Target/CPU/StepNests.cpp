@@ -97,7 +97,8 @@ SmallVector<int64_t> rondo::cpu::reductionExtents(Operation *op) {
   return extents;
 }
 
-static Indices contractIndices(recur::ContractOp contract, unsigned number, ArrayRef<Index> at, ArrayRef<Index> reduced) {
+static Indices contractIndices(recur::ContractOp contract, unsigned number, ArrayRef<Index> at,
+                               ArrayRef<Index> reduced) {
   auto spec = *recur::parseContractSpec(contract.getSpec());
   std::string letters = spec.result;
   for (const std::string &operand : spec.operands)
@@ -168,7 +169,8 @@ StepNests::StepNests(recur::ScanOp scan) : scan(scan) {
       if (auto concat = dyn_cast<recur::ConcatOp>(op)) {
         int64_t offset = 0;
         for (Value piece : concat.getOperands_()) {
-          addStatement(piece, {Destination::Scratch, bufferOf[result], static_cast<int>(concat.getDim()), offset}, true);
+          addStatement(piece, {Destination::Scratch, bufferOf[result], static_cast<int>(concat.getDim()), offset},
+                       true);
           offset += shapeOf(piece)[concat.getDim()];
         }
         destinationsOf(result, [&](Destination d) { addStatement(result, d, true); });
@@ -198,7 +200,8 @@ void StepNests::classify() {
       perSequence[result] = llvm::any_of(op.getOperands(), [&](Value v) { return perSequence[v]; });
       auto contract = dyn_cast<recur::ContractOp>(op);
       if (contract && isReductionOp(&op) && perSequence[result])
-        sharesParams |= llvm::any_of(op.getOperands(), [&](Value v) { return !perSequence[v] && shapeOf(v).size() >= 2; });
+        sharesParams |=
+            llvm::any_of(op.getOperands(), [&](Value v) { return !perSequence[v] && shapeOf(v).size() >= 2; });
     }
 }
 
@@ -387,8 +390,8 @@ private:
 } // namespace
 
 /// A statement placed into `nest`, or nothing when the two do not share an iteration space.
-static std::optional<Statement> fuse(const StepNests &plan, const Nest &nest, Statement statement, ArrayRef<int64_t> extents,
-                                     ArrayRef<Read> own) {
+static std::optional<Statement> fuse(const StepNests &plan, const Nest &nest, Statement statement,
+                                     ArrayRef<int64_t> extents, ArrayRef<Read> own) {
   if (nest.dims.size() != extents.size())
     return std::nullopt;
   Placement placement(extents.size(), nest.dims.size());
@@ -454,7 +457,8 @@ void StepNests::place(Statement statement, ArrayRef<int64_t> extents) {
         Value memory = withoutReshapes(read.value);
         const Destination &first = producer.destinations.front();
         bool piece = first.axis >= 0;
-        bool makes = piece ? bufferOf.count(memory) && first.number == bufferOf.lookup(memory) : producer.value == memory;
+        bool makes =
+            piece ? bufferOf.count(memory) && first.number == bufferOf.lookup(memory) : producer.value == memory;
         bool sameElement = !piece && !producer.isReduction && memory == read.value;
         if (makes)
           earliest = std::max(earliest, n + (sameElement ? 0 : 1));
@@ -474,7 +478,9 @@ void StepNests::place(Statement statement, ArrayRef<int64_t> extents) {
 
 bool StepNests::mayUpdateInPlace(unsigned state) const {
   Value update = scan.yield().getStates()[state];
-  auto isUpdate = [&](const Destination &d) { return d.kind == Destination::State && d.number == static_cast<int>(state); };
+  auto isUpdate = [&](const Destination &d) {
+    return d.kind == Destination::State && d.number == static_cast<int>(state);
+  };
   size_t at = 0;
   const Statement *writer = nullptr;
   for (auto [n, nest] : llvm::enumerate(nests))
@@ -514,7 +520,8 @@ void StepNests::chooseStateStorage() {
     for (const Nest &nest : *list)
       for (const Read &read : reads(nest)) {
         Value value = read.value;
-        bool here = llvm::any_of(nest.statements, [&](const Statement &s) { return s.value == value && !s.isReduction; });
+        bool here =
+            llvm::any_of(nest.statements, [&](const Statement &s) { return s.value == value && !s.isReduction; });
         if (!here || value.getDefiningOp<recur::ConcatOp>() || withoutReshapes(value) != value)
           readElsewhere.insert(withoutReshapes(value));
       }

@@ -35,16 +35,16 @@ mlir::Value withoutReshapes(mlir::Value value);
 /// Where a statement's value goes.
 struct Destination {
   enum Kind { Scratch, State, Output } kind = Scratch;
-  int number = 0;             // scratch: buffer number; state, output: position in the yield
-  int axis = -1;              // concatenation: the axis along which ...
-  int64_t offset = 0;         // ... the value begins at this element
+  int number = 0;     // scratch: buffer number; state, output: position in the yield
+  int axis = -1;      // concatenation: the axis along which ...
+  int64_t offset = 0; // ... the value begins at this element
 };
 
 struct Statement {
-  mlir::Value value;                     // what is computed
+  mlir::Value value; // what is computed
   bool isReduction = false;
-  llvm::SmallVector<int> axes;           // nest dimension of each axis of the value
-  llvm::SmallVector<int> reduced;        // nest dimension of each reduction dimension
+  llvm::SmallVector<int> axes;    // nest dimension of each axis of the value
+  llvm::SmallVector<int> reduced; // nest dimension of each reduction dimension
   llvm::SmallVector<Destination> destinations;
 };
 
@@ -56,7 +56,7 @@ struct NestDim {
 struct Nest {
   llvm::SmallVector<NestDim> dims; // the batch tile is implicit
   llvm::SmallVector<Statement> statements;
-  bool perSequence = true;         // false: depends on parameters alone
+  bool perSequence = true; // false: depends on parameters alone
 };
 
 /// A value with memory of its own in the scratch area.
@@ -109,8 +109,8 @@ private:
   void place(Statement statement, llvm::ArrayRef<int64_t> extents);
   void chooseStateStorage();
   int newBuffer(mlir::Value value);
-  void collectReads(mlir::Value value, llvm::ArrayRef<Index> at, llvm::ArrayRef<Index> reduced, bool isRoot, int statement,
-                    llvm::SmallVectorImpl<Read> &reads) const;
+  void collectReads(mlir::Value value, llvm::ArrayRef<Index> at, llvm::ArrayRef<Index> reduced, bool isRoot,
+                    int statement, llvm::SmallVectorImpl<Read> &reads) const;
   bool mayUpdateInPlace(unsigned state) const;
 
   mutable recur::ScanOp scan; // an op handle, whose accessors are not const

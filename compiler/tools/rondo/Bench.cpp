@@ -24,14 +24,12 @@ struct BenchArguments {
   bool json = false;
 };
 
-const std::vector<int64_t> benchDims = {64, 64, 64, 64, 64, 64, 64, 64};
-
 double secondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 /// All times in seconds.
 struct Measurement {
-  double compile = 0;      // from nothing (no engine yet) to a kernel
-  double firstLaunch = 0;  // from nothing to the end of the first run
+  double compile = 0;     // from nothing (no engine yet) to a kernel
+  double firstLaunch = 0; // from nothing to the end of the first run
   CompileTimes parts;
   double median = 0, least = 0;
   size_t repeats = 0;
@@ -73,7 +71,8 @@ Result<void> measureRuns(const Kernel &kernel, const BenchCall &call, const RunO
   }
   std::sort(times.begin(), times.end());
   measurement.least = times.front();
-  measurement.median = times.size() % 2 ? times[times.size() / 2] : (times[times.size() / 2 - 1] + times[times.size() / 2]) / 2;
+  measurement.median =
+      times.size() % 2 ? times[times.size() / 2] : (times[times.size() / 2 - 1] + times[times.size() / 2]) / 2;
   measurement.repeats = times.size();
   return {};
 }
@@ -82,7 +81,7 @@ int threadsOf(int asked) {
   if (asked > 0)
     return asked;
   const char *openMP = std::getenv("OMP_NUM_THREADS");
-  const int wished = openMP ? std::atoi(openMP) : 0;
+  const int wished = openMP ? int(std::strtol(openMP, nullptr, 10)) : 0;
   return wished > 0 ? wished : int(std::max(1u, std::thread::hardware_concurrency()));
 }
 
@@ -106,13 +105,13 @@ std::string typesText(const CompileOptions &options) {
   return text;
 }
 
-void printJson(const BenchArguments &arguments, const ModelInfo &info, const CompileOptions &options, const CallShape &shape,
-               const Measurement &m) {
+void printJson(const BenchArguments &arguments, const ModelInfo &info, const CompileOptions &options,
+               const CallShape &shape, const Measurement &m) {
   std::vector<std::string> dims;
   for (const std::string &name : info.dims)
     dims.push_back(fmt::format("{}: {}", quoted(name), options.dims.at(name)));
-  fmt::print("{{\n  \"spec\": {},\n  \"model\": {},\n  \"version\": {},\n  \"target\": {},\n", quoted(arguments.spec.spec),
-             quoted(info.name), quoted(RONDO_VERSION), quoted(options.target));
+  fmt::print("{{\n  \"spec\": {},\n  \"model\": {},\n  \"version\": {},\n  \"target\": {},\n",
+             quoted(arguments.spec.spec), quoted(info.name), quoted(RONDO_VERSION), quoted(options.target));
   fmt::print("  \"dtype\": {},\n  \"dims\": {{{}}},\n", quoted(typesText(options)), fmt::join(dims, ", "));
   const bool twoAxes = asksFor(info.tensors, Axis::Time1);
   fmt::print("  \"shape\": {{\"B\": {}, \"T\": {}, {}\"H\": {}}},\n  \"threads\": {},\n", shape.batch, shape.time,
@@ -120,12 +119,14 @@ void printJson(const BenchArguments &arguments, const ModelInfo &info, const Com
   fmt::print("  \"compile_ms\": {{\"frontend\": {:.3f}, \"passes\": {:.3f}, \"codegen\": {:.3f}, \"total\": {:.3f}, "
              "\"to_first_result\": {:.3f}}},\n",
              1e3 * m.parts.frontend, 1e3 * m.parts.passes, 1e3 * m.parts.codegen, 1e3 * m.compile, 1e3 * m.firstLaunch);
-  fmt::print("  \"repeats\": {},\n  \"median_ms\": {:.6f},\n  \"min_ms\": {:.6f},\n", m.repeats, 1e3 * m.median, 1e3 * m.least);
-  fmt::print("  \"tokens_per_s\": {:.6g},\n  \"gb_per_s\": {:.6g}\n}}\n", m.tokens / m.median, m.bytes / m.median / 1e9);
+  fmt::print("  \"repeats\": {},\n  \"median_ms\": {:.6f},\n  \"min_ms\": {:.6f},\n", m.repeats, 1e3 * m.median,
+             1e3 * m.least);
+  fmt::print("  \"tokens_per_s\": {:.6g},\n  \"gb_per_s\": {:.6g}\n}}\n", m.tokens / m.median,
+             m.bytes / m.median / 1e9);
 }
 
-void printText(const BenchArguments &arguments, const ModelInfo &info, const CompileOptions &options, const CallShape &shape,
-               const Measurement &m) {
+void printText(const BenchArguments &arguments, const ModelInfo &info, const CompileOptions &options,
+               const CallShape &shape, const Measurement &m) {
   fmt::print("{} on {}, {}, {} {}, {} threads\n", paint(Colour::Bold, info.name), options.target, typesText(options),
              describeDims(info, options.dims), describe(info.tensors, shape), threadsOf(arguments.spec.threads));
   fmt::print("  run      {:.4g} ms median of {} (least {:.4g} ms)\n", 1e3 * m.median, m.repeats, 1e3 * m.least);
@@ -141,7 +142,7 @@ int bench(const BenchArguments &arguments) {
   Result<ModelInfo> info = Engine().inspectFile(path, options);
   if (!info)
     return fail(info.error());
-  if (Result<void> complete = completeDims(*info, benchDims, options.dims); !complete)
+  if (Result<void> complete = completeDims(*info, std::vector<int64_t>(8, 64), options.dims); !complete)
     return fail(complete.error());
   Measurement measurement;
   const auto begin = Clock::now();
@@ -162,7 +163,8 @@ int bench(const BenchArguments &arguments) {
     return fail(ran.error());
   measurement.firstLaunch = measurement.compile + secondsSince(launch);
   measurement.bytes = call.bytes;
-  measurement.tokens = double(shape.batch) * double(shape.time) * (asksFor(program.tensors, Axis::Time1) ? double(shape.time1) : 1);
+  measurement.tokens =
+      double(shape.batch) * double(shape.time) * (asksFor(program.tensors, Axis::Time1) ? double(shape.time1) : 1);
   if (Result<void> ran = measureRuns(*kernel, call, callWith, arguments, measurement); !ran)
     return fail(ran.error());
   if (arguments.json)
@@ -184,7 +186,9 @@ void addBench(CLI::App &app, int &status) {
   addTypes(*command, arguments->spec, "element types: for all tensors, for some by name; default: f32");
   addRandom(*command, arguments->spec, "the seed and the sizes; default: 1,B=1,T=1024,H=8");
   addThreads(*command, arguments->spec);
-  command->add_option("--seconds", arguments->seconds, "measure for so long")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--seconds", arguments->seconds, "measure for so long")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->add_option("--repeats", arguments->repeats, "measure so many runs instead")->check(CLI::PositiveNumber);
   command->add_flag("--json", arguments->json, "print the numbers as JSON");
   command->footer("Dimensions without a size are 64. Example:\n"

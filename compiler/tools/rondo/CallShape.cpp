@@ -12,12 +12,18 @@ int64_t sizeUnder(const AxisSpec &axis, const CallShape &shape) {
   if (axis.size >= 0)
     return axis.size;
   switch (axis.axis) {
-  case Axis::Batch: return shape.batch;
-  case Axis::Time: return shape.time;
-  case Axis::Time1: return shape.time1;
-  case Axis::Head: return shape.heads;
-  case Axis::Group: return shape.groups;
-  default: return 1;
+  case Axis::Batch:
+    return shape.batch;
+  case Axis::Time:
+    return shape.time;
+  case Axis::Time1:
+    return shape.time1;
+  case Axis::Head:
+    return shape.heads;
+  case Axis::Group:
+    return shape.groups;
+  default:
+    return 1;
   }
 }
 
@@ -86,7 +92,7 @@ std::string describe(const TensorSpec &spec) {
   for (const AxisSpec &axis : spec.axes) {
     const std::string letter = axis.axis == Axis::Named ? axis.name : letters[size_t(axis.axis)];
     const std::string number = std::to_string(axis.size);
-    parts.push_back(axis.size < 0 || letter == number ? letter : letter + "=" + number);
+    parts.push_back(axis.size < 0 || letter == number ? letter : fmt::format("{}={}", letter, number));
   }
   return fmt::format("[{}]", fmt::join(parts, ", "));
 }

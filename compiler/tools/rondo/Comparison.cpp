@@ -71,12 +71,13 @@ double TensorDifference::relativeMax(size_t block) const {
   return ratio(parts[block].largest * std::sqrt(double(parts[block].count)), scale(block));
 }
 
-std::vector<TensorDifference> compare(const Program &program, const NamedBuffers &results, const NamedBuffers &reference) {
+std::vector<TensorDifference> compare(const Program &program, const NamedBuffers &results,
+                                      const NamedBuffers &reference) {
   std::vector<TensorDifference> differences;
   const std::vector<const TensorSpec *> specs = computedTensors(program);
   for (size_t i = 0; i < specs.size(); ++i) {
-    const bool comparable = i < results.size() && i < reference.size() &&
-                            results[i].second.shape() == reference[i].second.shape();
+    const bool comparable =
+        i < results.size() && i < reference.size() && results[i].second.shape() == reference[i].second.shape();
     if (comparable) {
       differences.push_back(compareTensor(*specs[i], results[i].second, reference[i].second));
     } else { // shows as an infinite error

@@ -33,6 +33,7 @@ struct TensorDifference {
 
 /// Compares what `program` computed with what the reference did, both in the program's order and in any element types. NaN where the
 /// reference has none is an infinite error, so is a wrong shape; infinities that agree are no error.
-std::vector<TensorDifference> compare(const Program &program, const NamedBuffers &results, const NamedBuffers &reference);
+std::vector<TensorDifference> compare(const Program &program, const NamedBuffers &results,
+                                      const NamedBuffers &reference);
 
 } // namespace rondo::tool

@@ -1,7 +1,7 @@
 // `rondo compile`: the text of a phase.
 #include "compiler/tools/rondo/Commands.h"
-#include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Examples.h"
+#include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Terminal.h"
 #include <cstdio>
 #include <cstring>
@@ -81,7 +81,8 @@ void addCompile(CLI::App &app, int &status) {
       ->type_name("PHASE");
   command->add_option("-o,--out", arguments->out, "the file to write; default: the terminal")->type_name("FILE");
   command->add_option("--from", arguments->from, "the phase that an .mlir file was printed after")->type_name("PHASE");
-  command->add_option("--dump-phases", arguments->dumpPhases, "a folder that gets one file per phase")->type_name("DIR");
+  command->add_option("--dump-phases", arguments->dumpPhases, "a folder that gets one file per phase")
+      ->type_name("DIR");
   command->add_flag("--list-phases", arguments->listPhases, "print the phases in order");
   addModel(*command, arguments->spec);
   addTarget(*command, arguments->spec);

@@ -1,7 +1,7 @@
 // `rondo explain`: what a model takes and gives, and what was found in it.
 #include "compiler/tools/rondo/Commands.h"
-#include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Examples.h"
+#include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Terminal.h"
 #include <cmath>
 #include <fmt/format.h>

@@ -15,21 +15,42 @@ const TensorSpec *find(const std::vector<TensorSpec> &tensors, const std::string
 /// The real type that a tensor's elements are made of; false for integers and truth values.
 bool realType(DType type, DType &real) {
   switch (type) {
-  case DType::F64: case DType::C128: real = DType::F64; return true;
-  case DType::F32: case DType::C64: real = DType::F32; return true;
-  case DType::BF16: case DType::F16: real = type; return true;
-  default: return false;
+  case DType::F64:
+  case DType::C128:
+    real = DType::F64;
+    return true;
+  case DType::F32:
+  case DType::C64:
+    real = DType::F32;
+    return true;
+  case DType::BF16:
+  case DType::F16:
+    real = type;
+    return true;
+  default:
+    return false;
   }
 }
 
 void setSize(CallShape &shape, Axis axis, int64_t size) {
   switch (axis) {
-  case Axis::Batch: shape.batch = size; break;
-  case Axis::Time: shape.time = size; break;
-  case Axis::Time1: shape.time1 = size; break;
-  case Axis::Head: shape.heads = size; break;
-  case Axis::Group: shape.groups = size; break;
-  default: break;
+  case Axis::Batch:
+    shape.batch = size;
+    break;
+  case Axis::Time:
+    shape.time = size;
+    break;
+  case Axis::Time1:
+    shape.time1 = size;
+    break;
+  case Axis::Head:
+    shape.heads = size;
+    break;
+  case Axis::Group:
+    shape.groups = size;
+    break;
+  default:
+    break;
   }
 }
 

@@ -35,11 +35,16 @@ private:
     if (!loFinite && !hiFinite)
       return random.normal();
     switch (regime) {
-    case Regime::Low: return loFinite ? atEnd(false) : spec.hi - strong * (0.9 + 0.2 * random.uniform());
-    case Regime::High: return hiFinite ? atEnd(true) : spec.lo + strong * (0.9 + 0.2 * random.uniform());
-    case Regime::Near: return nearEnd(loFinite && hiFinite ? random.sign() > 0 : hiFinite);
-    case Regime::Inner: return inner();
-    case Regime::Mixed: break;
+    case Regime::Low:
+      return loFinite ? atEnd(false) : spec.hi - strong * (0.9 + 0.2 * random.uniform());
+    case Regime::High:
+      return hiFinite ? atEnd(true) : spec.lo + strong * (0.9 + 0.2 * random.uniform());
+    case Regime::Near:
+      return nearEnd(loFinite && hiFinite ? random.sign() > 0 : hiFinite);
+    case Regime::Inner:
+      return inner();
+    case Regime::Mixed:
+      break;
     }
     return mixed();
   }
@@ -175,8 +180,8 @@ void storeInside(const TensorSpec &spec, const Tensor &to, int64_t i, double x) 
   const double centre = std::isfinite(spec.lo) && std::isfinite(spec.hi) ? 0.5 * (spec.lo + spec.hi)
                         : std::isfinite(spec.lo)                         ? std::max(2 * spec.lo, spec.lo + 1)
                                                                          : std::min(2 * spec.hi, spec.hi - 1);
-  for (double step = 0x1p-24; step <= 1 && !inside(spec, loadReal(to, i)); step *= 2)
-    storeElement(to, i, x + step * (centre - x));
+  for (int bits = -24; bits <= 0 && !inside(spec, loadReal(to, i)); ++bits)
+    storeElement(to, i, x + std::ldexp(centre - x, bits));
 }
 
 double perturbed(const TensorSpec &spec, double x, double u, Random &random) {

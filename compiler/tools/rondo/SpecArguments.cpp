@@ -3,8 +3,8 @@
 #include "compiler/tools/rondo/Examples.h"
 #include "compiler/tools/rondo/Terminal.h"
 #include <algorithm>
-#include <charconv>
 #include <cctype>
+#include <charconv>
 #include <fmt/format.h>
 
 namespace rondo::tool {
@@ -208,7 +208,8 @@ Result<void> completeDims(const ModelInfo &info, const std::vector<int64_t> &siz
       Error error(fmt::format("dimension '{}' of model '{}' has no size", name, info.name));
       return withNote(error, fmt::format("give it with --dim {}=64", name));
     }
-    dims[name] = sizes[std::min(next, sizes.size() - 1)] + (next < sizes.size() ? 0 : 2 * int64_t(next - sizes.size() + 1));
+    dims[name] =
+        sizes[std::min(next, sizes.size() - 1)] + (next < sizes.size() ? 0 : 2 * int64_t(next - sizes.size() + 1));
     ++next;
   }
   return {};

@@ -55,7 +55,8 @@ CompileOptions compileOptions(const SpecArguments &arguments);
 RandomRequest randomRequest(const SpecArguments &arguments);
 
 /// Gives every dimension of the model that has no size yet the next size of `sizes`; names that the model does not have are errors.
-Result<void> completeDims(const ModelInfo &info, const std::vector<int64_t> &sizes, std::map<std::string, int64_t> &dims);
+Result<void> completeDims(const ModelInfo &info, const std::vector<int64_t> &sizes,
+                          std::map<std::string, int64_t> &dims);
 
 /// "K=7 V=5", in the order of the declaration.
 std::string describeDims(const ModelInfo &info, const std::map<std::string, int64_t> &dims);

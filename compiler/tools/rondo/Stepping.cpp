@@ -153,10 +153,11 @@ bool canBeCut(const Program &program) {
   return true;
 }
 
-Result<NamedBuffers> runInPieces(const Kernel &kernel, const NamedBuffers &inputs, const CallShape &shape, int64_t piece,
-                                 int threads, const BetweenPieces &between) {
+Result<NamedBuffers> runInPieces(const Kernel &kernel, const NamedBuffers &inputs, const CallShape &shape,
+                                 int64_t piece, int threads, const BetweenPieces &between) {
   if (!canBeCut(kernel.program()))
-    return Error("model '" + kernel.program().model + "' cannot run in pieces: its final states are not its initial states");
+    return Error("model '" + kernel.program().model +
+                 "' cannot run in pieces: its final states are not its initial states");
   return PieceRun(kernel, inputs, shape).run(piece, threads, between);
 }
 

@@ -18,7 +18,7 @@ bool canBeCut(const Program &program);
 using BetweenPieces = std::function<void(NamedBuffers &states, int64_t time)>;
 
 /// Runs `shape.time` steps in pieces of `piece` and gives what one run gives: outputs over all time, and the last final states.
-Result<NamedBuffers> runInPieces(const Kernel &kernel, const NamedBuffers &inputs, const CallShape &shape, int64_t piece,
-                                 int threads, const BetweenPieces &between = {});
+Result<NamedBuffers> runInPieces(const Kernel &kernel, const NamedBuffers &inputs, const CallShape &shape,
+                                 int64_t piece, int threads, const BetweenPieces &between = {});
 
 } // namespace rondo::tool

@@ -20,13 +20,20 @@ bool wantsColour(int descriptor) {
 
 const char *codeOf(Colour colour) {
   switch (colour) {
-  case Colour::Bold: return "\033[1m";
-  case Colour::Red: return "\033[1;31m";
-  case Colour::Green: return "\033[32m";
-  case Colour::Yellow: return "\033[1;33m";
-  case Colour::Cyan: return "\033[36m";
-  case Colour::Dim: return "\033[2m";
-  case Colour::Plain: break;
+  case Colour::Bold:
+    return "\033[1m";
+  case Colour::Red:
+    return "\033[1;31m";
+  case Colour::Green:
+    return "\033[32m";
+  case Colour::Yellow:
+    return "\033[1;33m";
+  case Colour::Cyan:
+    return "\033[36m";
+  case Colour::Dim:
+    return "\033[2m";
+  case Colour::Plain:
+    break;
   }
   return "";
 }

@@ -84,7 +84,8 @@ Result<bool> complete(Trial &trial, const Kernel &reference, const Kernel &kerne
       trial.tolerances.emplace_back(each.parts.size(), toleranceF64);
     return true;
   }
-  Result<Growth> growth = measureGrowth(reference, inputs, trial.results, {trial.shape, seed, 3, true, options.threads});
+  Result<Growth> growth =
+      measureGrowth(reference, inputs, trial.results, {trial.shape, seed, 3, true, options.threads});
   if (!growth)
     return growth.error();
   trial.byStep = growth->stepped;
@@ -126,8 +127,9 @@ Result<Trial> drawTrial(const Kernel &reference, const Kernel &kernel, const Tri
       return trial;
     ++trial.redraws.condition;
   }
-  return Error(fmt::format("no draw of inputs for '{}' can be judged ({}): declare the intervals that its inputs lie in",
-                           reference.program().model, trial.redraws.describe()));
+  return Error(
+      fmt::format("no draw of inputs for '{}' can be judged ({}): declare the intervals that its inputs lie in",
+                  reference.program().model, trial.redraws.describe()));
 }
 
 Result<NamedBuffers> runTrial(const Kernel &kernel, const Trial &trial, int threads, int64_t piece) {

@@ -23,13 +23,15 @@ struct Case {
   CallShape shape;
   Inits inits;
 };
-const std::vector<int64_t> smallDims = {7, 5, 3, 9, 11, 13, 15}, largeDims = {19, 33, 5, 3, 9, 11, 7};
-const std::vector<Case> standardCases = {
-    {smallDims, {3, 1, 3, 3, 1}, Inits::Drawn},    // decoding
-    {smallDims, {2, 17, 5, 1, 1}, Inits::Default}, // a prime, one head
-    {largeDims, {3, 67, 7, 3, 1}, Inits::Drawn},   // a longer prime, beyond the vectors' widths
-};
-const std::vector<std::string> standardTypes = {"f64", "f32", "bf16", "f16"};
+std::vector<int64_t> smallDims() { return {7, 5, 3, 9, 11, 13, 15}; }
+
+std::vector<Case> standardCases() {
+  return {
+      {smallDims(), {3, 1, 3, 3, 1}, Inits::Drawn},               // decoding
+      {smallDims(), {2, 17, 5, 1, 1}, Inits::Default},            // a prime, one head
+      {{19, 33, 5, 3, 9, 11, 7}, {3, 67, 7, 3, 1}, Inits::Drawn}, // a longer prime, beyond the vectors' widths
+  };
+}
 
 struct Totals {
   int models = 0, checks = 0, failures = 0, redrawn = 0;
@@ -66,12 +68,12 @@ private:
 std::vector<Case> ModelVerifier::cases() const {
   const RandomRequest request = randomRequest(arguments.spec);
   if (!request.given) {
-    std::vector<Case> all = standardCases;
+    std::vector<Case> all = standardCases();
     if (asksFor(info.tensors, Axis::Group)) // three groups of three heads
       all.back().shape.heads = 9;
     return all;
   }
-  return {{smallDims, request.over({3, 17, 5, 3, 1}), arguments.defaultInits ? Inits::Default : Inits::Drawn}};
+  return {{smallDims(), request.over({3, 17, 5, 3, 1}), arguments.defaultInits ? Inits::Default : Inits::Drawn}};
 }
 
 void ModelVerifier::fault(const std::string &type, const Error &error) {
@@ -101,7 +103,8 @@ Result<void> ModelVerifier::compileReference(const Case &which) {
 void ModelVerifier::report(const Verdict &verdict, const Trial &trial, const std::string &type, const char *form) {
   ++totals.checks;
   progress.clear();
-  const std::string sizes = fmt::format("{} {}", describeDims(info, dims), describe(reference.program().tensors, trial.shape));
+  const std::string sizes =
+      fmt::format("{} {}", describeDims(info, dims), describe(reference.program().tensors, trial.shape));
   fmt::print("  {:<5} {:<6} error {:.1e}  tolerance {:.1e}  max {:.1e}  tolerance {:.1e} rms  {}  {}{}\n", type, form,
              verdict.error, verdict.tolerance, verdict.largest, 10 * verdict.tolerance,
              verdict.passed() ? paint(Colour::Green, "ok") : paint(Colour::Red, "FAILED"), sizes,
@@ -132,8 +135,8 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
   Result<Kernel> kernel = engine.compileFile(path, options);
   if (!kernel)
     return fault(type, kernel.error());
-  Result<Trial> trial =
-      drawTrial(reference, *kernel, {which.shape, randomRequest(arguments.spec).seed, which.inits, arguments.spec.threads});
+  Result<Trial> trial = drawTrial(
+      reference, *kernel, {which.shape, randomRequest(arguments.spec).seed, which.inits, arguments.spec.threads});
   if (!trial)
     return fault(type, trial.error());
   totals.redrawn += trial->redraws.total();
@@ -147,7 +150,8 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
 void ModelVerifier::verify() {
   ++totals.models;
   fmt::print("{} ({})\n", paint(Colour::Bold, info.name), path);
-  const auto &types = arguments.spec.dtypes.empty() ? standardTypes : arguments.spec.dtypes;
+  const std::vector<std::string> types =
+      arguments.spec.dtypes.empty() ? std::vector<std::string>{"f64", "f32", "bf16", "f16"} : arguments.spec.dtypes;
   for (const Case &which : cases()) {
     if (Result<void> compiled = compileReference(which); !compiled) {
       fault("reference", compiled.error());
@@ -158,7 +162,8 @@ void ModelVerifier::verify() {
   }
 }
 
-void verifyFile(Engine &engine, Progress &progress, const VerifyArguments &arguments, const std::string &spec, Totals &totals) {
+void verifyFile(Engine &engine, Progress &progress, const VerifyArguments &arguments, const std::string &spec,
+                Totals &totals) {
   const std::string path = resolveSpec(spec);
   CompileOptions options = compileOptions(arguments.spec);
   Result<ModelInfo> chosen = engine.inspectFile(path, options);

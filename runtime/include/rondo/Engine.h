@@ -14,15 +14,15 @@ namespace rondo {
 
 /// How to compile. Everything has a default except the sizes of the spec's dimensions.
 struct CompileOptions {
-  std::string model;                     // which model of the file; empty: the last one
-  std::string target = "cpu";            // "cpu" or "reference"
-  std::map<std::string, int64_t> dims;   // sizes of the spec's dimensions
-  DType type = DType::F32;               // element type of tensors that `types` does not name
-  std::map<std::string, DType> types;    // element types by tensor name
-  bool checkIntervals = false;           // debug: run fails where an input leaves its declared interval
-  std::string from;                      // texts named "*.mlir" hold IR: the phase that it was printed after
-  std::string dumpPhases;                // a directory that gets one file per phase; empty: none
-  bool colour = false;                   // Diagnostic::rendered carries ANSI colours
+  std::string model;                   // which model of the file; empty: the last one
+  std::string target = "cpu";          // "cpu" or "reference"
+  std::map<std::string, int64_t> dims; // sizes of the spec's dimensions
+  DType type = DType::F32;             // element type of tensors that `types` does not name
+  std::map<std::string, DType> types;  // element types by tensor name
+  bool checkIntervals = false;         // debug: run fails where an input leaves its declared interval
+  std::string from;                    // texts named "*.mlir" hold IR: the phase that it was printed after
+  std::string dumpPhases;              // a directory that gets one file per phase; empty: none
+  bool colour = false;                 // Diagnostic::rendered carries ANSI colours
 };
 
 /// Where the time went, in seconds.
@@ -33,11 +33,11 @@ struct CompileTimes {
 /// What is known about a model before its dimensions have sizes.
 struct ModelInfo {
   std::string name;
-  std::vector<std::string> models;  // every model of the file, in the order of the text
-  std::vector<std::string> dims;    // in the order of the declaration
-  std::vector<TensorSpec> tensors;  // inputs, params, inits, outputs, finals; sizes of named axes are -1
-  bool hasHeads = false;            // the head axis is left to the caller
-  std::string report;               // what the analysis found, as text
+  std::vector<std::string> models; // every model of the file, in the order of the text
+  std::vector<std::string> dims;   // in the order of the declaration
+  std::vector<TensorSpec> tensors; // inputs, params, inits, outputs, finals; sizes of named axes are -1
+  bool hasHeads = false;           // the head axis is left to the caller
+  std::string report;              // what the analysis found, as text
 };
 
 /// Compiles specs. One Engine may be used from one thread at a time; different Engines from different threads. Kernels outlive it.

@@ -18,8 +18,8 @@ enum class Axis : uint8_t { Batch, Time, Time1, Head, Group, Lag, Named };
 
 struct AxisSpec {
   Axis axis = Axis::Named;
-  int64_t size = -1;  // Named, Lag (and Head where the model fixes it): the size; -1 where a call decides
-  std::string name;   // "batch", "time", "head", "K", "2*H"
+  int64_t size = -1; // Named, Lag (and Head where the model fixes it): the size; -1 where a call decides
+  std::string name;  // "batch", "time", "head", "K", "2*H"
 };
 
 enum class TensorKind : uint8_t { Input, Param, Init, Output, Final, Temporary };
@@ -30,10 +30,10 @@ struct TensorSpec {
   TensorKind kind = TensorKind::Input;
   DType type = DType::F32;
   std::vector<AxisSpec> axes;
-  double lo, hi;            // the declared interval; infinite where there is none
+  double lo, hi; // the declared interval; infinite where there is none
   bool hasInterval = false;
   bool loOpen = false, hiOpen = false;
-  bool recurrent = false;   // Param: multiplies a state, so that its spectral radius matters
+  bool recurrent = false; // Param: multiplies a state, so that its spectral radius matters
   /// Init: what stands in when the caller gives none. One number fills the tensor; more are its feature elements, row-major (of a
   /// complex tensor either their real parts, or twice as many numbers: real, imaginary, real, …).
   std::vector<double> defaultValue = {0.0};
@@ -69,8 +69,8 @@ struct Program {
   std::vector<Launch> launches;
   /// Temporaries that are another tensor under a different shape: alias[i] is the tensor whose memory tensor i shares, or -1.
   std::vector<int> alias;
-  bool hasHeads = false;           // the model leaves the head axis to the caller
-  bool checkIntervals = false;     // every run behaves as with RunOptions::checkIntervals
+  bool hasHeads = false;       // the model leaves the head axis to the caller
+  bool checkIntervals = false; // every run behaves as with RunOptions::checkIntervals
   /// Set instead of launches where no machine code runs (the reference interpreter). It is given one tensor per entry of
   /// `tensors`, checked, with every axis present, row-major and contiguous; no output overlaps an input.
   std::function<Result<void>(const std::vector<Tensor> &)> host;

@@ -1,0 +1,263 @@
+// See LinearForm.h.
+#include "compiler/Analysis/LinearForm.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::analysis;
+using recur::Fn;
+
+static int rankOf(Value value) { return cast<RankedTensorType>(value.getType()).getRank(); }
+
+static SmallVector<int, 2> ownLetters(Value value) {
+  SmallVector<int, 2> letters;
+  for (int i = 0; i < rankOf(value); ++i)
+    letters.push_back(i);
+  return letters;
+}
+
+bool Term::isDiagonal() const {
+  for (auto [axis, letter] : llvm::enumerate(stateLetters))
+    if (letter != static_cast<int>(axis))
+      return false;
+  return state.has_value();
+}
+
+SmallVector<int, 4> Term::factorLetters() const {
+  SmallVector<int, 4> all;
+  for (const Factor &factor : factors)
+    for (int letter : factor.letters)
+      if (!llvm::is_contained(all, letter))
+        all.push_back(letter);
+  return all;
+}
+
+/// The term with every letter renamed; letters that `rename` maps to -1 get fresh numbers from `fresh` on.
+static Term renamed(const Term &term, ArrayRef<int> rename, int &fresh) {
+  DenseMap<int, int> more;
+  auto to = [&](int letter) {
+    if (letter < static_cast<int>(rename.size()) && rename[letter] >= 0)
+      return rename[letter];
+    auto [entry, isNew] = more.try_emplace(letter, fresh);
+    fresh += isNew;
+    return entry->second;
+  };
+  Term result = term;
+  for (int &letter : result.stateLetters)
+    letter = to(letter);
+  for (Factor &factor : result.factors)
+    for (int &letter : factor.letters)
+      letter = to(letter);
+  return result;
+}
+
+/// One more than the largest letter of a form, at least `rank`.
+static int firstFresh(const LinearForm &form, int rank) {
+  int next = rank;
+  for (const Term &term : form.terms) {
+    for (int letter : term.stateLetters)
+      next = std::max(next, letter + 1);
+    for (const Factor &factor : term.factors)
+      for (int letter : factor.letters)
+        next = std::max(next, letter + 1);
+  }
+  return next;
+}
+
+static LinearForm renamed(const LinearForm &form, ArrayRef<int> rename, int rank) {
+  LinearForm result;
+  int fresh = firstFresh(form, rank);
+  for (int letter : rename)
+    fresh = std::max(fresh, letter + 1);
+  for (const Term &term : form.terms) {
+    int next = fresh;
+    result.terms.push_back(renamed(term, rename, next));
+  }
+  return result;
+}
+
+static LinearForm blocked(Operation *op) {
+  LinearForm form;
+  form.obstacle = op;
+  return form;
+}
+
+Linearity::Linearity(recur::ScanOp scan, const StateDependence &dependence, ArrayRef<unsigned> states)
+    : scan(scan), dependence(dependence), states(states) {}
+
+const LinearForm &Linearity::of(Value value) {
+  auto found = known.find(value);
+  if (found != known.end())
+    return found->second;
+  LinearForm form = compute(value);
+  return known[value] = std::move(form);
+}
+
+/// A state-free value. Products of several axes are taken apart, so that an outer product shows its two vectors; a value of at most
+/// one axis stays whole.
+LinearForm Linearity::free(Value value) {
+  LinearForm whole;
+  Term term;
+  term.factors.push_back({value, ownLetters(value), false});
+  whole.terms.push_back(term);
+  Operation *op = value.getDefiningOp();
+  if (rankOf(value) < 2 || !op)
+    return whole;
+  if (auto product = dyn_cast<recur::ContractOp>(op))
+    return contract(product);
+  if (isa<recur::CastOp>(op))
+    return of(op->getOperand(0));
+  auto elementwise = dyn_cast<recur::MapOp>(op);
+  if (!elementwise)
+    return whole;
+  switch (elementwise.getFn()) {
+  case Fn::Neg:
+  case Fn::Add:
+  case Fn::Sub:
+  case Fn::Mul:
+  case Fn::Div:
+    return map(elementwise);
+  default:
+    return whole;
+  }
+}
+
+LinearForm Linearity::compute(Value value) {
+  for (unsigned s : states)
+    for (auto [read, argument] : llvm::enumerate(scan.stateArgs(s)))
+      if (argument == value) {
+        Term term;
+        term.state = s;
+        term.read = read;
+        term.stateLetters = ownLetters(value);
+        LinearForm form;
+        form.terms.push_back(term);
+        return form;
+      }
+  if (isFree(value))
+    return free(value);
+  Operation *op = value.getDefiningOp();
+  if (auto elementwise = dyn_cast<recur::MapOp>(op))
+    return map(elementwise);
+  if (auto product = dyn_cast<recur::ContractOp>(op))
+    return contract(product);
+  if (isa<recur::CastOp>(op))
+    return of(op->getOperand(0));
+  if (auto broadcast = dyn_cast<recur::BroadcastOp>(op)) {
+    SmallVector<int> rename;
+    for (int axis = 0; axis < rankOf(value); ++axis)
+      if (!llvm::is_contained(broadcast.getDims(), axis))
+        rename.push_back(axis);
+    const LinearForm &form = of(broadcast.getOperand());
+    return form ? renamed(form, rename, rankOf(value)) : form;
+  }
+  auto reduce = dyn_cast<recur::ReduceOp>(op);
+  if (reduce && reduce.getKind() == recur::Reduction::Sum) {
+    SmallVector<int> rename;
+    int next = 0;
+    for (int axis = 0; axis < rankOf(reduce.getOperand()); ++axis)
+      rename.push_back(llvm::is_contained(reduce.getDims(), axis) ? -1 : next++);
+    const LinearForm &form = of(reduce.getOperand());
+    return form ? renamed(form, rename, rankOf(reduce.getOperand())) : form;
+  }
+  return blocked(op);
+}
+
+/// linear * factor or linear / factor, the factor free of states. An operand of no axes scales the other.
+LinearForm Linearity::scaled(Value linear, Value factor, bool reciprocal, Operation *op) {
+  const LinearForm left = of(linear);
+  if (!left)
+    return left;
+  LinearForm right;
+  if (!reciprocal)
+    right = of(factor);
+  // A sum of many products is one factor; multiplying it out would square the number of terms.
+  if (reciprocal || !right || right.terms.size() > 1) {
+    right = LinearForm();
+    Term whole;
+    whole.factors.push_back({factor, ownLetters(factor), reciprocal});
+    right.terms.push_back(whole);
+  }
+  LinearForm result;
+  int rank = rankOf(op->getResult(0));
+  for (const Term &term : left.terms) {
+    int fresh = firstFresh(left, rank);
+    SmallVector<int> keep;
+    for (int axis = 0; axis < rank; ++axis)
+      keep.push_back(axis);
+    Term product = term;
+    Term other = renamed(right.terms.front(), keep, fresh);
+    product.scale *= other.scale;
+    product.factors.append(other.factors);
+    result.terms.push_back(product);
+  }
+  return result;
+}
+
+LinearForm Linearity::map(recur::MapOp op) {
+  auto operand = [&](unsigned i) -> Value { return op.getOperands_()[i]; };
+  switch (op.getFn()) {
+  case Fn::Neg: {
+    LinearForm form = of(operand(0));
+    for (Term &term : form.terms)
+      term.scale = -term.scale;
+    return form;
+  }
+  case Fn::Add:
+  case Fn::Sub: {
+    LinearForm left = of(operand(0)), right = of(operand(1));
+    if (!left || !right)
+      return left ? right : left;
+    for (Term &term : right.terms)
+      term.scale = op.getFn() == Fn::Sub ? -term.scale : term.scale;
+    left.terms.append(right.terms);
+    return left;
+  }
+  case Fn::Mul:
+    if (isFree(operand(1)))
+      return scaled(operand(0), operand(1), false, op);
+    if (isFree(operand(0)))
+      return scaled(operand(1), operand(0), false, op);
+    return blocked(op);
+  case Fn::Div:
+    return isFree(operand(1)) ? scaled(operand(0), operand(1), true, op) : blocked(op);
+  default:
+    return blocked(op);
+  }
+}
+
+LinearForm Linearity::contract(recur::ContractOp op) {
+  auto spec = *recur::parseContractSpec(op.getSpec());
+  std::string letters = spec.result;
+  for (const std::string &operand : spec.operands)
+    for (char letter : operand)
+      if (letters.find(letter) == std::string::npos)
+        letters += letter;
+  auto numbersOf = [&](const std::string &text) {
+    SmallVector<int, 2> numbers;
+    for (char letter : text)
+      numbers.push_back(letters.find(letter));
+    return numbers;
+  };
+  std::optional<unsigned> linear;
+  for (auto [i, operand] : llvm::enumerate(op.getOperands_()))
+    if (!isFree(operand)) {
+      if (linear)
+        return blocked(op);
+      linear = i;
+    }
+  LinearForm result;
+  result.terms.push_back(Term());
+  if (linear) {
+    const LinearForm &form = of(op.getOperands_()[*linear]);
+    if (!form)
+      return form;
+    result = renamed(form, numbersOf(spec.operands[*linear]), letters.size());
+  }
+  for (auto [i, operand] : llvm::enumerate(op.getOperands_()))
+    if (i != linear)
+      for (Term &term : result.terms)
+        term.factors.push_back({operand, numbersOf(spec.operands[i]), false});
+  return result;
+}

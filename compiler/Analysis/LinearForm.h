@@ -1,0 +1,60 @@
+// Symbolic differentiation of a step with respect to states: a value of the step as a sum of terms, each a product of factors that
+// are free of the states and at most one state. The derivative of the value is read off the terms; it is never materialised, so
+// `(I - b k k^T) S` stays two terms, S itself and a product of k, k and S.
+#pragma once
+#include "compiler/Analysis/Strata.h"
+#include "llvm/ADT/DenseMap.h"
+#include <optional>
+
+namespace rondo::analysis {
+
+/// A state-free value with the index letter of each of its axes. Letters below the rank of the term's value are its axes; higher
+/// ones are summed over.
+struct Factor {
+  mlir::Value value;
+  llvm::SmallVector<int, 2> letters;
+  bool reciprocal = false;
+};
+
+/// scale * product of factors * (the state, when there is one).
+struct Term {
+  double scale = 1;
+  llvm::SmallVector<Factor> factors;
+  std::optional<unsigned> state;
+  unsigned read = 0;                     // which of the state's reads
+  llvm::SmallVector<int, 2> stateLetters; // of each axis of the state
+
+  /// True when the term's state is read at the very element that is computed: a diagonal of the transition.
+  bool isDiagonal() const;
+  /// Letters that some factor has.
+  llvm::SmallVector<int, 4> factorLetters() const;
+};
+
+/// A value as a sum of terms, or the operation that is not linear in the states.
+struct LinearForm {
+  llvm::SmallVector<Term, 0> terms;
+  mlir::Operation *obstacle = nullptr;
+  explicit operator bool() const { return !obstacle; }
+};
+
+/// Linear forms of the values of a step with respect to the states of one stratum.
+class Linearity {
+public:
+  Linearity(recur::ScanOp scan, const StateDependence &dependence, llvm::ArrayRef<unsigned> states);
+  const LinearForm &of(mlir::Value value);
+
+private:
+  LinearForm compute(mlir::Value value);
+  LinearForm free(mlir::Value value);
+  LinearForm map(recur::MapOp op);
+  LinearForm contract(recur::ContractOp op);
+  LinearForm scaled(mlir::Value linear, mlir::Value factor, bool reciprocal, mlir::Operation *op);
+  bool isFree(mlir::Value value) const { return !dependence.dependsOnAny(value, states); }
+
+  recur::ScanOp scan;
+  const StateDependence &dependence;
+  llvm::SmallVector<unsigned> states;
+  llvm::DenseMap<mlir::Value, LinearForm> known;
+};
+
+} // namespace rondo::analysis

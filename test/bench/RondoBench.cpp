@@ -1,0 +1,97 @@
+// rondo-bench: Rondo's kernels and their peers under Google Benchmark, both sides of a comparison as benchmarks CASE/rondo and
+// CASE/peer. run.py calls it once per case and number of threads, with the repetitions of both sides interleaved at random.
+//   rondo-bench --threads=2 --benchmark_filter=^gla/ --benchmark_repetitions=7 --benchmark_enable_random_interleaving=true
+#include "Case.h"
+#include <benchmark/benchmark.h>
+#include <cstdlib>
+#include <cstring>
+#include <fmt/format.h>
+
+namespace rondo::bench {
+namespace {
+
+/// Both sides compute in f32 and sum in another order. A recurrence of a thousand steps keeps a relative distance below 2e-6 where both
+/// are right (measured); a wrong gate or a transposed weight gives 1e-1.
+constexpr double farthest = 2e-5;
+
+/// A case with what is made of it at its first repetition: the compiled kernel, the peer, and their distance.
+struct Prepared {
+  Case which;
+  int threads;
+  std::unique_ptr<Comparison> comparison;
+  double apart = 0;
+  std::string problem;
+
+  void prepare() {
+    if (comparison || !problem.empty())
+      return;
+    auto made = which.make(threads);
+    if (!made) {
+      problem = made.error().message();
+      return;
+    }
+    comparison = std::move(*made);
+    apart = distance(*comparison);
+    if (!(apart <= farthest))
+      problem = fmt::format("the results differ: relative distance {:.2g}", apart);
+  }
+};
+
+void measure(benchmark::State &state, Prepared &prepared, bool peer) {
+  prepared.prepare();
+  if (!prepared.problem.empty()) {
+    state.SkipWithError(prepared.problem.c_str());
+    return;
+  }
+  Comparison &comparison = *prepared.comparison;
+  for (auto iteration : state) {
+    if (peer)
+      comparison.peer();
+    else if (!comparison.rondo->run())
+      state.SkipWithError("the run failed");
+  }
+  const auto rate = benchmark::Counter::kIsIterationInvariantRate;
+  state.counters["tokens"] = {comparison.tokens, rate};
+  state.counters["flops"] = {comparison.flops, rate};
+  state.counters["bytes"] = {comparison.rondo->bytes(), rate};
+  state.counters["distance"] = prepared.apart;
+}
+
+void registerCases(std::vector<std::unique_ptr<Prepared>> &all) {
+  for (auto &one : all)
+    for (bool peer : {false, true}) {
+      const std::string name = one->which.name + (peer ? "/" + one->which.peer : "/rondo");
+      benchmark::RegisterBenchmark(name.c_str(), [&one, peer](benchmark::State &state) { measure(state, *one, peer); })
+          ->UseRealTime()
+          ->Unit(benchmark::kMillisecond);
+    }
+}
+
+} // namespace
+} // namespace rondo::bench
+
+int main(int argc, char **argv) {
+  using namespace rondo::bench;
+  int threads = 1, kept = 1;
+  for (int i = 1; i < argc; ++i)
+    if (std::strncmp(argv[i], "--threads=", 10) == 0)
+      threads = std::atoi(argv[i] + 10);
+    else
+      argv[kept++] = argv[i];
+  argc = kept;
+  const std::string version = dnnlVersion();
+  if (version.empty())
+    fmt::print(stderr, "oneDNN: peer not found\n");
+  benchmark::AddCustomContext("oneDNN", version.empty() ? "peer not found" : version);
+  benchmark::AddCustomContext("compiler", __VERSION__);
+  std::vector<std::unique_ptr<Prepared>> all;
+  for (const std::vector<Case> &cases : {dnnlCases(), plainCases()})
+    for (const Case &which : cases)
+      all.push_back(std::make_unique<Prepared>(Prepared{which, threads, nullptr, 0, ""}));
+  registerCases(all);
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv))
+    return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

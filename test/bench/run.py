@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""Measures Rondo beside its peers and prints tables in Markdown; `--write FILE` also puts them between the marks of FILE.
+
+Every comparison is one process of rondo-bench per number of threads, in which the repetitions of both sides take turns at random; the
+tables hold medians. Cold starts are one process per sample. Python's standard library only.
+"""
+import argparse
+import datetime
+import json
+import os
+import platform
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[2]
+BEGIN, END = "<!-- tables: made by run.py -->", "<!-- end of tables -->"
+COLD = [("gla", ["K=64", "V=64"]), ("lstm_no_peepholes", ["D=512", "H=512"]), ("mamba2", ["N=64", "P=64"])]
+BUSY = 0.5  # a load above this, beyond our own, makes timings worthless
+
+
+def call(command, **kwargs):
+    return subprocess.run(command, check=True, capture_output=True, text=True, **kwargs).stdout
+
+
+def wait_until_quiet(seconds):
+    """Waits until nobody else computes: less than BUSY cores over three seconds. Tells the load that it ended with."""
+    def busy_ticks():
+        fields = [int(f) for f in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        return sum(fields) - fields[3] - fields[4]  # all but idle and waiting for disks
+    deadline = time.monotonic() + seconds
+    while True:
+        before, begin = busy_ticks(), time.monotonic()
+        time.sleep(3)
+        load = (busy_ticks() - before) / os.sysconf("SC_CLK_TCK") / (time.monotonic() - begin)
+        if load < BUSY or time.monotonic() > deadline:
+            return load
+
+
+def environment(threads):
+    return dict(os.environ, OMP_NUM_THREADS=str(threads))
+
+
+def cases(program, pattern):
+    names = call([program, "--benchmark_list_tests"]).split("\n")
+    found = dict.fromkeys(name.rsplit("/", 2)[0] for name in names if name.count("/") >= 3)
+    return [name for name in found if re.search(pattern, name)]
+
+
+def measure(program, case, threads, arguments):
+    """The medians of one comparison: {"rondo": {...}, "<peer>": {...}}, and Google Benchmark's context."""
+    out = call([program, f"--threads={threads}", f"--benchmark_filter=^{re.escape(case)}/", "--benchmark_format=json",
+                f"--benchmark_repetitions={arguments.repetitions}", f"--benchmark_min_time={arguments.min_time}",
+                "--benchmark_enable_random_interleaving=true"], env=environment(threads))
+    result = json.loads(out)
+    sides = {}
+    for entry in result["benchmarks"]:
+        side = sides.setdefault(entry["run_name"].split("/")[2], {"times": []})
+        if entry.get("error_occurred"):
+            side["error"] = entry["error_message"]
+        elif entry["run_type"] == "iteration":
+            side["times"].append(entry["real_time"])
+        elif entry["aggregate_name"] == "median":
+            side.update(entry)
+    return sides, result["context"]
+
+
+def spread(side):
+    """Half the range between the quartiles, in percent of the median."""
+    low, middle, high = statistics.quantiles(side["times"], n=4)
+    return 50 * (high - low) / middle
+
+
+def row(case, threads, ours, theirs):
+    name, sizes = case.split("/")
+    head = f"| {name} | {sizes.replace(',', ', ')} | {threads} |"
+    for side in (ours, theirs):
+        if "error" in side:
+            return f"{head} {side['error']} | | | | | | |"
+    return (f"{head} {ours['real_time']:.4g} | {theirs['real_time']:.4g} | "
+            f"{theirs['real_time'] / ours['real_time']:.2f} | {ours['flops'] / 1e9:.3g} | {theirs['flops'] / 1e9:.3g} | "
+            f"{ours['tokens']:,.0f} | {max(spread(ours), spread(theirs)):.1f} % |")
+
+
+def comparisons(arguments, lines):
+    """A table per peer. Returns the context of the last run."""
+    program, context, tables = arguments.build / "bin" / "rondo-bench", {}, {}
+    for case in cases(program, arguments.only):
+        for threads in arguments.threads:
+            sides, context = measure(program, case, threads, arguments)
+            ours = sides.pop("rondo")
+            (peer, theirs), = sides.items()
+            tables.setdefault(peer, []).append(row(case, threads, ours, theirs))
+            print(tables[peer][-1], file=sys.stderr, flush=True)
+    for peer, rows in tables.items():
+        title = f"oneDNN {context['oneDNN']}" if peer == "oneDNN" else peer
+        lines += ["", f"### Beside {title}", "",
+                  f"| spec | sizes | threads | Rondo, ms | {peer}, ms | Rondo is faster by | Rondo, GFLOP/s | {peer}, GFLOP/s | "
+                  "Rondo, tokens/s | spread |", "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|", *rows]
+    if "oneDNN" not in tables and "not found" in context.get("oneDNN", ""):
+        lines += ["", "oneDNN: peer not found."]
+    return context
+
+
+def cold_starts(arguments, lines):
+    program = arguments.build / "bin" / "rondo-bench-cold"
+    lines += ["", "### Cold start, ms", "",
+              "| spec | sizes | front end | passes | machine code | text to first result | least | most | whole process |",
+              "|---|---|--:|--:|--:|--:|--:|--:|--:|"]
+    for example, dims in COLD:
+        samples = []
+        for _ in range(arguments.cold):
+            begin = time.perf_counter()
+            sample = json.loads(call([program, SOURCE / "examples" / f"{example}.rondo", *dims]))
+            samples.append(sample | {"process": 1e3 * (time.perf_counter() - begin)})
+        middle = {key: statistics.median(s[key] for s in samples) for key in samples[0]}
+        results = [s["first_result"] for s in samples]
+        lines.append(f"| {example} | {', '.join(dims)} | {middle['frontend']:.1f} | {middle['passes']:.1f} | {middle['codegen']:.1f} | "
+                     f"**{middle['first_result']:.0f}** | {min(results):.0f} | {max(results):.0f} | {middle['process']:.0f} |")
+        print(lines[-1], file=sys.stderr, flush=True)
+
+
+def machine():
+    text = Path("/proc/cpuinfo").read_text()
+    model = re.search(r"model name\s*: (.*)", text)
+    flags = set(re.search(r"flags\s*: (.*)", text).group(1).split())
+    widest = next((f for f in ("avx512f", "avx2", "avx") if f in flags), "no AVX")
+    ghz = re.search(r"cpu MHz\s*: (.*)", text)
+    return (f"{model.group(1) if model else platform.processor()}, {os.cpu_count()} cores, {float(ghz.group(1)) / 1e3:.2f} GHz nominal, "
+            f"{widest}, Linux {platform.release().split('-')[0]}")
+
+
+def revision():
+    try:
+        name = call(["git", "-C", SOURCE, "rev-parse", "--short", "HEAD"]).strip()
+        changed = call(["git", "-C", SOURCE, "status", "--porcelain", "--", "compiler", "runtime", "frontend", "dialects"])
+        return name + (" with uncommitted changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def preamble(context, load, arguments):
+    return [f"{datetime.date.today()}; {machine()}.",
+            f"Rondo {revision()}; peers compiled by {context.get('compiler', '?')}; oneDNN {context.get('oneDNN', '?')}.",
+            f"Others' load just before: {load:.2f} cores. Medians of {arguments.repetitions} repetitions of at least {arguments.min_time} s "
+            f"each ({arguments.cold} processes for cold starts); spread: half the distance between the quartiles, of the worse side.",
+            f"Command: `{shlex.join(['python3', *sys.argv])}`"]
+
+
+def write(path, text):
+    page = path.read_text()
+    before, rest = page.split(BEGIN, 1)
+    path.write_text(before + BEGIN + "\n" + text + "\n" + END + rest.split(END, 1)[1])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--build", type=Path, default=SOURCE / "build", help="the build tree")
+    parser.add_argument("--only", default="", metavar="REGEX", help="cases to measure; default: all")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument("--min-time", type=float, default=0.1, metavar="SECONDS", help="of one repetition")
+    parser.add_argument("--cold", type=int, default=15, metavar="N", help="processes per cold start; 0 leaves them out")
+    parser.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="how long to wait for a quiet machine")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables between FILE's marks")
+    arguments = parser.parse_args()
+    if not (arguments.build / "bin" / "rondo-bench").exists():
+        sys.exit(f"error: {arguments.build}/bin/rondo-bench is not there; it needs Debian's libbenchmark-dev (.ci/setup) and `make build`")
+    load = wait_until_quiet(arguments.wait)
+    if load >= BUSY:
+        print(f"warning: others use {load:.1f} cores; these timings are worth little", file=sys.stderr)
+    lines = []
+    context = comparisons(arguments, lines)
+    if arguments.cold:
+        cold_starts(arguments, lines)
+    text = "\n".join(preamble(context, load, arguments) + lines)
+    if arguments.write:
+        write(arguments.write, text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
