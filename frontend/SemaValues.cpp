@@ -310,7 +310,7 @@ ValueId ValueBuilder::concat(std::vector<ValueId> operands, int64_t axis) {
   return add(std::move(value));
 }
 
-ValueId ValueBuilder::identity(DimExpr size) {
+ValueId ValueBuilder::identity(const DimExpr &size) {
   Value value;
   value.kind = ValueKind::Identity;
   value.type.shape = {size, size};

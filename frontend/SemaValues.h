@@ -34,7 +34,7 @@ public:
   ValueId broadcast(ValueId operand, Shape shape, std::vector<int64_t> axes);
   ValueId slice(ValueId operand, int64_t axis, DimExpr offset, DimExpr size, bool drop);
   ValueId concat(std::vector<ValueId> operands, int64_t axis);
-  ValueId identity(DimExpr size);
+  ValueId identity(const DimExpr &size);
   ValueId toComplex(ValueId operand);
   ValueId transpose(ValueId operand);
   /// A size as a number: a constant, or the sum of that many ones.

@@ -34,8 +34,11 @@ void buildSetPrecision(OpPassManager &passes, const PhaseOptions &options) {
   precision.type = options.type;
   for (const auto &[name, type] : options.types)
     precision.types.push_back(name + "=" + type);
+  passes.addPass(createSeparateResults()); // first, since equal results may be stored as different types
   passes.addPass(createSetPrecision(precision));
 }
+
+void buildHoist(OpPassManager &passes, const PhaseOptions &) { passes.addPass(createHoistParallel()); }
 
 void buildLowerScan(OpPassManager &passes, const PhaseOptions &options) {
   cpu::LowerScanOptions lower;
@@ -104,6 +107,7 @@ const Phase kPhases[] = {
     {"simplify", "canonical form: identities folded, equal values computed once", buildSimplify, verifyRecur},
     {"bind-sizes", "every named dimension has its size", buildBindSizes, verifyBound},
     {"set-precision", "element types of storage and of computation", buildSetPrecision, verifyBound},
+    {"hoist-parallel", "what waits for no state leaves the recurrence", buildHoist, verifyBound},
     {"lower-scan", "scans as kernels: loops over tasks, steps and vectors", buildLowerScan, verifyLowered},
     {"expand-math", "elementary functions as polynomials", buildExpandMath, verifyExpanded},
     {"to-llvm", "the LLVM dialect", buildToLLVM, verifyLLVM},

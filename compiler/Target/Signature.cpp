@@ -154,6 +154,7 @@ private:
                        {"batch_tile", b.getI64IntegerAttr(one.batchTile)},
                        {"per_head", b.getBoolAttr(one.perHead)},
                        {"splits", b.getI64IntegerAttr(one.splits)},
+                       {"time_block", b.getI64IntegerAttr(one.timeBlock)},
                        {"scratch_bytes", b.getI64IntegerAttr(one.scratchBytes)}});
   }
   Builder b;
@@ -236,6 +237,7 @@ private:
     auto perHead = get<BoolAttr>(d, "per_head");
     one.perHead = perHead && perHead.getValue();
     one.splits = number(d, "splits");
+    one.timeBlock = number(d, "time_block");
     one.scratchBytes = static_cast<size_t>(number(d, "scratch_bytes"));
     return one;
   }

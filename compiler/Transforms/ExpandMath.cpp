@@ -26,8 +26,7 @@ struct Format {
   double expLow, expHigh;      // below: exp is zero; above: infinite
   ArrayRef<double> expSeries;  // 1/2!, 1/3!, ...
   ArrayRef<double> logSeries;  // FDLIBM's Lg1 ...
-  ArrayRef<double> tanhSeries; // odd Taylor-like series of tanh near zero, from x^3
-  double tanhSmall;            // where the series serves
+  double negligible;           // expm1 of less is -1; above it the -1 is lost; tanh of half of it is 1
 };
 
 const double kExp32[] = {1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040};
@@ -37,34 +36,10 @@ const double kLog32[] = {0.66666662693, 0.40000972152, 0.28498786688, 0.24279078
 const double kLog64[] = {6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01,
                          2.222219843214978396e-01, 1.818357216161805012e-01, 1.531383769920937332e-01,
                          1.479819860511658591e-01};
-// tanh x = x + x^3 (c0 + c1 x^2 + ...): the Taylor coefficients.
-const double kTanhTaylor[] = {-0.33333333333333333333,    0.13333333333333333333,      -0.053968253968253968254,
-                              0.021869488536155202822,    -0.0088632355299021965689,   0.0035921280365724810169,
-                              -0.0014558343870513182682,  0.00059002744094558598138,   -0.00023912911424355248149,
-                              0.000096915379569294503256, -0.000039278323883316834053, 0.000015918905069328964782};
-
-const Format kF32 = {23,
-                     127,
-                     0.693145751953125,
-                     1.42860682030941723212e-6,
-                     12582912.0,
-                     -104.0,
-                     89.0,
-                     kExp32,
-                     kLog32,
-                     ArrayRef<double>(kTanhTaylor).take_front(9),
-                     0.6};
-const Format kF64 = {52,
-                     1023,
-                     6.93147180369123816490e-01,
-                     1.90821492927058770002e-10,
-                     6755399441055744.0,
-                     -746.0,
-                     710.0,
-                     kExp64,
-                     kLog64,
-                     ArrayRef<double>(kTanhTaylor),
-                     0.36};
+const Format kF32 = {23,    127,  0.693145751953125, 1.42860682030941723212e-6, 12582912.0, -104.0, 89.0, kExp32,
+                     kLog32, 20.0};
+const Format kF64 = {52,    1023,   6.93147180369123816490e-01, 1.90821492927058770002e-10, 6755399441055744.0, -746.0, 710.0, kExp64,
+                     kLog64, 40.0};
 
 /// Arithmetic on values of one type, scalar or vector, with constants spelled as numbers.
 class Emitter {
@@ -112,73 +87,72 @@ public:
     return fromBits(arith::ShLIOp::create(b, loc, biased, constantInt(f.mantissaBits)));
   }
 
-  /// exp x = 2^k exp(r), |r| <= ln2/2. NaN passes through the comparisons of the clamp.
-  Value exp(Value x) {
-    Value low = constant(f.expLow), high = constant(f.expHigh);
+  /// x = k ln2 + r + low, |r| <= ln2/2, and exp(r) = 1 + r + tail.
+  struct Reduced {
+    Value k, r, low, tail;
+  };
+
+  /// For x in [low, expHigh], to which others are brought. NaN passes through the comparisons and makes r NaN.
+  Reduced reduce(Value x, double lowest) {
+    Value low = constant(lowest), high = constant(f.expHigh);
     Value clamped = select(compare(arith::CmpFPredicate::OLT, x, low), low, x);
     clamped = select(compare(arith::CmpFPredicate::OGT, clamped, high), high, clamped);
     Value magic = constant(f.roundMagic);
     Value shifted = fma(clamped, constant(1.4426950408889634074), magic);
     Value kFloat = sub(shifted, magic);
-    Value k = arith::SubIOp::create(b, loc, toBits(shifted), toBits(magic));
-    Value r = fma(kFloat, constant(-f.ln2Hi), clamped);
-    r = fma(kFloat, constant(-f.ln2Lo), r);
-    Value tail = mul(mul(r, r), polynomial(f.expSeries, r));
-    return scale(add(constant(1), add(r, tail)), k);
+    Value high1 = fma(kFloat, constant(-f.ln2Hi), clamped); // exact
+    Reduced result;
+    result.k = arith::SubIOp::create(b, loc, toBits(shifted), toBits(magic));
+    result.r = fma(kFloat, constant(-f.ln2Lo), high1);
+    result.low = fma(kFloat, constant(-f.ln2Lo), sub(high1, result.r));
+    result.tail = mul(mul(result.r, result.r), polynomial(f.expSeries, result.r));
+    return result;
   }
 
-  /// log x by FDLIBM: x = 2^k (1 + f), f in [sqrt(1/2) - 1, sqrt(2) - 1].
+  /// exp x = 2^k exp(r).
+  Value exp(Value x) {
+    Reduced e = reduce(x, f.expLow);
+    return scale(add(constant(1), add(e.r, e.tail)), e.k);
+  }
+
+  /// expm1 x = (2^k - 1) + 2^k r + 2^k (low + tail), where the first sum's rounding error joins the last, small, term.
+  Value expm1(Value x) {
+    Reduced e = reduce(x, -f.negligible);
+    Value power = powerOfTwo(e.k);
+    Value whole = sub(power, constant(1)), part = mul(power, e.r);
+    Value high = add(whole, part);
+    Value lost = sub(part, sub(high, whole));
+    Value y = add(high, fma(power, add(e.tail, e.low), lost));
+    // 2^k overflows before the result does.
+    Value far = compare(arith::CmpFPredicate::OGT, x, constant(f.negligible));
+    y = select(far, scale(add(constant(1), add(e.r, e.tail)), e.k), y);
+    return math::CopySignOp::create(b, loc, y, x); // for -0
+  }
+
+  /// tanh x = e / (e + 2) with e = expm1(2|x|), and x's sign.
+  Value tanh(Value x) {
+    Value a = absolute(x), most = constant(f.negligible / 2);
+    a = select(compare(arith::CmpFPredicate::OGT, a, most), most, a);
+    Value e = expm1(add(a, a));
+    return math::CopySignOp::create(b, loc, div(e, add(e, constant(2))), x);
+  }
+
+  /// log x by FDLIBM: x = 2^k (1 + m), m in [sqrt(1/2) - 1, sqrt(2) - 1]. Subnormal numbers are lifted first.
   Value log(Value x) {
-    Value tiny =
-        constant(f.mantissaBits == 52 ? std::numeric_limits<double>::min() : std::numeric_limits<float>::min());
+    bool wide = f.mantissaBits == 52;
+    Value tiny = constant(wide ? std::numeric_limits<double>::min() : std::numeric_limits<float>::min());
     Value isTiny = compare(arith::CmpFPredicate::OLT, x, tiny);
-    double lift = f.mantissaBits == 52 ? 18014398509481984.0 : 33554432.0; // 2^54, 2^25
-    Value scaled = select(isTiny, mul(x, constant(lift)), x);
-    Value kLift = select(isTiny, constant(f.mantissaBits == 52 ? -54 : -25), constant(0));
-    // Bits of sqrt(1/2): subtracting them puts the boundary between exponents there.
-    int64_t root = f.mantissaBits == 52 ? int64_t(0x3fe6a09e667f3bcd) : int64_t(0x3f3504f3);
-    Value offset = arith::SubIOp::create(b, loc, toBits(scaled), constantInt(root));
-    Value k = arith::ShRSIOp::create(b, loc, offset, constantInt(f.mantissaBits));
-    Value mantissaBits =
-        arith::SubIOp::create(b, loc, toBits(scaled), arith::ShLIOp::create(b, loc, k, constantInt(f.mantissaBits)));
-    Value kFloat = add(arith::SIToFPOp::create(b, loc, type, k), kLift);
-    Value y = logOnePlus(sub(fromBits(mantissaBits), constant(1)), kFloat);
-    return logSpecial(x, y);
+    Value lifted = select(isTiny, mul(x, constant(wide ? 0x1p54 : 0x1p25)), x);
+    Value k = select(isTiny, constant(wide ? -54 : -25), constant(0));
+    return logSpecial(x, logNormal(lifted, k, constant(0)));
   }
 
   /// log1p x = log(u) + (x - (u - 1)) / u with u = 1 + x rounded (Higham 2002, problem 1.5).
   Value log1p(Value x) {
     Value u = add(constant(1), x);
     Value correction = div(sub(x, sub(u, constant(1))), u);
-    Value y = add(log(u), correction);
-    Value special = compare(arith::CmpFPredicate::UNO, correction, correction); // u is 0 or infinite
-    y = select(special, log(u), y);
-    Value small = constant(f.mantissaBits == 52 ? 1e-17 : 1e-8);
-    return select(compare(arith::CmpFPredicate::OLT, absolute(x), small), x, y);
-  }
-
-  /// expm1 x = (e - 1) x / log e with e = exp x rounded (Kahan; Higham 2002, section 1.14.1).
-  Value expm1(Value x) {
-    Value one = constant(1), minusOne = constant(-1);
-    Value e = exp(x);
-    Value em1 = sub(e, one);
-    Value y = div(mul(em1, x), log(e));
-    Value far =
-        compare(arith::CmpFPredicate::UGT, absolute(x), constant(1)); // no cancellation, and no overflow of the product
-    y = select(far, em1, y);
-    y = select(compare(arith::CmpFPredicate::OEQ, e, one), x, y);
-    return select(compare(arith::CmpFPredicate::OEQ, em1, minusOne), minusOne, y);
-  }
-
-  /// tanh x = 1 - 2 / (exp(2|x|) + 1) with x's sign; a series where that cancels.
-  Value tanh(Value x) {
-    Value a = absolute(x);
-    Value e = exp(add(a, a));
-    Value large = sub(constant(1), div(constant(2), add(e, constant(1))));
-    large = math::CopySignOp::create(b, loc, large, x);
-    Value z = mul(x, x);
-    Value small = fma(mul(x, z), polynomial(f.tanhSeries, z), x);
-    return select(compare(arith::CmpFPredicate::OLT, a, constant(f.tanhSmall)), small, large);
+    Value y = logSpecial(u, logNormal(u, constant(0), correction));
+    return math::CopySignOp::create(b, loc, y, x); // for -0
   }
 
 private:
@@ -188,12 +162,21 @@ private:
     return arith::ConstantOp::create(b, loc, element);
   }
 
-  Value logOnePlus(Value m, Value kFloat) {
+  /// log x + more + k0 ln2 for a normal x and |more| far below one.
+  Value logNormal(Value x, Value k0, Value more) {
+    // Bits of sqrt(1/2): subtracting them puts the boundary between exponents there.
+    int64_t root = f.mantissaBits == 52 ? int64_t(0x3fe6a09e667f3bcd) : int64_t(0x3f3504f3);
+    Value width = constantInt(f.mantissaBits);
+    Value offset = arith::SubIOp::create(b, loc, toBits(x), constantInt(root));
+    Value k = arith::ShRSIOp::create(b, loc, offset, width);
+    Value mantissa = arith::SubIOp::create(b, loc, toBits(x), arith::ShLIOp::create(b, loc, k, width));
+    Value kFloat = add(arith::SIToFPOp::create(b, loc, type, k), k0);
+    Value m = sub(fromBits(mantissa), constant(1));
     Value s = div(m, add(constant(2), m));
     Value z = mul(s, s);
     Value r = mul(z, polynomial(f.logSeries, z));
     Value halfSquare = mul(constant(0.5), mul(m, m));
-    Value low = fma(s, add(halfSquare, r), mul(kFloat, constant(f.ln2Lo)));
+    Value low = fma(s, add(halfSquare, r), fma(kFloat, constant(f.ln2Lo), more));
     Value high = mul(kFloat, constant(f.ln2Hi));
     return sub(high, sub(sub(halfSquare, low), m));
   }

@@ -22,7 +22,7 @@ const char *letterOf(Axis axis) {
 }
 
 std::string describeAxis(const AxisSpec &axis, const Sizes &sizes) {
-  const std::string letter = axis.axis == Axis::Named ? axis.name : letterOf(axis.axis);
+  std::string letter = axis.axis == Axis::Named ? axis.name : letterOf(axis.axis);
   const int64_t size = decidedByCall(axis) ? sizes.of(axis.axis) : axis.size;
   if (size < 0)
     return letter;

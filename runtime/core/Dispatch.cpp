@@ -92,23 +92,43 @@ void runTasks(const Launch &launch, const KernelCall &call, int64_t tasks, int t
 
 } // namespace
 
+/// True when batch and time of every operand are one axis in memory: row b, step t lies where step b * time + t would.
+static bool batchContinuesTime(const Program &program, const Launch &launch, const Operands &operands, int64_t time) {
+  for (size_t i = 0; i < launch.operands.size(); ++i) {
+    bool hasBatch = false, hasTime = false;
+    for (const AxisSpec &axis : program.tensors[size_t(launch.operands[i])].axes) {
+      hasBatch |= axis.axis == Axis::Batch;
+      hasTime |= axis.axis == Axis::Time;
+    }
+    if (hasBatch != hasTime || (hasBatch && operands.strides[i * 5] != time * operands.strides[i * 5 + 1]))
+      return false;
+  }
+  return true;
+}
+
 Result<void> dispatch(const Program &program, const Launch &launch, const Binding &binding, int threads) {
   const Operands operands = collect(program, launch, binding);
   const Sizes &sizes = binding.sizes;
-  const KernelCall call{operands.pointers.data(),
+  KernelCall call{operands.pointers.data(),
                         operands.strides.data(),
                         sizes.of(Axis::Batch),
                         sizes.of(Axis::Time),
                         sizes.of(Axis::Time1),
                         operands.heads,
                         operands.groups > 0 ? std::max<int64_t>(1, operands.heads / operands.groups) : 1};
+  if (launch.timeBlock > 0 && batchContinuesTime(program, launch, operands, call.time)) {
+    call.time *= call.batch;
+    call.batch = 1;
+  }
   if (!launch.function)
     return Error(fmt::format("internal error: kernel '{}' of model '{}' has no code", launch.symbol, program.model));
   const int64_t tile = std::max<int64_t>(1, launch.batchTile);
   const int64_t tiles = call.batch / tile + (call.batch % tile != 0);
   int64_t tasks = 0;
   if (__builtin_mul_overflow(tiles, launch.perHead ? call.heads : 1, &tasks) ||
-      __builtin_mul_overflow(tasks, launch.splits, &tasks))
+      __builtin_mul_overflow(tasks, launch.splits, &tasks) ||
+      (launch.timeBlock > 0 &&
+       __builtin_mul_overflow(tasks, call.time / launch.timeBlock + (call.time % launch.timeBlock != 0), &tasks)))
     return Error(
         fmt::format("kernel '{}' has too many tasks: batch {}, {} heads", launch.symbol, call.batch, call.heads));
   if (tasks == 0)

@@ -200,7 +200,7 @@ struct OutputFile {
   AtomicFile &file;
   std::optional<Error> error;
 
-  bool note(Result<void> result) {
+  bool note(const Result<void> &result) {
     if (!result && !error)
       error = result.error();
     return bool(result);

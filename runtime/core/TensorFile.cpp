@@ -40,7 +40,7 @@ Result<void> checkBools(std::string_view name, uint64_t byte, const Buffer &buff
 }
 
 Result<void> writeElements(AtomicFile &file, const Tensor &tensor) {
-  const size_t bytes = *checkedBytes(tensor.type, tensor.shape);
+  const size_t bytes = checkedBytes(tensor.type, tensor.shape).value_or(0); // checkWritable has seen the shape
   if (tensor.contiguous())
     return file.write(tensor.data, bytes);
   const Buffer copy(tensor.type, tensor.shape);

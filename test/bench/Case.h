@@ -1,4 +1,5 @@
-// What is measured: one computation by Rondo and by a peer, on the same memory, checked against each other before either is timed.
+// What is measured: one computation by Rondo and by a peer, on the same memory, checked against each other before
+// either is timed.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -13,7 +14,8 @@ namespace rondo::bench {
 /// Tensors by the spec's names, all f32. Owns inputs, parameters and Rondo's outputs.
 using Arrays = std::map<std::string, Buffer>;
 
-/// Where the time axis lies: Rondo's own order is [B, T, ...]; oneDNN's recurrent layers want [T, B, ...], which Rondo takes by strides.
+/// Where the time axis lies: Rondo's own order is [B, T, ...]; oneDNN's recurrent layers want [T, B, ...], which Rondo
+/// takes by strides.
 enum class Order { BatchFirst, TimeFirst };
 
 struct Shape {
@@ -23,8 +25,9 @@ struct Shape {
 /// A kernel of an example, ready to be called again and again: nothing is allocated here between calls.
 class RondoCall {
 public:
-  /// Compiles `example` (its name in examples/) and draws its inputs: intervals uniformly, one-sided ones within 1 of the end, matrices
-  /// N(0, 1/fan-in), the rest N(0, 1). Initial states are left at their defaults. The first output is computed, no final state.
+  /// Compiles `example` (its name in examples/) and draws its inputs: intervals uniformly, one-sided ones within 1 of
+  /// the end, matrices N(0, 1/fan-in), the rest N(0, 1). Initial states are left at their defaults. The first output is
+  /// computed, no final state.
   static Result<std::unique_ptr<RondoCall>> make(const std::string &example, const std::map<std::string, int64_t> &dims,
                                                  const Shape &shape, Order order, int threads);
   Result<void> run() const { return kernel.run(inputs, outputs, options); }

@@ -1,5 +1,5 @@
-// rondo-bench-cold: from a spec's text to the end of its first launch, once, in a process that has compiled nothing yet. Prints
-// milliseconds as JSON. run.py spawns it once per sample.
+// rondo-bench-cold: from a spec's text to the end of its first launch, once, in a process that has compiled nothing
+// yet. Prints milliseconds as JSON. run.py spawns it once per sample.
 //   rondo-bench-cold FILE [NAME=SIZE ...]
 #include <chrono>
 #include <cstdio>

@@ -1,6 +1,8 @@
-// LSTM and GRU beside oneDNN's primitives: f32, inference, one layer, left to right. Both sides read the same [T, B, D] input. What
-// oneDNN lets one do ahead of time (choice of weight formats, reordering, packing) is done outside of what is timed.
+// LSTM and GRU beside oneDNN's primitives: f32, inference, one layer, left to right. Both sides read the same [T, B, D]
+// input. What oneDNN lets one do ahead of time (choice of weight formats, reordering, packing) is done outside of what
+// is timed.
 #include "Case.h"
+#include <algorithm>
 #include <dnnl.hpp>
 #include <fmt/format.h>
 #include <omp.h>
@@ -12,7 +14,8 @@ namespace {
 using dnnl::memory;
 using Tag = memory::format_tag;
 
-/// A recurrent layer of oneDNN and the spec it is measured beside. Gates are named by the suffixes of the spec's parameters, in oneDNN's order.
+/// A recurrent layer of oneDNN and the spec it is measured beside. Gates are named by the suffixes of the spec's
+/// parameters, in oneDNN's order.
 struct Layer {
   const char *example;
   std::vector<std::string> gates;
@@ -38,7 +41,8 @@ struct Peer {
 
 memory::desc describe(const memory::dims &dims, Tag tag) { return {dims, memory::data_type::f32, tag}; }
 
-/// Weights [H, I] per gate, as the spec has them, into oneDNN's [layer, direction, I, gate, H], then into the format that it asks for.
+/// Weights [H, I] per gate, as the spec has them, into oneDNN's [layer, direction, I, gate, H], then into the format
+/// that it asks for.
 memory weights(Peer &peer, const Arrays &arrays, const Layer &layer, const std::string &letter, int64_t I, int64_t H,
                const memory::desc &wanted) {
   const int64_t G = int64_t(layer.gates.size());

@@ -1,5 +1,5 @@
-// The peer without a compiler of recurrences: each spec's equations as the C++ that one would write first. This folder's CMakeLists
-// compiles it with -O3 -march=native and without -ffast-math.
+// The peer without a compiler of recurrences: each spec's equations as the C++ that one would write first. This
+// folder's CMakeLists compiles it with -O3 -march=native and without -ffast-math.
 #pragma once
 #include "Case.h"
 

@@ -1,6 +1,8 @@
-// rondo-bench: Rondo's kernels and their peers under Google Benchmark, both sides of a comparison as benchmarks CASE/rondo and
-// CASE/peer. run.py calls it once per case and number of threads, with the repetitions of both sides interleaved at random.
-//   rondo-bench --threads=2 --benchmark_filter=^gla/ --benchmark_repetitions=7 --benchmark_enable_random_interleaving=true
+// rondo-bench: Rondo's kernels and their peers under Google Benchmark, both sides of a comparison as benchmarks
+// CASE/rondo and CASE/peer. run.py calls it once per case and number of threads, with the repetitions of both sides
+// interleaved at random.
+//   rondo-bench --threads=2 --benchmark_filter=^gla/ --benchmark_repetitions=7
+//     --benchmark_enable_random_interleaving=true
 #include "Case.h"
 #include <benchmark/benchmark.h>
 #include <cstdlib>
@@ -10,9 +12,9 @@
 namespace rondo::bench {
 namespace {
 
-/// Both sides compute in f32 and sum in another order. A recurrence of a thousand steps keeps a relative distance below 2e-6 where both
-/// are right (measured); a wrong gate or a transposed weight gives 1e-1.
-constexpr double farthest = 2e-5;
+/// Both sides compute in f32 and sum in another order. Where both are right, every case here stays below 7e-7
+/// (measured); a wrong gate or a transposed weight gives 1e-1.
+constexpr double farthest = 5e-6;
 
 /// A case with what is made of it at its first repetition: the compiled kernel, the peer, and their distance.
 struct Prepared {

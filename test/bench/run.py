@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Measures Rondo beside its peers and prints tables in Markdown; `--write FILE` also puts them between the marks of FILE.
+"""Measures Rondo beside its peers and prints tables in Markdown; `--write FILE` also puts them between FILE's marks.
 
-Every comparison is one process of rondo-bench per number of threads, in which the repetitions of both sides take turns at random; the
-tables hold medians. Cold starts are one process per sample. Python's standard library only.
+Every comparison is one process of rondo-bench per number of threads, in which the repetitions of both sides take turns
+at random; the tables hold medians. Cold starts are one process per sample. Python's standard library only.
 """
 import argparse
 import datetime
@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import resource
 import shlex
 import statistics
 import subprocess
@@ -20,25 +21,58 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- tables: made by run.py -->", "<!-- end of tables -->"
 COLD = [("gla", ["K=64", "V=64"]), ("lstm_no_peepholes", ["D=512", "H=512"]), ("mamba2", ["N=64", "P=64"])]
-BUSY = 0.5  # a load above this, beyond our own, makes timings worthless
+QUIET = 0.2  # cores that others may use while something is timed
 
 
 def call(command, **kwargs):
     return subprocess.run(command, check=True, capture_output=True, text=True, **kwargs).stdout
 
 
-def wait_until_quiet(seconds):
-    """Waits until nobody else computes: less than BUSY cores over three seconds. Tells the load that it ended with."""
-    def busy_ticks():
+class Others:
+    """How many cores other programs use between two moments: what all use, less what our children do."""
+
+    def __init__(self):
+        self.begin, self.busy, self.ours = time.monotonic(), self.busy_seconds(), self.our_seconds()
+
+    @staticmethod
+    def busy_seconds():
         fields = [int(f) for f in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-        return sum(fields) - fields[3] - fields[4]  # all but idle and waiting for disks
-    deadline = time.monotonic() + seconds
-    while True:
-        before, begin = busy_ticks(), time.monotonic()
-        time.sleep(3)
-        load = (busy_ticks() - before) / os.sysconf("SC_CLK_TCK") / (time.monotonic() - begin)
-        if load < BUSY or time.monotonic() > deadline:
-            return load
+        return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")  # all but idle and waiting for disks
+
+    @staticmethod
+    def our_seconds():
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return sum(u.ru_utime + u.ru_stime for u in used)
+
+    def cores(self):
+        others = self.busy_seconds() - self.busy - (self.our_seconds() - self.ours)
+        return max(0, others / (time.monotonic() - self.begin))
+
+
+class Quiet:
+    """Measures on a machine that others may use: waits for a quiet moment, and takes again what they disturbed."""
+
+    def __init__(self, patience):
+        self.deadline, self.worst = time.monotonic() + patience, 0
+
+    def take(self, measurement):
+        """What measurement() gives, at the quietest of its tries; tries until it is quiet or patience ends."""
+        best = None
+        while best is None or (best[0] > QUIET and time.monotonic() < self.deadline):
+            self.wait()
+            others = Others()
+            value = measurement()
+            if best is None or others.cores() < best[0]:
+                best = others.cores(), value
+        self.worst = max(self.worst, best[0])
+        return best[1]
+
+    def wait(self):
+        while time.monotonic() < self.deadline:
+            others = Others()
+            time.sleep(0.5)
+            if others.cores() <= QUIET:
+                return
 
 
 def environment(threads):
@@ -52,7 +86,7 @@ def cases(program, pattern):
 
 
 def measure(program, case, threads, arguments):
-    """The medians of one comparison: {"rondo": {...}, "<peer>": {...}}, and Google Benchmark's context."""
+    """The medians of one comparison, {"rondo": {...}, "<peer>": {...}}, and Google Benchmark's context."""
     out = call([program, f"--threads={threads}", f"--benchmark_filter=^{re.escape(case)}/", "--benchmark_format=json",
                 f"--benchmark_repetitions={arguments.repetitions}", f"--benchmark_min_time={arguments.min_time}",
                 "--benchmark_enable_random_interleaving=true"], env=environment(threads))
@@ -82,16 +116,16 @@ def row(case, threads, ours, theirs):
         if "error" in side:
             return f"{head} {side['error']} | | | | | | |"
     return (f"{head} {ours['real_time']:.4g} | {theirs['real_time']:.4g} | "
-            f"{theirs['real_time'] / ours['real_time']:.2f} | {ours['flops'] / 1e9:.3g} | {theirs['flops'] / 1e9:.3g} | "
-            f"{ours['tokens']:,.0f} | {max(spread(ours), spread(theirs)):.1f} % |")
+            f"{theirs['real_time'] / ours['real_time']:.2f} | {ours['flops'] / 1e9:.3g} | "
+            f"{theirs['flops'] / 1e9:.3g} | {ours['tokens']:,.0f} | {max(spread(ours), spread(theirs)):.1f} % |")
 
 
-def comparisons(arguments, lines):
+def comparisons(arguments, quiet, lines):
     """A table per peer. Returns the context of the last run."""
     program, context, tables = arguments.build / "bin" / "rondo-bench", {}, {}
     for case in cases(program, arguments.only):
         for threads in arguments.threads:
-            sides, context = measure(program, case, threads, arguments)
+            sides, context = quiet.take(lambda: measure(program, case, threads, arguments))
             ours = sides.pop("rondo")
             (peer, theirs), = sides.items()
             tables.setdefault(peer, []).append(row(case, threads, ours, theirs))
@@ -99,28 +133,35 @@ def comparisons(arguments, lines):
     for peer, rows in tables.items():
         title = f"oneDNN {context['oneDNN']}" if peer == "oneDNN" else peer
         lines += ["", f"### Beside {title}", "",
-                  f"| spec | sizes | threads | Rondo, ms | {peer}, ms | Rondo is faster by | Rondo, GFLOP/s | {peer}, GFLOP/s | "
-                  "Rondo, tokens/s | spread |", "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|", *rows]
+                  f"| spec | sizes | threads | Rondo, ms | {peer}, ms | faster by | "
+                  f"Rondo, GFLOP/s | {peer}, GFLOP/s | Rondo, tokens/s | spread |", "|---|---|" + "--:|" * 8, *rows]
     if "oneDNN" not in tables and "not found" in context.get("oneDNN", ""):
         lines += ["", "oneDNN: peer not found."]
     return context
 
 
-def cold_starts(arguments, lines):
+def cold_samples(command, count):
+    samples = []
+    for _ in range(count):
+        begin = time.perf_counter()
+        sample = json.loads(call(command))
+        samples.append(sample | {"process": 1e3 * (time.perf_counter() - begin)})
+    return samples
+
+
+def cold_starts(arguments, quiet, lines):
     program = arguments.build / "bin" / "rondo-bench-cold"
     lines += ["", "### Cold start, ms", "",
-              "| spec | sizes | front end | passes | machine code | text to first result | least | most | whole process |",
+              "| spec | sizes | front end | passes | machine code | text to first result | least | most | process |",
               "|---|---|--:|--:|--:|--:|--:|--:|--:|"]
     for example, dims in COLD:
-        samples = []
-        for _ in range(arguments.cold):
-            begin = time.perf_counter()
-            sample = json.loads(call([program, SOURCE / "examples" / f"{example}.rondo", *dims]))
-            samples.append(sample | {"process": 1e3 * (time.perf_counter() - begin)})
+        command = [program, SOURCE / "examples" / f"{example}.rondo", *dims]
+        samples = quiet.take(lambda: cold_samples(command, arguments.cold))
         middle = {key: statistics.median(s[key] for s in samples) for key in samples[0]}
         results = [s["first_result"] for s in samples]
-        lines.append(f"| {example} | {', '.join(dims)} | {middle['frontend']:.1f} | {middle['passes']:.1f} | {middle['codegen']:.1f} | "
-                     f"**{middle['first_result']:.0f}** | {min(results):.0f} | {max(results):.0f} | {middle['process']:.0f} |")
+        lines.append(f"| {example} | {', '.join(dims)} | {middle['frontend']:.1f} | {middle['passes']:.1f} | "
+                     f"{middle['codegen']:.1f} | {middle['first_result']:.0f} | {min(results):.0f} | "
+                     f"{max(results):.0f} | {middle['process']:.0f} |")
         print(lines[-1], file=sys.stderr, flush=True)
 
 
@@ -130,24 +171,26 @@ def machine():
     flags = set(re.search(r"flags\s*: (.*)", text).group(1).split())
     widest = next((f for f in ("avx512f", "avx2", "avx") if f in flags), "no AVX")
     ghz = re.search(r"cpu MHz\s*: (.*)", text)
-    return (f"{model.group(1) if model else platform.processor()}, {os.cpu_count()} cores, {float(ghz.group(1)) / 1e3:.2f} GHz nominal, "
-            f"{widest}, Linux {platform.release().split('-')[0]}")
+    name = model.group(1) if model else platform.processor()
+    return (f"{name}, {os.cpu_count()} cores, {float(ghz.group(1)) / 1e3:.2f} GHz nominal, {widest}, "
+            f"Linux {platform.release().split('-')[0]}")
 
 
 def revision():
     try:
         name = call(["git", "-C", SOURCE, "rev-parse", "--short", "HEAD"]).strip()
-        changed = call(["git", "-C", SOURCE, "status", "--porcelain", "--", "compiler", "runtime", "frontend", "dialects"])
+        changed = call(["git", "-C", SOURCE, "status", "--porcelain", "--", "compiler", "runtime", "frontend"])
         return name + (" with uncommitted changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
 
-def preamble(context, load, arguments):
+def preamble(context, quiet, arguments):
     return [f"{datetime.date.today()}; {machine()}.",
-            f"Rondo {revision()}; peers compiled by {context.get('compiler', '?')}; oneDNN {context.get('oneDNN', '?')}.",
-            f"Others' load just before: {load:.2f} cores. Medians of {arguments.repetitions} repetitions of at least {arguments.min_time} s "
-            f"each ({arguments.cold} processes for cold starts); spread: half the distance between the quartiles, of the worse side.",
+            f"Rondo {revision()}; plain C++ by {context.get('compiler', '?')}; oneDNN {context.get('oneDNN', '?')}.",
+            f"Others used at most {quiet.worst:.2f} cores while one comparison ran. Medians of {arguments.repetitions} "
+            f"repetitions of at least {arguments.min_time} s each ({arguments.cold} processes for cold starts); spread: "
+            "half the distance between the quartiles, of the worse side.",
             f"Command: `{shlex.join(['python3', *sys.argv])}`"]
 
 
@@ -165,19 +208,20 @@ def main():
     parser.add_argument("--repetitions", type=int, default=9)
     parser.add_argument("--min-time", type=float, default=0.1, metavar="SECONDS", help="of one repetition")
     parser.add_argument("--cold", type=int, default=15, metavar="N", help="processes per cold start; 0 leaves them out")
-    parser.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="how long to wait for a quiet machine")
+    parser.add_argument("--patience", type=float, default=900, metavar="SECONDS",
+                        help="how long to wait for a quiet machine and to repeat what others disturbed")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables between FILE's marks")
     arguments = parser.parse_args()
     if not (arguments.build / "bin" / "rondo-bench").exists():
-        sys.exit(f"error: {arguments.build}/bin/rondo-bench is not there; it needs Debian's libbenchmark-dev (.ci/setup) and `make build`")
-    load = wait_until_quiet(arguments.wait)
-    if load >= BUSY:
-        print(f"warning: others use {load:.1f} cores; these timings are worth little", file=sys.stderr)
-    lines = []
-    context = comparisons(arguments, lines)
+        sys.exit(f"error: {arguments.build}/bin/rondo-bench is not there; "
+                 "it needs Debian's libbenchmark-dev (.ci/setup) and `make build`")
+    quiet, lines = Quiet(arguments.patience), []
+    context = comparisons(arguments, quiet, lines)
     if arguments.cold:
-        cold_starts(arguments, lines)
-    text = "\n".join(preamble(context, load, arguments) + lines)
+        cold_starts(arguments, quiet, lines)
+    if quiet.worst > QUIET:
+        print(f"warning: others used {quiet.worst:.1f} cores: these timings are worth little", file=sys.stderr)
+    text = "\n".join(preamble(context, quiet, arguments) + lines)
     if arguments.write:
         write(arguments.write, text)
     print(text)

@@ -11,6 +11,10 @@ using namespace rondo::cpu;
 /// Rows of the batch that share the loads of a parameter.
 static constexpr int64_t kBatchTile = 8;
 
+/// Where steps are independent: steps that share the loads of a parameter, and steps of one task.
+static constexpr int64_t kStepTile = 16;
+static constexpr int64_t kTimeBlock = 4 * kStepTile;
+
 static bool isF64(DType type) { return type == DType::F64 || type == DType::C128; }
 
 static Type partType(DType type, MLIRContext *context) {
@@ -85,6 +89,7 @@ KernelEmitter::Operand KernelEmitter::openOperand(Value call, int number, int te
   operand.isComplex = isComplex(spec.type);
   for (const AxisSpec &axis : spec.axes) {
     operand.perBatch |= axis.axis == Axis::Batch;
+    operand.perTime |= axis.axis == Axis::Time;
     operand.perHead |= axis.axis == Axis::Head;
     operand.perGroup |= axis.axis == Axis::Group;
     if (axis.axis == Axis::Named)
@@ -130,7 +135,9 @@ Launch KernelEmitter::emit(ModuleOp into, StringRef symbol) {
   open(tensors.outputs, outputs);
   open(tensors.finals, finals);
   open(tensors.histories, histories);
-  launch.batchTile = plan.sharesParams ? kBatchTile : 1;
+  rowsAreSteps = scan.numStates() == 0 && scan.numAxes() == 1 && plan.sharesParams;
+  launch.batchTile = plan.sharesParams && !rowsAreSteps ? kBatchTile : 1;
+  launch.timeBlock = rowsAreSteps ? kTimeBlock : 0;
   emitTasks(kernel);
   func::ReturnOp::create(b, loc);
   return launch;
@@ -147,6 +154,11 @@ void KernelEmitter::emitTasks(func::FuncOp kernel) {
     head = arith::RemUIOp::create(b, loc, tile, heads);
     tile = arith::DivUIOp::create(b, loc, tile, heads);
   }
+  if (rowsAreSteps) {
+    Value last = add(extents[0], index(kTimeBlock - 1));
+    Value blocks = arith::DivUIOp::create(b, loc, last, index(kTimeBlock));
+    return emitTimeBlock(arith::RemUIOp::create(b, loc, tile, blocks), arith::DivUIOp::create(b, loc, tile, blocks), head);
+  }
   Value firstRow = mul(tile, index(launch.batchTile));
   if (launch.batchTile == 1)
     return emitTask(1, firstRow, head);
@@ -161,7 +173,36 @@ void KernelEmitter::emitTasks(func::FuncOp kernel) {
   emitTask(1, each.getInductionVar(), head);
 }
 
+/// The steps of one block, in tiles and then one by one.
+void KernelEmitter::emitTimeBlock(Value block, Value row, Value head) {
+  Value begin = mul(block, index(kTimeBlock));
+  Value end = arith::MinUIOp::create(b, loc, add(begin, index(kTimeBlock)), extents[0]);
+  Value count = arith::SubIOp::create(b, loc, end, begin);
+  Value whole = mul(arith::DivUIOp::create(b, loc, count, index(kStepTile)), index(kStepTile));
+  Value tiled = add(begin, whole);
+  auto sweep = [&](int64_t tile, Value from, Value to) {
+    openTask(tile, row, head);
+    emitNests(plan.prologue, {});
+    auto loop = scf::ForOp::create(b, loc, from, to, index(tile));
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    emitStep(Loop{loop.getInductionVar(), loop.getInductionVar()});
+  };
+  sweep(kStepTile, begin, tiled);
+  sweep(1, tiled, end);
+}
+
 void KernelEmitter::emitTask(int64_t tileRows, Value firstRow, Value head) {
+  openTask(tileRows, firstRow, head);
+  beginStates();
+  emitNests(plan.prologue, {});
+  SmallVector<Loop> at;
+  emitSteps(0, at);
+  endStates();
+}
+
+/// Where the operands and the scratch buffers of a tile lie.
+void KernelEmitter::openTask(int64_t tileRows, Value firstRow, Value head) {
   rows = tileRows;
   Value group = arith::DivUIOp::create(b, loc, head, headsPerGroup);
   for (auto *list : {&inputs, &params, &inits, &outputs, &finals, &histories})
@@ -179,11 +220,6 @@ void KernelEmitter::emitTask(int64_t tileRows, Value firstRow, Value head) {
   for (auto constant : scan.step()->getOps<arith::ConstantOp>())
     if (!cast<DenseElementsAttr>(constant.getValue()).isSplat())
       places[constant.getResult()] = constantPlace(constant);
-  beginStates();
-  emitNests(plan.prologue, {});
-  SmallVector<Loop> at;
-  emitSteps(0, at);
-  endStates();
 }
 
 void KernelEmitter::emitSteps(size_t axis, SmallVectorImpl<Loop> &at) {
@@ -236,8 +272,8 @@ void KernelEmitter::emitNests(ArrayRef<Nest> nests, ArrayRef<Place> outputPlaces
 
 Place KernelEmitter::place(const Operand &operand, Value base) const {
   Place result{operand.memref, base, {}, operand.shape, operand.element, operand.isComplex};
-  if (operand.perBatch)
-    result.batchStride = operand.strides[0];
+  if (rowsAreSteps ? operand.perTime : operand.perBatch)
+    result.batchStride = operand.strides[rowsAreSteps ? 1 : 0];
   return result;
 }
 

@@ -32,12 +32,14 @@ private:
     mlir::Value base;       // of the task's first row and head
     llvm::SmallVector<int64_t> shape;
     mlir::Type element;
-    bool isComplex = false, perBatch = false, perGroup = false, perHead = false;
+    bool isComplex = false, perBatch = false, perTime = false, perGroup = false, perHead = false;
   };
   using Loop = std::pair<mlir::Value, mlir::Value>; // step number along an axis, index in memory
 
   void emitTasks(mlir::func::FuncOp kernel);
   void emitTask(int64_t rows, mlir::Value firstRow, mlir::Value head);
+  void emitTimeBlock(mlir::Value block, mlir::Value row, mlir::Value head);
+  void openTask(int64_t rows, mlir::Value firstRow, mlir::Value head);
   void emitSteps(size_t axis, llvm::SmallVectorImpl<Loop> &at);
   void emitStep(llvm::ArrayRef<Loop> at);
   void emitNests(llvm::ArrayRef<Nest> nests, llvm::ArrayRef<Place> outputPlaces);
@@ -78,7 +80,8 @@ private:
   Launch launch;
   llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories;
   mlir::Value batch, extents[2], heads, headsPerGroup, scratch;
-  int64_t rows = 1;
+  int64_t rows = 1;              // of a tile: rows of the batch, or steps when rowsAreSteps
+  bool rowsAreSteps = false;     // the scan has no states, so that a tile may hold steps of one sequence
   llvm::SmallVector<Place> bufferPlaces;     // of the plan's scratch buffers
   llvm::SmallVector<int64_t> ringOffset;     // in reals from the start of scratch
   llvm::SmallVector<Place> newState;         // where the step's new states go

@@ -95,6 +95,19 @@ LogicalResult checkSupported(recur::ScanOp scan) {
   return success();
 }
 
+/// Results are memory that the caller gives, so no two may be one value, and none may be an argument.
+LogicalResult checkResults(func::FuncOp model) {
+  llvm::DenseSet<Value> written;
+  for (auto [i, value] : llvm::enumerate(model.getBody().front().getTerminator()->getOperands())) {
+    Value memory = withoutReshapes(value);
+    if (isa<BlockArgument>(memory))
+      return model.emitError("result ") << i << " is an argument; no kernel writes it";
+    if (!written.insert(memory).second)
+      return model.emitError("result ") << i << " is an earlier result; 'separate-results' makes it a value of its own";
+  }
+  return success();
+}
+
 struct LowerScan : rondo::cpu::impl::LowerScanBase<LowerScan> {
   using LowerScanBase::LowerScanBase;
 
@@ -114,6 +127,8 @@ struct LowerScan : rondo::cpu::impl::LowerScanBase<LowerScan> {
 
 private:
   LogicalResult lower(func::FuncOp model) {
+    if (failed(checkResults(model)))
+      return failure();
     Tensors tensors(model);
     std::vector<Launch> launches;
     for (auto scan : model.getOps<recur::ScanOp>()) {

@@ -64,7 +64,8 @@ bool NestEmitter::movesWithLanes(ArrayRef<Index> at) const {
 }
 
 bool NestEmitter::isComputedHere(Value value) const {
-  return value.getDefiningOp() && !isa<recur::ConcatOp, recur::ReshapeOp>(value.getDefiningOp()) &&
+  return value.getDefiningOp() &&
+         !isa<recur::ConcatOp, recur::ReshapeOp, arith::ConstantOp>(value.getDefiningOp()) &&
          llvm::any_of(nest.statements, [&](const Statement &s) {
            return s.value == value && !s.isReduction &&
                   llvm::none_of(s.destinations, [](auto &d) { return d.axis >= 0; });
@@ -85,7 +86,7 @@ Element NestEmitter::evaluate(Value value, ArrayRef<Index> at, bool isRoot) {
   if (auto constant = dyn_cast_or_null<arith::ConstantOp>(op))
     splat = cast<DenseElementsAttr>(constant.getValue()).isSplat();
   bool fromMemory = !op || (!splat && plan.isStored(value) && !isComputedHere(value));
-  if (isRoot && op && !isa<arith::ConstantOp, recur::ReshapeOp, recur::ConcatOp>(op))
+  if (isRoot)
     fromMemory = false;
   Element element = fromMemory ? load(env.placeOf(value), at, level) : evaluateOp(op, at, level);
   memo[key] = {element, level, dimsOf(resolved)};

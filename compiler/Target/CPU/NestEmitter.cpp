@@ -220,7 +220,7 @@ void NestEmitter::emitElementwise(ArrayRef<Point> where) {
       at.push_back({axis, 0});
     for (const Point &p : where) {
       point = &p;
-      results.emplace_back(&statement, &p, evaluate(statement.value, at, true));
+      results.emplace_back(&statement, &p, evaluate(statement.value, at, !plan.readsItself(statement)));
     }
   }
   for (auto &[statement, p, element] : results) {

@@ -320,11 +320,10 @@ void StepNests::collectReads(Value value, ArrayRef<Index> at, ArrayRef<Index> re
     collectReads(op->getOperand(i), operandIndices(op, i, at, reduced), {}, false, statement, reads);
 }
 
-/// A statement that copies or stores a value somewhere reads the value itself when something else computes it.
-static bool readsItself(const StepNests &plan, const Statement &statement) {
+bool StepNests::readsItself(const Statement &statement) const {
   Operation *op = statement.value.getDefiningOp();
   return !op || isa<recur::ReshapeOp, recur::ConcatOp, arith::ConstantOp>(op) ||
-         (plan.isStored(statement.value) && llvm::any_of(statement.destinations, [](auto &d) { return d.axis >= 0; }));
+         (isStored(statement.value) && llvm::any_of(statement.destinations, [](auto &d) { return d.axis >= 0; }));
 }
 
 SmallVector<Read> StepNests::reads(const Nest &nest) const {
@@ -335,7 +334,7 @@ SmallVector<Read> StepNests::reads(const Nest &nest) const {
       at.push_back({dim, 0});
     for (int dim : statement.reduced)
       reduced.push_back({dim, 0});
-    collectReads(statement.value, at, reduced, !readsItself(*this, statement), i, result);
+    collectReads(statement.value, at, reduced, !readsItself(statement), i, result);
   }
   return result;
 }
@@ -345,12 +344,14 @@ namespace {
 /// Tries to find, for each of a statement's own dimensions, the dimension of a nest that it runs along.
 class Placement {
 public:
-  Placement(size_t own, size_t nestDims) : map(own, -1), taken(nestDims, false) {}
+  Placement(ArrayRef<int64_t> extents, const Nest &nest)
+      : map(extents.size(), -1), extents(extents), nest(nest), taken(nest.dims.size(), false) {}
 
   bool bind(int own, int nestDim) {
     if (map[own] == nestDim)
       return true;
-    if (map[own] >= 0 || taken[nestDim])
+    // A part of an array (a slice) runs over fewer elements than the sweep that computes it.
+    if (map[own] >= 0 || taken[nestDim] || nest.dims[nestDim].extent != extents[own])
       return false;
     map[own] = nestDim;
     taken[nestDim] = true;
@@ -367,13 +368,12 @@ public:
     return true;
   }
   /// What is still free goes to the first free dimension of the same size and role.
-  bool complete(ArrayRef<int64_t> extents, ArrayRef<int> reduced, const Nest &nest, bool sameRoles) {
+  bool complete(ArrayRef<int> reduced, bool sameRoles) {
     for (int own = 0; own < static_cast<int>(map.size()); ++own) {
       if (map[own] >= 0)
         continue;
       for (int d = 0; d < static_cast<int>(taken.size()) && map[own] < 0; ++d)
-        if (!taken[d] && nest.dims[d].extent == extents[own] &&
-            (!sameRoles || nest.dims[d].reduction == llvm::is_contained(reduced, own)))
+        if (!sameRoles || nest.dims[d].reduction == llvm::is_contained(reduced, own))
           bind(own, d);
       if (map[own] < 0)
         return false;
@@ -384,6 +384,8 @@ public:
   SmallVector<int> map;
 
 private:
+  ArrayRef<int64_t> extents;
+  const Nest &nest;
   SmallVector<bool> taken;
 };
 
@@ -394,7 +396,7 @@ static std::optional<Statement> fuse(const StepNests &plan, const Nest &nest, St
                                      ArrayRef<int64_t> extents, ArrayRef<Read> own) {
   if (nest.dims.size() != extents.size())
     return std::nullopt;
-  Placement placement(extents.size(), nest.dims.size());
+  Placement placement(extents, nest);
   bool related = false;
   SmallVector<Read> there = plan.reads(nest);
   for (const Read &read : own)
@@ -411,7 +413,7 @@ static std::optional<Statement> fuse(const StepNests &plan, const Nest &nest, St
     for (const Read &other : there)
       if (!related && other.value == read.value && read.at.size() == extents.size() && read.at.size() > 1)
         related = placement.bind(read.at, other.at);
-  if (!placement.complete(extents, statement.reduced, nest, !related))
+  if (!placement.complete(statement.reduced, !related))
     return std::nullopt;
   for (int &dim : statement.axes)
     dim = placement.map[dim];
@@ -491,17 +493,26 @@ bool StepNests::mayUpdateInPlace(unsigned state) const {
       }
   if (!writer || writer->value != update || writer->isReduction)
     return false;
+  Indices same;
+  for (int dim : writer->axes)
+    same.push_back({dim, 0});
   for (BlockArgument old : scan.stateArgs(state))
-    for (auto [n, nest] : llvm::enumerate(nests))
+    for (auto [n, nest] : llvm::enumerate(nests)) {
+      if (n < at)
+        continue;
+      // The elementwise statements of a nest read before one writes. Sums come after, and use what the update has read.
+      bool early = false, late = false;
       for (const Read &read : reads(nest)) {
-        if (read.value != old || n < at)
+        if (read.value != old)
           continue;
-        Indices same;
-        for (int dim : writer->axes)
-          same.push_back({dim, 0});
         if (n > at || read.at != same)
           return false;
+        late |= nest.statements[read.statement].isReduction;
+        early |= &nest.statements[read.statement] == writer;
       }
+      if (late && !early)
+        return false;
+    }
   return true;
 }
 
@@ -521,7 +532,7 @@ void StepNests::chooseStateStorage() {
       for (const Read &read : reads(nest)) {
         Value value = read.value;
         bool here =
-            llvm::any_of(nest.statements, [&](const Statement &s) { return s.value == value && !s.isReduction; });
+            llvm::any_of(nest.statements, [&](const Statement &s) { return s.value == value && !s.isReduction && !readsItself(s); });
         if (!here || value.getDefiningOp<recur::ConcatOp>() || withoutReshapes(value) != value)
           readElsewhere.insert(withoutReshapes(value));
       }

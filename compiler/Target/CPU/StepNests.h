@@ -99,6 +99,8 @@ public:
   /// False for what depends on parameters and constants alone.
   bool isTimeVarying(mlir::Value value) const { return timeVarying.lookup(value); }
   bool isPerSequence(mlir::Value value) const { return perSequence.lookup(value); }
+  /// True for a statement that copies what lies in memory; others compute their value.
+  bool readsItself(const Statement &statement) const;
   /// Stored values and arguments that `nest` reads, with the indices.
   llvm::SmallVector<Read> reads(const Nest &nest) const;
 

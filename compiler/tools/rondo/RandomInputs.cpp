@@ -180,8 +180,9 @@ void storeInside(const TensorSpec &spec, const Tensor &to, int64_t i, double x) 
   const double centre = std::isfinite(spec.lo) && std::isfinite(spec.hi) ? 0.5 * (spec.lo + spec.hi)
                         : std::isfinite(spec.lo)                         ? std::max(2 * spec.lo, spec.lo + 1)
                                                                          : std::min(2 * spec.hi, spec.hi - 1);
-  for (int bits = -24; bits <= 0 && !inside(spec, loadReal(to, i)); ++bits)
-    storeElement(to, i, x + std::ldexp(centre - x, bits));
+  int bits = -24;
+  while (bits <= 0 && !inside(spec, loadReal(to, i)))
+    storeElement(to, i, x + std::ldexp(centre - x, bits++));
 }
 
 double perturbed(const TensorSpec &spec, double x, double u, Random &random) {

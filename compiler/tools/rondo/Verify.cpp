@@ -5,7 +5,9 @@
 #include "compiler/tools/rondo/Terminal.h"
 #include "compiler/tools/rondo/Trial.h"
 #include <fmt/format.h>
+#include <map>
 #include <memory>
+#include <optional>
 
 namespace rondo::tool {
 namespace {
@@ -50,6 +52,7 @@ public:
 private:
   std::vector<Case> cases() const;
   Result<void> compileReference(const Case &which);
+  Result<Kernel> compileKernel(const std::string &type, const TypeChoice &choice);
   void verifyType(const Case &which, const std::string &type);
   void check(const Kernel &kernel, const Trial &trial, const std::string &type, const char *form, int64_t piece);
   void report(const Verdict &verdict, const Trial &trial, const std::string &type, const char *form);
@@ -62,7 +65,9 @@ private:
   ModelInfo info;
   Totals &totals;
   std::map<std::string, int64_t> dims;
-  Kernel reference;
+  // For `dims`, and kept while they stay: most of the time of a verification is LLVM's.
+  std::optional<Kernel> reference;
+  std::map<std::string, Kernel> kernels; // by element type
 };
 
 std::vector<Case> ModelVerifier::cases() const {
@@ -88,7 +93,11 @@ Result<void> ModelVerifier::compileReference(const Case &which) {
   CompileOptions options = compileOptions(arguments.spec);
   if (Result<void> complete = completeDims(info, which.dims, options.dims); !complete)
     return complete;
+  if (reference && options.dims == dims)
+    return {};
   dims = options.dims;
+  reference.reset();
+  kernels.clear();
   options.model = info.name;
   options.target = "reference";
   options.type = DType::F64;
@@ -100,11 +109,25 @@ Result<void> ModelVerifier::compileReference(const Case &which) {
   return {};
 }
 
+Result<Kernel> ModelVerifier::compileKernel(const std::string &type, const TypeChoice &choice) {
+  if (const auto known = kernels.find(type); known != kernels.end())
+    return known->second;
+  CompileOptions options = compileOptions(arguments.spec);
+  options.model = info.name;
+  options.dims = dims;
+  options.type = choice.type.value_or(DType::F32);
+  options.types = choice.types;
+  Result<Kernel> kernel = engine.compileFile(path, options);
+  if (kernel)
+    kernels.emplace(type, *kernel);
+  return kernel;
+}
+
 void ModelVerifier::report(const Verdict &verdict, const Trial &trial, const std::string &type, const char *form) {
   ++totals.checks;
   progress.clear();
   const std::string sizes =
-      fmt::format("{} {}", describeDims(info, dims), describe(reference.program().tensors, trial.shape));
+      fmt::format("{} {}", describeDims(info, dims), describe(reference->program().tensors, trial.shape));
   fmt::print("  {:<5} {:<6} error {:.1e}  tolerance {:.1e}  max {:.1e}  tolerance {:.1e} rms  {}  {}{}\n", type, form,
              verdict.error, verdict.tolerance, verdict.largest, 10 * verdict.tolerance,
              verdict.passed() ? paint(Colour::Green, "ok") : paint(Colour::Red, "FAILED"), sizes,
@@ -127,22 +150,18 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
   progress.show(fmt::format("{}: {} T={} ...", info.name, type, which.shape.time));
   TypeChoice choice;
   parseTypes(type, choice);
-  CompileOptions options = compileOptions(arguments.spec);
-  options.model = info.name;
-  options.dims = dims;
-  options.type = choice.type.value_or(DType::F32);
-  options.types = choice.types;
-  Result<Kernel> kernel = engine.compileFile(path, options);
+  Result<Kernel> kernel = compileKernel(type, choice);
   if (!kernel)
     return fault(type, kernel.error());
   Result<Trial> trial = drawTrial(
-      reference, *kernel, {which.shape, randomRequest(arguments.spec).seed, which.inits, arguments.spec.threads});
+      *reference, *kernel, {which.shape, randomRequest(arguments.spec).seed, which.inits, arguments.spec.threads});
   if (!trial)
     return fault(type, trial.error());
   totals.redrawn += trial->redraws.total();
   check(*kernel, *trial, type, "step", 0);
   // Fed back through f16 or bf16 the states would be rounded at every step, which the bound does not cover.
-  const bool keepsStates = choice.types.empty() && (options.type == DType::F32 || options.type == DType::F64);
+  const DType stored = choice.type.value_or(DType::F32);
+  const bool keepsStates = choice.types.empty() && (stored == DType::F32 || stored == DType::F64);
   if (trial->byStep && keepsStates && trial->shape.time > 1)
     check(*kernel, *trial, type, "decode", 1);
 }

@@ -51,7 +51,7 @@ struct KernelCall {
 using KernelFunction = void (*)(const KernelCall *call, int64_t begin, int64_t end, void *scratch);
 
 /// One kernel and what it works on. Tasks are independent; their number is
-/// ceil(batch / batchTile) * (perHead ? heads : 1) * splits.
+/// ceil(batch / batchTile) * (perHead ? heads : 1) * splits * (timeBlock ? ceil(time / timeBlock) : 1).
 struct Launch {
   std::string symbol;
   KernelFunction function = nullptr;
@@ -59,6 +59,9 @@ struct Launch {
   int64_t batchTile = 1;
   bool perHead = false;
   int64_t splits = 1;
+  /// Steps of one task where the steps are independent of each other (a scan without states); 0 where a task takes all of them.
+  /// Such a kernel may be called with batch and time as one axis, where the operands' strides allow it.
+  int64_t timeBlock = 0;
   size_t scratchBytes = 0;
 };
 

@@ -1,0 +1,215 @@
+// The plan of a step: which values share a sweep, which have memory, where states lie. A plan is written as one line per nest:
+//   [4,3+] S>state p sum>output
+// is a sweep over 4 x 3 elements, of which the second axis is summed over; it computes the value of equation S into the new state
+// and the sum p into an output. A value in brackets, (S), is copied from memory.
+#include "compiler/Pipeline/Phases.h"
+#include "compiler/Target/CPU/StepNests.h"
+#include "dialects/Recur/Recur.h"
+#include "frontend/Import.h"
+#include "frontend/Parser.h"
+#include "frontend/Sema.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+using namespace mlir;
+using namespace rondo;
+using cpu::StateStorage;
+
+namespace {
+
+std::string nameOf(Value value) {
+  auto name = value.getDefiningOp() ? value.getLoc()->findInstanceOf<NameLoc>() : NameLoc();
+  if (isa<BlockArgument>(value))
+    return "arg" + std::to_string(cast<BlockArgument>(value).getArgNumber());
+  return name ? name.getName().str() : "_";
+}
+
+/// The model of `text`, through phase set-precision, and the plan of its first scan.
+struct Planned {
+  MLIRContext context{MLIRContext::Threading::DISABLED};
+  frontend::SourceManager sources;
+  OwningOpRef<ModuleOp> module;
+  std::optional<cpu::StepNests> plan;
+
+  Planned(const std::string &text, std::map<std::string, int64_t> dims) {
+    frontend::Diagnostics diagnostics;
+    uint32_t file = sources.add("test.rondo", text);
+    frontend::File tree = frontend::parse(sources, file, diagnostics);
+    auto model = frontend::analyze(sources, file, tree, {}, diagnostics);
+    REQUIRE(model);
+    module = frontend::importModel(*model, sources, context);
+    REQUIRE(module);
+    PhaseOptions options;
+    options.dims = std::move(dims);
+    for (const Phase &phase : cpuPhases()) {
+      REQUIRE(succeeded(runPhase(phase, *module, options)));
+      if (phase.name == std::string("set-precision"))
+        break;
+    }
+    auto function = *module->getOps<func::FuncOp>().begin();
+    plan.emplace(*function.getOps<recur::ScanOp>().begin());
+  }
+
+  std::string statement(const cpu::Statement &statement) const {
+    std::string text = nameOf(statement.value);
+    if (plan->readsItself(statement))
+      text = "(" + text + ")";
+    text += statement.isReduction ? " sum" : "";
+    const char *kinds[] = {"scratch", "state", "output"};
+    for (const cpu::Destination &to : statement.destinations) {
+      text += std::string(">") + kinds[to.kind];
+      if (to.axis >= 0)
+        text += "@" + std::to_string(to.offset);
+    }
+    return text;
+  }
+  std::vector<std::string> lines(const std::vector<cpu::Nest> &nests) const {
+    std::vector<std::string> result;
+    for (const cpu::Nest &nest : nests) {
+      std::string line = "[";
+      for (const cpu::NestDim &dim : nest.dims)
+        line += (line.size() > 1 ? "," : "") + std::to_string(dim.extent) + (dim.reduction ? "+" : "");
+      line += "]";
+      for (const cpu::Statement &one : nest.statements)
+        if (!one.destinations.empty())
+          line += " " + statement(one);
+      result.push_back(line);
+    }
+    return result;
+  }
+  std::vector<std::string> step() const { return lines(plan->nests); }
+  std::vector<std::string> before() const { return lines(plan->prologue); }
+  std::vector<StateStorage> states() const { return {plan->states.begin(), plan->states.end()}; }
+};
+
+std::string example(const std::string &name) {
+  std::ifstream in(std::filesystem::path(RONDO_SOURCE_DIR) / "examples" / (name + ".rondo"));
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+using Lines = std::vector<std::string>;
+using States = std::vector<StateStorage>;
+
+} // namespace
+
+TEST_CASE("gla: one sweep over the state, which is updated in place", "[step-nests]") {
+  Planned gla(example("gla"), {{"K", 5}, {"V", 3}});
+  CHECK(gla.step() == Lines{});
+  CHECK(gla.states() == States{StateStorage::InPlace});
+}
+
+TEST_CASE("deltanet: the old state is read before the sweep that writes it", "[step-nests]") {
+  Planned deltanet(example("deltanet"), {{"K", 5}, {"V", 3}});
+  CHECK(deltanet.step() == Lines{});
+  CHECK(deltanet.states() == States{StateStorage::InPlace});
+}
+
+TEST_CASE("lstm: gates are summed together; h is read by every row, c by its own element", "[step-nests]") {
+  Planned lstm(example("lstm"), {{"D", 5}, {"H", 3}});
+  CHECK(lstm.step() == Lines{});
+  CHECK(lstm.states() == States{StateStorage::Ring, StateStorage::InPlace});
+}
+
+TEST_CASE("states that are read further back are rings", "[step-nests]") {
+  Planned skip(example("skip_gru"), {{"D", 5}, {"H", 3}, {"p", 2}});
+  CHECK(skip.states() == States{StateStorage::Ring});
+  Planned lagged(example("short_convolution"), {{"D", 5}});
+  CHECK(lagged.states() == States{StateStorage::Ring});
+  CHECK(lagged.step() == Lines{});
+}
+
+TEST_CASE("what depends on parameters alone is computed before the first step", "[step-nests]") {
+  Planned model(R"(model m<D> {
+    input x: []
+    param W: [D, D]
+    param w: [D]
+    c[t] = W @ w
+    y[t] = x[t] * tanh(c[t])
+    output y
+  })",
+                {{"D", 4}});
+  CHECK(model.before() == Lines{});
+  CHECK(model.step() == Lines{});
+}
+
+TEST_CASE("a value that is used where it is computed has no memory", "[step-nests]") {
+  Planned model(R"(model m<D> {
+    input x: [D]
+    a[t] = exp(x[t])
+    b[t] = a[t] * a[t] + tanh(a[t])
+    output b
+  })",
+                {{"D", 4}});
+  CHECK(model.step() == Lines{});
+}
+
+TEST_CASE("a part of an array is swept on its own", "[step-nests]") {
+  Planned model(R"(model m<H> {
+    input x: [2 * H]
+    a[t] = exp(x[t])
+    b[t] = a[t][0:H] + 1
+    output a, b
+  })",
+                {{"H", 4}});
+  CHECK(model.step() == Lines{});
+}
+
+TEST_CASE("pieces of a concatenation are written where they belong", "[step-nests]") {
+  Planned model(R"(model m<D, H> {
+    input x: [D]
+    param W: [H, D]
+    y[t] = concat(exp(x[t]), W @ x[t])
+    output y
+  })",
+                {{"D", 4}, {"H", 3}});
+  CHECK(model.step() == Lines{});
+}
+
+TEST_CASE("an old state that a sum reads beside an update without it is kept", "[step-nests]") {
+  Planned model(R"(model m<K, V> {
+    input q, k: [K]
+    input v: [V]
+    state S: [K, V] = 0
+    S[t] = outer(k[t], v[t])
+    p[t] = q[t] @ S[t]
+    o[t] = q[t] @ S[t-1]
+    output p, o
+  })",
+                {{"K", 5}, {"V", 3}});
+  CHECK(model.states() == States{StateStorage::Ring});
+  Planned decayed(R"(model m<K, V> {
+    input q, k: [K]
+    input v: [V]
+    state S: [K, V] = 0
+    S[t] = 0.5 * S[t-1] + outer(k[t], v[t])
+    p[t] = q[t] @ S[t]
+    o[t] = q[t] @ S[t-1]
+    output p, o
+  })",
+                  {{"K", 5}, {"V", 3}});
+  CHECK(decayed.states() == States{StateStorage::InPlace});
+}
+
+TEST_CASE("states that change places are copied once", "[step-nests]") {
+  Planned model(R"(model m<D> {
+    input x: [D]
+    state a: [D] = 1
+    state b: [D] = 2
+    a[t] = b[t-1]
+    b[t] = a[t-1]
+    y[t] = a[t] * x[t]
+    output y
+  })",
+                {{"D", 4}});
+  CHECK(model.step() == Lines{});
+}
+
+TEST_CASE("over two axes every step's states are kept", "[step-nests]") {
+  Planned grid(example("md_rnn"), {{"D", 5}, {"H", 3}});
+  CHECK(grid.states() == States{StateStorage::History});
+}
