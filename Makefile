@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc)
 BUILD := build
 SOURCES := $(shell find compiler dialects frontend runtime test examples \( -name '*.cpp' -o -name '*.h' \) 2>/dev/null)
 # libFuzzer's seconds for each target, in `make check` and in `make fuzz`.
-CHECK_FUZZ_SECONDS ?= 30
+CHECK_FUZZ_SECONDS ?= 25
 FUZZ_SECONDS ?= 600
 
 .PHONY: help setup build demo check test fuzz bench asan release install format format-check tidy clean

@@ -162,7 +162,8 @@ void ModelSema::declareInit(uint32_t index) {
   if (!flatState.initial)
     return;
   State &state = model->states[index];
-  if (const Symbol *symbol = lookup(state.name); symbol->broken)
+  // The name may be a dimension's, which was reported where the state was declared.
+  if (const Symbol *symbol = lookup(state.name); !symbol || symbol->kind != Symbol::State || symbol->broken)
     return;
   TensorDecl tensor;
   tensor.kind = TensorKind::Init;

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Runs every test of a build tree and sums the runners' own counts: Catch2's test cases, lit's tests, the checks of test/house and
-the fuzz targets.
+"""Runs every test of a build tree and sums the runners' own counts: Catch2's test cases, lit's tests, the checks of test/house, the
+specs of examples/ that `rondo verify` holds to the reference, and the fuzz targets.
 
-The build writes which runners there are to BUILD/test/runners.json (test/CMakeLists.txt). A summary per runner comes last, then
-one line "N passed, N failed[, N skipped]", which is also written to BUILD/test/counts.txt. The exit status is 1 where a test
-failed or a runner found nothing to run.
+The build writes which runners there are to BUILD/test/runners.json (test/CMakeLists.txt). Each runner has a line when it ends, below
+the logs of what failed; the last line is "N passed, N failed[, N skipped]", which is also written to BUILD/test/counts.txt. The exit
+status is 1 where a test failed or nothing was run.
 """
 import argparse
 import concurrent.futures
@@ -23,11 +23,12 @@ SKIPPED = 77  # a check of test/house exits with this where the machine lacks wh
 
 @dataclass
 class Outcome:
-    """What one runner counted. `log` is shown where something failed, or a check was skipped."""
+    """What one runner counted. `log` is shown where something failed, its last line where something was skipped, `note` always."""
     passed: int = 0
     failed: int = 0
     skipped: int = 0
     log: str = ""
+    note: str = ""
     seconds: float = 0.0
 
 
@@ -103,27 +104,42 @@ def run_fuzz(target, build, seconds):
         command.insert(1, f"-dict={target['dictionary']}")
     status, log = execute(command, build, seconds + 120)
     executed = re.search(r"stat::number_of_executed_units:\s*(\d+)", log)
-    if status == 0:
-        log = f"{target['name']}: {executed[1] if executed else '?'} inputs in {seconds} s, no crash, no leak\n"
-    return Outcome(passed=int(status == 0), failed=int(status != 0), log=log)
+    note = f"{executed[1] if executed else '?'} inputs in {seconds} s" + (", no crash, no leak" if status == 0 else "")
+    return Outcome(passed=int(status == 0), failed=int(status != 0), log=log, note=note)
 
 
-def summarise(results):
-    """Prints the failures' logs and the table; returns the sums."""
-    total = Outcome()
-    for name, outcome in results:
-        if outcome.failed:
-            print(f"---- {name} ----\n{outcome.log[-20000:].rstrip()}\n")
-    for name, outcome in results:
-        counts = f"{outcome.passed} passed, {outcome.failed} failed"
-        counts += f", {outcome.skipped} skipped" if outcome.skipped else ""
-        print(f"{name:<32} {counts:<36} {outcome.seconds:7.1f} s")
-        if outcome.skipped and outcome.log and name.startswith("house"):
-            print(f"    {outcome.log.strip().splitlines()[-1]}")
-        total.passed += outcome.passed
-        total.failed += outcome.failed
-        total.skipped += outcome.skipped
-    return total
+def verify_spec(program, spec, build):
+    """`rondo verify` of one example: every type, size and form of every model in it."""
+    # One thread each: the specs run side by side, and most of the time is LLVM's. Threads are tested by the runtime's own tests.
+    status, log = execute([program, "verify", "--threads", "1", spec], build, 600, OMP_WAIT_POLICY="passive")
+    return status, log
+
+
+def run_verify(verify, build, jobs):
+    """All examples; each spec is a test. The longest come first, so that none is left alone at the end."""
+    specs = sorted(map(Path, verify["specs"]), key=lambda spec: (-spec.stat().st_size, spec))
+    outcome, checks, redrawn = Outcome(), 0, 0
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for spec, (status, log) in zip(specs, pool.map(lambda spec: verify_spec(verify["program"], spec, build), specs)):
+            sums = re.search(r"(\d+) checks, (\d+) draws redrawn", log)
+            if status != 0 or not sums:
+                outcome.failed += 1
+                outcome.log += f"{spec.name}: exit status {status}\n{log}\n"
+                continue
+            outcome.passed += 1
+            checks, redrawn = checks + int(sums[1]), redrawn + int(sums[2])
+    outcome.note = f"{checks} checks within tolerance, {redrawn} draws redrawn"
+    return outcome
+
+
+def report(name, outcome):
+    """Prints a runner's line, and before it the log of what failed in it."""
+    if outcome.failed:
+        print(f"---- {name} ----\n{outcome.log[-20000:].rstrip()}\n")
+    counts = f"{outcome.passed} passed, {outcome.failed} failed"
+    counts += f", {outcome.skipped} skipped" if outcome.skipped else ""
+    note = outcome.note or (outcome.log.strip().splitlines() or [""])[-1] * bool(outcome.skipped)
+    print(f"{name:<28} {counts:<34} {outcome.seconds:7.1f} s  {note}".rstrip(), flush=True)
 
 
 def timed(function, *arguments):
@@ -133,36 +149,44 @@ def timed(function, *arguments):
     return outcome
 
 
+def runs(runners, only, build, jobs, fuzz_seconds):
+    """Name and outcome of every runner, as they end."""
+    # Programs that use every core themselves come one after another; fuzz targets have one thread each and run side by side.
+    if "house" in only:
+        yield from ((f"house/{Path(p).stem}", timed(run_check, p, build)) for p in runners["house"])
+    if "unit" in only:
+        yield from ((f"unit/{u['name']}", timed(run_unit, u["program"], build)) for u in runners["unit"])
+    if "lit" in only and runners["lit"]:
+        yield "lit", timed(run_lit, runners["lit"], build, jobs)
+    if "verify" in only:
+        yield "verify", timed(run_verify, runners["verify"], build, jobs)
+    if "fuzz" in only:
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            running = [(f["name"], pool.submit(timed, run_fuzz, f, build, fuzz_seconds)) for f in runners["fuzz"]]
+            yield from ((f"fuzz/{name}", future.result()) for name, future in running)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build", help="build tree")
-    parser.add_argument("--only", default="unit,lit,house,fuzz", help="which runners, by comma")
-    parser.add_argument("--fuzz-seconds", type=int, default=30, help="seconds of each fuzz target")
+    parser.add_argument("--only", default="house,unit,lit,verify,fuzz", help="which runners, by comma")
+    parser.add_argument("--fuzz-seconds", type=int, default=25, help="seconds of each fuzz target")
     options = parser.parse_args()
     build = Path(options.build).resolve()
-    only = options.only.split(",")
     runners = json.loads((build / "test" / "runners.json").read_text())
-    jobs = os.cpu_count() or 1
     start = time.monotonic()
 
-    # Programs that use every core themselves come one after another; fuzz targets have one thread each and run side by side.
-    results = []
-    if "house" in only:
-        results += [(f"house/{Path(p).stem}", timed(run_check, p, build)) for p in runners["house"]]
-    if "unit" in only:
-        results += [(f"unit/{u['name']}", timed(run_unit, u["program"], build)) for u in runners["unit"]]
-    if "lit" in only and runners["lit"]:
-        results.append(("lit", timed(run_lit, runners["lit"], build, jobs)))
-    if "fuzz" in only:
-        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            running = [(f["name"], pool.submit(timed, run_fuzz, f, build, options.fuzz_seconds)) for f in runners["fuzz"]]
-            results += [(f"fuzz/{name}", future.result()) for name, future in running]
-        for name, outcome in results:
-            if name.startswith("fuzz/") and not outcome.failed:
-                print(outcome.log, end="")
+    total, failing = Outcome(), []
+    for name, outcome in runs(runners, options.only.split(","), build, os.cpu_count() or 1, options.fuzz_seconds):
+        report(name, outcome)
+        total.passed += outcome.passed
+        total.failed += outcome.failed
+        total.skipped += outcome.skipped
+        failing += [name] if outcome.failed else []
 
-    total = summarise(results)
     print(f"{time.monotonic() - start:.0f} s in all")
+    if failing:
+        print("failures in", ", ".join(failing))
     counts = f"{total.passed} passed, {total.failed} failed"
     counts += f", {total.skipped} skipped" if total.skipped else ""
     (build / "test" / "counts.txt").write_text(counts + "\n")
