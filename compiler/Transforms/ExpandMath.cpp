@@ -92,7 +92,7 @@ public:
     Value k, r, low, tail;
   };
 
-  /// For x in [low, expHigh], to which others are brought. NaN passes through the comparisons and makes r NaN.
+  /// For x in [lowest, expHigh], to which others are brought. NaN passes through the comparisons and makes r NaN.
   Reduced reduce(Value x, double lowest) {
     Value low = constant(lowest), high = constant(f.expHigh);
     Value clamped = select(compare(arith::CmpFPredicate::OLT, x, low), low, x);
@@ -116,16 +116,19 @@ public:
   }
 
   /// expm1 x = (2^k - 1) + 2^k r + 2^k (low + tail), where the first sum's rounding error joins the last, small, term.
-  Value expm1(Value x) {
-    Reduced e = reduce(x, -f.negligible);
+  Value expm1(const Reduced &e) {
     Value power = powerOfTwo(e.k);
     Value whole = sub(power, constant(1)), part = mul(power, e.r);
     Value high = add(whole, part);
     Value lost = sub(part, sub(high, whole));
-    Value y = add(high, fma(power, add(e.tail, e.low), lost));
+    return add(high, fma(power, add(e.tail, e.low), lost));
+  }
+
+  Value expm1(Value x) {
+    Reduced e = reduce(x, -f.negligible);
     // 2^k overflows before the result does.
     Value far = compare(arith::CmpFPredicate::OGT, x, constant(f.negligible));
-    y = select(far, scale(add(constant(1), add(e.r, e.tail)), e.k), y);
+    Value y = select(far, scale(add(constant(1), add(e.r, e.tail)), e.k), expm1(e));
     return math::CopySignOp::create(b, loc, y, x); // for -0
   }
 
@@ -133,7 +136,7 @@ public:
   Value tanh(Value x) {
     Value a = absolute(x), most = constant(f.negligible / 2);
     a = select(compare(arith::CmpFPredicate::OGT, a, most), most, a);
-    Value e = expm1(add(a, a));
+    Value e = expm1(reduce(add(a, a), 0));
     return math::CopySignOp::create(b, loc, div(e, add(e, constant(2))), x);
   }
 

@@ -69,7 +69,9 @@ Hoisted choose(recur::ScanOp scan) {
   Hoisted hoisted;
   llvm::SetVector<Operation *> chosen;
   for (Operation &op : scan.step()->without_terminator()) {
-    bool follows = isa<recur::MapOp>(op) && dependence.isParallel(op.getResult(0)) && rankOf(op.getResult(0)) <= 1 &&
+    // Truth values are not stored; the comparison stays where it is used.
+    bool truth = cast<RankedTensorType>(op.getResult(0).getType()).getElementType().isInteger(1);
+    bool follows = isa<recur::MapOp>(op) && !truth && dependence.isParallel(op.getResult(0)) && rankOf(op.getResult(0)) <= 1 &&
                    llvm::any_of(op.getOperands(), [&](Value v) { return chosen.contains(v.getDefiningOp()); });
     if (dependence.isProjection(&op) || follows)
       chosen.insert(&op);

@@ -351,7 +351,20 @@ Value ElementOps::widen(Value x) {
   return real.isF32() ? wide : arith::ExtFOp::create(b, loc, withElement(x.getType(), real), wide);
 }
 
+Value ElementOps::toTruth(Value x) {
+  Type element = getElementTypeOrSelf(x.getType());
+  if (isa<FloatType>(element))
+    return compare(arith::CmpFPredicate::UNE, x, arith::ConstantOp::create(b, loc, b.getFloatAttr(element, 0)));
+  Value zero = splat(arith::ConstantOp::create(b, loc, b.getIntegerAttr(element, 0)), lanesOf(x));
+  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, x, zero);
+}
+
 Value ElementOps::narrow(Value x, Type element) {
+  if (getElementTypeOrSelf(x.getType()).isInteger(1)) {
+    if (isa<FloatType>(element))
+      return arith::UIToFPOp::create(b, loc, withElement(x.getType(), element), x);
+    return arith::ExtUIOp::create(b, loc, withElement(x.getType(), element), x);
+  }
   if (element == real)
     return x;
   if (getElementTypeOrSelf(x.getType()).isF64() && !element.isF32())

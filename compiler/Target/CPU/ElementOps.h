@@ -40,6 +40,8 @@ public:
   /// From an element type in memory to the type of computation, and back (rounded to nearest even).
   mlir::Value widen(mlir::Value x);
   mlir::Value narrow(mlir::Value x, mlir::Type element);
+  /// Truth values lie in memory as numbers; any but zero is true. `narrow` writes 1 and 0.
+  mlir::Value toTruth(mlir::Value x);
 
 private:
   mlir::Value number(double value);

@@ -15,8 +15,6 @@ static constexpr int64_t kBatchTile = 8;
 static constexpr int64_t kStepTile = 16;
 static constexpr int64_t kTimeBlock = 4 * kStepTile;
 
-static bool isF64(DType type) { return type == DType::F64 || type == DType::C128; }
-
 static Type partType(DType type, MLIRContext *context) {
   switch (type) {
   case DType::F64:
@@ -26,6 +24,8 @@ static Type partType(DType type, MLIRContext *context) {
     return BFloat16Type::get(context);
   case DType::F16:
     return Float16Type::get(context);
+  case DType::Bool: // what one scan hands to the next
+    return IntegerType::get(context, 8);
   default:
     return Float32Type::get(context);
   }
@@ -35,14 +35,17 @@ KernelEmitter::KernelEmitter(recur::ScanOp scan, const Program &program, ScanTen
     : scan(scan), program(program), tensors(std::move(tensors)), vectorBits(vectorBits), plan(scan),
       b(scan.getContext()), loc(scan.getLoc()) {
   bool wide = false;
-  for (Type type : scan.step()->getArgumentTypes()) {
-    Type element = cast<RankedTensorType>(type).getElementType();
-    if (auto complex = dyn_cast<ComplexType>(element))
-      element = complex.getElementType();
-    wide |= element.isF64();
-  }
-  for (int tensor : this->tensors.outputs)
-    wide |= scan.step()->getNumArguments() == 0 && isF64(program.tensors[tensor].type);
+  auto look = [&](TypeRange types) {
+    for (Type type : types) {
+      Type element = cast<RankedTensorType>(type).getElementType();
+      if (auto complex = dyn_cast<ComplexType>(element))
+        element = complex.getElementType();
+      wide |= element.isF64();
+    }
+  };
+  look(scan.step()->getArgumentTypes());
+  for (Operation &op : *scan.step())
+    look(op.getResultTypes());
   real = wide ? Type(Float64Type::get(scan.getContext())) : Type(Float32Type::get(scan.getContext()));
 }
 
@@ -325,7 +328,9 @@ Place KernelEmitter::placeOf(Value value) {
   Value memory = withoutReshapes(value);
   auto found = places.find(memory);
   Place result = found != places.end() ? found->second : bufferPlaces[plan.bufferOf.lookup(memory)];
-  result.shape = SmallVector<int64_t>(cast<RankedTensorType>(value.getType()).getShape());
+  auto type = cast<RankedTensorType>(value.getType());
+  result.shape = SmallVector<int64_t>(type.getShape());
+  result.isTruth = type.getElementType().isInteger(1);
   return result;
 }
 

@@ -235,6 +235,13 @@ Value NestEmitter::address(const Place &place, ArrayRef<Index> at, int level) {
 
 Element NestEmitter::load(const Place &place, ArrayRef<Index> at, int level) {
   Value from = address(place, at, level);
+  if (place.isTruth) {
+    auto type = VectorType::get({tiling.lanes}, place.element);
+    bool lanes = movesWithLanes(at);
+    Value number = lanes ? vector::LoadOp::create(b, loc, type, place.memref, from).getResult()
+                         : memref::LoadOp::create(b, loc, place.memref, from).getResult();
+    return {ops.toTruth(number), {}};
+  }
   int64_t width = place.isComplex ? 2 : 1;
   if (movesWithLanes(at)) {
     auto type = VectorType::get({tiling.lanes * width}, place.element);

@@ -20,6 +20,7 @@ struct Place {
   llvm::SmallVector<int64_t> shape;
   mlir::Type element; // real type in memory
   bool isComplex = false;
+  bool isTruth = false; // numbers that stand for truth values: zero is false
 
   /// Reals from one element to the next along each axis.
   llvm::SmallVector<int64_t> strides() const;

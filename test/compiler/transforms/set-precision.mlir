@@ -14,10 +14,11 @@
 // Inputs, parameters and outputs are stored as asked; states, steps and constants have the type of computation, to which
 // constants are rounded.
 // CHECK-LABEL: func.func @model(
-// BF16-SAME: tensor<?x?xbf16, {{.*}}"x"
-// BF16-SAME: tensor<f32, {{.*}}"W"
-// BF16-SAME: tensor<?xf32, {{.*}}"s"
-// BF16-SAME: -> (tensor<?x?xbf16, {{.*}}"y"{{.*}}tensor<?xf32, {{.*}}"s"
+// BF16-SAME: tensor<?x?xbf16, #{{[a-z_]+}}> {recur.kind = "input", recur.name = "x"
+// BF16-SAME: tensor<f32, #{{[a-z_]+}}> {recur.kind = "{{[a-z]+}}", recur.name = "W"
+// BF16-SAME: tensor<?xf32, #{{[a-z_]+}}> {recur.kind = "{{[a-z]+}}", recur.name = "s"
+// BF16-SAME: -> (tensor<?x?xbf16, #{{[a-z_]+}}> {recur.kind = "{{[a-z]+}}", recur.name = "y"
+// BF16-SAME: tensor<?xf32, #{{[a-z_]+}}> {recur.kind = "{{[a-z]+}}", recur.name = "s"
 // BF16: ^bb0(%{{.*}}: tensor<f32, {{.*}}, %{{.*}}: tensor<f32, {{.*}}, %{{.*}}: tensor<f32,
 // BF16: arith.constant dense<1.000000e-01> : tensor<f32
 // F64-NOT: f32

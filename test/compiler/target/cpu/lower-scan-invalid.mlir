@@ -1,0 +1,76 @@
+// What lower-scan declines, each with the error that says what is missing.
+// RUN: split-file %s %t
+// RUN: not rondo-opt --lower-scan %t/resets.mlir 2>&1 | FileCheck %t/resets.mlir
+// RUN: not rondo-opt --lower-scan %t/offsets.mlir 2>&1 | FileCheck %t/offsets.mlir
+// RUN: not rondo-opt --lower-scan %t/axes.mlir 2>&1 | FileCheck %t/axes.mlir
+// RUN: not rondo-opt --lower-scan %t/models.mlir 2>&1 | FileCheck %t/models.mlir
+// RUN: not rondo-opt --lower-scan %t/argument.mlir 2>&1 | FileCheck %t/argument.mlir
+// RUN: not rondo-opt --lower-scan %t/twice.mlir 2>&1 | FileCheck %t/twice.mlir
+
+//--- resets.mlir
+// CHECK: error: resets and packed sequences have no CPU kernel yet; the reference interpreter runs them
+!x = tensor<?x?xf32, #recur.dims<batch, time>>
+!h = tensor<?xf32, #recur.dims<batch>>
+!t = tensor<f32, #recur.dims<>>
+func.func @resets(%x: !x, %h0: !h, %r: tensor<?x?xi1, #recur.dims<batch, time>>) -> !h {
+  %h = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) inits(%h0 : !h)
+      resets(%r : tensor<?x?xi1, #recur.dims<batch, time>>) {
+  ^bb0(%xt: !t, %ht: !t):
+    recur.yield states(%xt : !t)
+  } : !h
+  return %h : !h
+}
+
+//--- offsets.mlir
+// CHECK: error: resets and packed sequences have no CPU kernel yet; the reference interpreter runs them
+!x = tensor<?x?xf32, #recur.dims<batch, time>>
+!h = tensor<?xf32, #recur.dims<batch>>
+!t = tensor<f32, #recur.dims<>>
+func.func @offsets(%x: !x, %h0: !h, %n: tensor<?xi64>) -> !h {
+  %h = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) inits(%h0 : !h)
+      offsets(%n : tensor<?xi64>) {
+  ^bb0(%xt: !t, %ht: !t):
+    recur.yield states(%xt : !t)
+  } : !h
+  return %h : !h
+}
+
+//--- axes.mlir
+// CHECK: error: a scan over 3 axes has no CPU kernel; one or two axes do
+!x = tensor<?x?x?x?xf32, #recur.dims<batch, time, time1, time2>>
+!t = tensor<f32, #recur.dims<>>
+func.func @axes(%x: !x) -> !x {
+  %y = recur.scan over [#recur.axis<"a">, #recur.axis<"b">, #recur.axis<"c">] inputs(%x : !x) {
+  ^bb0(%xt: !t):
+    recur.yield outputs(%xt : !t)
+  } : !x
+  return %y : !x
+}
+
+//--- models.mlir
+// CHECK: error: expected one model, got 2
+func.func @one() {
+  return
+}
+func.func @two() {
+  return
+}
+
+//--- argument.mlir
+// CHECK: error: result 0 is an argument; no kernel writes it
+!x = tensor<?x?xf32, #recur.dims<batch, time>>
+func.func @argument(%x: !x) -> !x {
+  return %x : !x
+}
+
+//--- twice.mlir
+// CHECK: error: result 1 is an earlier result; 'separate-results' makes it a value of its own
+!x = tensor<?x?xf32, #recur.dims<batch, time>>
+!t = tensor<f32, #recur.dims<>>
+func.func @twice(%x: !x) -> (!x, !x) {
+  %y = recur.scan over [#recur.axis<"t">] inputs(%x : !x) {
+  ^bb0(%xt: !t):
+    recur.yield outputs(%xt : !t)
+  } : !x
+  return %y, %y : !x, !x
+}
