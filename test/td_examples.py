@@ -1,22 +1,51 @@
-"""Runs rondo-opt on every ```mlir example of a TableGen file: op_examples.py FILE.td, with rondo-opt on the PATH."""
+"""Runs rondo-opt on every ```mlir example of TableGen files: td_examples.py FILE.td..., with rondo-opt on the PATH.
+
+An example whose first line is "// rondo-opt FLAGS" runs with these flags, which name the pass that it stands with; others are parsed,
+verified and printed twice. Every op and every pass must have an example.
+"""
 import re
+import shlex
 import subprocess
 import sys
 
+DEFINITION = re.compile(r'^def (?:Recur_(?P<op>\w+)Op |\w+ : Pass<"(?P<flag>[\w-]+)")', re.MULTILINE)
+EXAMPLE = re.compile(r"^( *)```mlir\n(?P<text>.*?)^\1```", re.MULTILINE | re.DOTALL)
 
-def main(path):
-    text = open(path).read()
-    examples = re.findall(r"^( *)```mlir\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL)
-    ops = len(re.findall(r"^def Recur_\w+Op ", text, re.MULTILINE))
-    failed = 0
-    for number, (_, example) in enumerate(examples, 1):
-        run = subprocess.run(["rondo-opt", "--verify-roundtrip", "-"], input=example, capture_output=True, text=True)
+
+def sections(text):
+    """Name, pass flag or None, and text of each definition."""
+    found = list(DEFINITION.finditer(text))
+    for match, following in zip(found, found[1:] + [None]):
+        yield match["op"] or match["flag"], match["flag"], text[match.end():following.start() if following else None]
+
+
+def mistakes(name, flag, section):
+    """What is wrong with one definition's examples."""
+    examples = [match["text"] for match in EXAMPLE.finditer(section)]
+    if not examples:
+        yield f"{name} has no example"
+    for example in examples:
+        command = re.match(r" *// rondo-opt (.*)\n", example)
+        flags = shlex.split(command[1]) if command else ["--verify-roundtrip"]
+        if flag and not any(f.split("=")[0] == f"--{flag}" for f in flags):
+            yield f"an example of {name} does not run it"
+        run = subprocess.run(["rondo-opt", *flags, "-"], input=example, capture_output=True, text=True)
         if run.returncode:
-            failed += 1
-            print(f"example {number}:\n{example}{run.stderr}")
-    print(f"{len(examples)} examples for {ops} ops, {failed} failed")
-    return failed or len(examples) < ops
+            yield f"example of {name}:\n{example}{run.stderr}"
+
+
+def main(paths):
+    failed = 0
+    for path in paths:
+        with open(path) as file:
+            definitions = list(sections(file.read()))
+        found = [mistake for definition in definitions for mistake in mistakes(*definition)]
+        for mistake in found:
+            print(mistake)
+        print(f"{path}: {len(definitions)} definitions, {len(found)} mistakes")
+        failed += len(found) + (not definitions)
+    return failed
 
 
 if __name__ == "__main__":
-    sys.exit(1 if main(sys.argv[1]) else 0)
+    sys.exit(1 if main(sys.argv[1:]) else 0)

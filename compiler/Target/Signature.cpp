@@ -86,6 +86,16 @@ static TensorKind kindOf(DictionaryAttr attributes, TensorKind otherwise) {
       .Default(otherwise);
 }
 
+/// A caller asks for results by name, so that the final value of a state that is also an output needs one of its own.
+static void nameFinalsApart(Program &program) {
+  for (TensorSpec &final : program.tensors)
+    for (const TensorSpec &output : program.tensors)
+      if (final.kind == TensorKind::Final && output.kind == TensorKind::Output && output.name == final.name) {
+        final.name += ".final";
+        break;
+      }
+}
+
 Program rondo::describeModel(func::FuncOp model) {
   Program program;
   program.model = model.getName().str();
@@ -100,6 +110,7 @@ Program rondo::describeModel(func::FuncOp model) {
     program.tensors.push_back(
         describeTensor(model.getResultTypes()[i], attributes, kindOf(attributes, TensorKind::Output)));
   }
+  nameFinalsApart(program);
   program.alias.assign(program.tensors.size(), -1);
   return program;
 }

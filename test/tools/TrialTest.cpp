@@ -139,9 +139,3 @@ TEST_CASE("blocks are batch entries and heads, also where the head axis is absen
   CHECK(with.of(2 * 5 * 3 * 6 - 1) == 5);
   CHECK(blocksOf(spec, {2, 5, 6}).count() == 2);
 }
-
-TEST_CASE("an output and a final state of one name are told apart") {
-  const Kernel kernel = kernelOf(DType::F64, exact);
-  CHECK(resultName(kernel.program(), kernel.program().tensors[3]) == "h");
-  CHECK(resultName(kernel.program(), kernel.program().tensors[4]) == "h.final");
-}

@@ -312,7 +312,8 @@ void KernelEmitter::layOutScratch() {
   bufferPlaces.clear();
   ringOffset.clear();
   for (const ScratchBuffer &buffer : plan.buffers) {
-    int64_t offset = take(realsOf(buffer.shape, buffer.element) * (buffer.perSequence ? rows : 1));
+    int64_t copies = buffer.needed ? (buffer.perSequence ? rows : 1) : 0;
+    int64_t offset = take(realsOf(buffer.shape, buffer.element) * copies);
     bufferPlaces.push_back(scratchPlace(offset, buffer.shape, buffer.element, buffer.perSequence));
   }
   for (unsigned s = 0; s < scan.numStates(); ++s) {

@@ -127,13 +127,14 @@ struct LowerScan : rondo::cpu::impl::LowerScanBase<LowerScan> {
 
 private:
   LogicalResult lower(func::FuncOp model) {
+    for (auto scan : model.getOps<recur::ScanOp>())
+      if (failed(checkSupported(scan)))
+        return failure();
     if (failed(checkResults(model)))
       return failure();
     Tensors tensors(model);
     std::vector<Launch> launches;
     for (auto scan : model.getOps<recur::ScanOp>()) {
-      if (failed(checkSupported(scan)))
-        return failure();
       ScanTensors of;
       auto number = [&](ValueRange values, SmallVectorImpl<int> &into) {
         for (Value value : values)

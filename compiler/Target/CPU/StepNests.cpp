@@ -544,5 +544,6 @@ void StepNests::chooseStateStorage() {
           continue;
         llvm::erase_if(statement.destinations,
                        [&](const Destination &d) { return d.kind == Destination::Scratch && d.number == own->second; });
+        buffers[own->second].needed = false;
       }
 }

@@ -64,6 +64,7 @@ struct ScratchBuffer {
   llvm::SmallVector<int64_t> shape;
   mlir::Type element;      // the type of computation, or complex of it
   bool perSequence = true; // one copy for each row of the batch tile
+  bool needed = true;      // false: every use is in the sweep that computes the value
 };
 
 /// How a state keeps its slices.

@@ -47,13 +47,6 @@ std::vector<const TensorSpec *> computedTensors(const Program &program) {
   return found;
 }
 
-std::string resultName(const Program &program, const TensorSpec &spec) {
-  for (const TensorSpec &other : program.tensors)
-    if (spec.kind == TensorKind::Final && other.kind == TensorKind::Output && other.name == spec.name)
-      return spec.name + ".final";
-  return spec.name;
-}
-
 bool asksFor(const std::vector<TensorSpec> &tensors, Axis axis) {
   for (const TensorSpec &spec : tensors)
     for (const AxisSpec &each : spec.axes)

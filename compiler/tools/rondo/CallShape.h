@@ -18,9 +18,6 @@ bool isComputed(TensorKind kind); // Output or Final
 /// Outputs and final states, in the order in which Kernel::run gives them.
 std::vector<const TensorSpec *> computedTensors(const Program &program);
 
-/// What a result is called in files and messages: its name, and "h.final" for the final state h of a model that also gives an output h.
-std::string resultName(const Program &program, const TensorSpec &spec);
-
 /// Whether some tensor has this axis with a size that the call decides.
 bool asksFor(const std::vector<TensorSpec> &tensors, Axis axis);
 

@@ -85,7 +85,7 @@ std::vector<TensorDifference> compare(const Program &program, const NamedBuffers
       differences.push_back({});
       differences.back().parts.push_back({infinity, 1, infinity, 1});
     }
-    differences.back().name = resultName(program, *specs[i]);
+    differences.back().name = specs[i]->name;
   }
   return differences;
 }

@@ -120,7 +120,7 @@ Result<void> Runner::write() {
   NamedTensors named;
   const auto specs = computedTensors(kernel.program());
   for (size_t i = 0; i < results.size(); ++i)
-    named.emplace_back(resultName(kernel.program(), *specs[i]), results[i].second.view());
+    named.emplace_back(specs[i]->name, results[i].second.view());
   Result<void> written = writeTensors(arguments.out, named);
   return written ? Result<void>() : inFile(arguments.out, written.error());
 }
@@ -136,7 +136,7 @@ void Runner::print() const {
       largest = std::max(largest, size);
     }
     fmt::print("{:<8} {:<4} [{}]  rms {:.6g}  max {:.6g}\n",
-               paint(Colour::Bold, resultName(kernel.program(), *specs[i])), nameOf(view.type),
+               paint(Colour::Bold, specs[i]->name), nameOf(view.type),
                fmt::join(view.shape, ", "), view.elements() ? std::sqrt(sum / double(view.elements())) : 0, largest);
   }
   const std::string dims = describeDims(info, options.dims);

@@ -34,7 +34,7 @@ public:
 
   /// Computes `outputs` from `inputs`. `inputs` holds every input and parameter; initial states may be left out and are
   /// zero then (or the constant that the spec gives). `outputs` names any of the outputs and final states ("S" for
-  /// state S). Batch, time, head and lag axes may have any strides; feature axes are row-major and contiguous. Memory
+  /// state S, "S.final" where an output is called S). Batch, time, head and lag axes may have any strides; feature axes are row-major and contiguous. Memory
   /// of outputs must not overlap that of inputs, except that a final state may be the very memory (same strides) of its
   /// own initial state; overlap of contiguous tensors is reported, that of interleaved views is the caller's to avoid.
   /// A data layout without the head axis means one head: then no tensor of the call has it, outputs included.
