@@ -10,25 +10,38 @@ using recur::Fn;
 
 llvm::StringRef rondo::analysis::nameOf(Family family) {
   switch (family) {
-  case Family::Delay: return "delay";
-  case Family::Linear: return "linear";
-  case Family::MaxPlus: return "max-plus";
-  case Family::Dense: return "dense linear";
-  case Family::Expand: return "expand";
-  case Family::Delta: return "delta";
-  case Family::Cell: return "cell";
+  case Family::Delay:
+    return "delay";
+  case Family::Linear:
+    return "linear";
+  case Family::MaxPlus:
+    return "max-plus";
+  case Family::Dense:
+    return "dense linear";
+  case Family::Expand:
+    return "expand";
+  case Family::Delta:
+    return "delta";
+  case Family::Cell:
+    return "cell";
   }
   return "";
 }
 
 llvm::StringRef rondo::analysis::nameOf(Decay decay) {
   switch (decay) {
-  case Decay::None: return "none";
-  case Decay::Scalar: return "scalar";
-  case Decay::Key: return "along the first axis";
-  case Decay::Value: return "along the second axis";
-  case Decay::Both: return "along both axes";
-  case Decay::Full: return "elementwise";
+  case Decay::None:
+    return "none";
+  case Decay::Scalar:
+    return "scalar";
+  case Decay::Key:
+    return "along the first axis";
+  case Decay::Value:
+    return "along the second axis";
+  case Decay::Both:
+    return "along both axes";
+  case Decay::Full:
+    return "elementwise";
   }
   return "";
 }
@@ -95,10 +108,14 @@ bool isMaxPlus(Value value, ArrayRef<unsigned> states, const StateDependence &de
   auto inner = [&](unsigned i) { return isMaxPlus(operand(i), states, dependence, scan); };
   auto isFree = [&](unsigned i) { return !dependence.dependsOnAny(operand(i), states); };
   switch (map.getFn()) {
-  case Fn::Max: return inner(0) && inner(1);
-  case Fn::Add: return (isFree(0) && inner(1)) || (isFree(1) && inner(0));
-  case Fn::Sub: return isFree(1) && inner(0);
-  default: return false;
+  case Fn::Max:
+    return inner(0) && inner(1);
+  case Fn::Add:
+    return (isFree(0) && inner(1)) || (isFree(1) && inner(0));
+  case Fn::Sub:
+    return isFree(1) && inner(0);
+  default:
+    return false;
   }
 }
 
@@ -155,7 +172,8 @@ void classifyMatrix(const Update &update, StratumFacts &facts) {
     facts.family = Family::Linear;
 }
 
-StratumFacts classify(recur::ScanOp scan, const StateDependence &dependence, const Stratum &stratum, const TimeInvariance &invariance) {
+StratumFacts classify(recur::ScanOp scan, const StateDependence &dependence, const Stratum &stratum,
+                      const TimeInvariance &invariance) {
   StratumFacts facts;
   facts.stratum = stratum;
   facts.isComplex = llvm::any_of(stratum.states, [&](unsigned s) {

@@ -7,13 +7,13 @@
 namespace rondo::analysis {
 
 enum class Family {
-  Delay,     // the update reads no state of the stratum: a shift register
-  Linear,    // h = a * h₋ + b, elementwise: real or complex
-  MaxPlus,   // h = max(a + h₋, b), elementwise
-  Dense,     // h = A h₋ + b with a dense A, or states that are linear in one another
-  Expand,    // S = A ∘ S₋ + Σ k vᵀ on a matrix state
-  Delta,     // S = (diagonal + Σ u wᵀ) S₋ + Σ k vᵀ
-  Cell,      // nonlinear in its states
+  Delay,   // the update reads no state of the stratum: a shift register
+  Linear,  // h = a * h₋ + b, elementwise: real or complex
+  MaxPlus, // h = max(a + h₋, b), elementwise
+  Dense,   // h = A h₋ + b with a dense A, or states that are linear in one another
+  Expand,  // S = A ∘ S₋ + Σ k vᵀ on a matrix state
+  Delta,   // S = (diagonal + Σ u wᵀ) S₋ + Σ k vᵀ
+  Cell,    // nonlinear in its states
 };
 
 /// Along which axes of a matrix state the decay varies.
@@ -26,12 +26,12 @@ struct StratumFacts {
   Stratum stratum;
   Family family = Family::Cell;
   Decay decay = Decay::None;
-  unsigned inputRank = 0;           // Expand, Delta: number of outer products that enter
-  unsigned transitionRank = 0;      // Delta: number of outer products in the transition
+  unsigned inputRank = 0;      // Expand, Delta: number of outer products that enter
+  unsigned transitionRank = 0; // Delta: number of outer products in the transition
   bool isComplex = false;
-  bool isTimeInvariant = false;     // the transition is made of parameters and constants
+  bool isTimeInvariant = false;        // the transition is made of parameters and constants
   mlir::Operation *obstacle = nullptr; // Cell: what is not linear
-  std::string missed;               // why no tighter family was found; empty where none is tighter
+  std::string missed;                  // why no tighter family was found; empty where none is tighter
 };
 
 /// The strata of a scan in order, each with its family.

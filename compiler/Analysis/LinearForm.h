@@ -21,7 +21,7 @@ struct Term {
   double scale = 1;
   llvm::SmallVector<Factor> factors;
   std::optional<unsigned> state;
-  unsigned read = 0;                     // which of the state's reads
+  unsigned read = 0;                      // which of the state's reads
   llvm::SmallVector<int, 2> stateLetters; // of each axis of the state
 
   /// True when the term's state is read at the very element that is computed: a diagonal of the transition.

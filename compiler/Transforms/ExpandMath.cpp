@@ -21,12 +21,12 @@ namespace {
 struct Format {
   int mantissaBits;
   int64_t exponentBias;
-  double ln2Hi, ln2Lo;         // ln 2 in two parts; k * ln2Hi is exact for every exponent k
-  double roundMagic;           // adding it rounds to an integer in the low bits
-  double expLow, expHigh;      // below: exp is zero; above: infinite
-  ArrayRef<double> expSeries;  // 1/2!, 1/3!, ...
-  ArrayRef<double> logSeries;  // FDLIBM's Lg1 ...
-  double negligible;           // expm1 of less is -1; above it the -1 is lost; tanh of half of it is 1
+  double ln2Hi, ln2Lo;        // ln 2 in two parts; k * ln2Hi is exact for every exponent k
+  double roundMagic;          // adding it rounds to an integer in the low bits
+  double expLow, expHigh;     // below: exp is zero; above: infinite
+  ArrayRef<double> expSeries; // 1/2!, 1/3!, ...
+  ArrayRef<double> logSeries; // FDLIBM's Lg1 ...
+  double negligible;          // expm1 of less is -1; above it the -1 is lost; tanh of half of it is 1
 };
 
 const double kExp32[] = {1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040};
@@ -36,10 +36,11 @@ const double kLog32[] = {0.66666662693, 0.40000972152, 0.28498786688, 0.24279078
 const double kLog64[] = {6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01,
                          2.222219843214978396e-01, 1.818357216161805012e-01, 1.531383769920937332e-01,
                          1.479819860511658591e-01};
-const Format kF32 = {23,    127,  0.693145751953125, 1.42860682030941723212e-6, 12582912.0, -104.0, 89.0, kExp32,
+const Format kF32 = {23,     127, 0.693145751953125, 1.42860682030941723212e-6, 12582912.0, -104.0, 89.0, kExp32,
                      kLog32, 20.0};
-const Format kF64 = {52,    1023,   6.93147180369123816490e-01, 1.90821492927058770002e-10, 6755399441055744.0, -746.0, 710.0, kExp64,
-                     kLog64, 40.0};
+const Format kF64 = {
+    52,     1023, 6.93147180369123816490e-01, 1.90821492927058770002e-10, 6755399441055744.0, -746.0, 710.0, kExp64,
+    kLog64, 40.0};
 
 /// Arithmetic on values of one type, scalar or vector, with constants spelled as numbers.
 class Emitter {

@@ -21,8 +21,8 @@ int64_t rankOf(Value value) { return cast<RankedTensorType>(value.getType()).get
 
 /// What leaves one scan.
 struct Hoisted {
-  llvm::SetVector<Operation *> ops;  // in the step's order, with everything that they need
-  llvm::SetVector<Value> results;    // their values that the rest of the step uses
+  llvm::SetVector<Operation *> ops; // in the step's order, with everything that they need
+  llvm::SetVector<Value> results;   // their values that the rest of the step uses
 };
 
 /// Values of a step, sorted by what they depend on.
@@ -71,7 +71,8 @@ Hoisted choose(recur::ScanOp scan) {
   for (Operation &op : scan.step()->without_terminator()) {
     // Truth values are not stored; the comparison stays where it is used.
     bool truth = cast<RankedTensorType>(op.getResult(0).getType()).getElementType().isInteger(1);
-    bool follows = isa<recur::MapOp>(op) && !truth && dependence.isParallel(op.getResult(0)) && rankOf(op.getResult(0)) <= 1 &&
+    bool follows = isa<recur::MapOp>(op) && !truth && dependence.isParallel(op.getResult(0)) &&
+                   rankOf(op.getResult(0)) <= 1 &&
                    llvm::any_of(op.getOperands(), [&](Value v) { return chosen.contains(v.getDefiningOp()); });
     if (dependence.isProjection(&op) || follows)
       chosen.insert(&op);
@@ -115,7 +116,8 @@ Type storedType(recur::ScanOp like, Value step, bool perHead) {
       if (int64_t head = recur::dimsOf(operand.getType()).axisPosition("head"); head >= 0)
         shape.back() = cast<RankedTensorType>(operand.getType()).getDimSize(head);
   llvm::append_range(shape, type.getShape());
-  return RankedTensorType::get(shape, type.getElementType(), recur::DimsAttr::get(context, axes, recur::dimsOf(type).getNames()));
+  return RankedTensorType::get(shape, type.getElementType(),
+                               recur::DimsAttr::get(context, axes, recur::dimsOf(type).getNames()));
 }
 
 bool hasHeads(ValueRange values) {
@@ -145,8 +147,8 @@ recur::ScanOp makeParallelScan(recur::ScanOp scan, const Hoisted &hoisted) {
   SmallVector<Type> types;
   for (Value result : hoisted.results)
     types.push_back(storedType(scan, result, perHead));
-  auto parallel = recur::ScanOp::create(b, scan.getLoc(), types, inputs.operands, params.operands, ValueRange(), Value(), Value(),
-                                        scan.getAxes(), b.getArrayAttr({}));
+  auto parallel = recur::ScanOp::create(b, scan.getLoc(), types, inputs.operands, params.operands, ValueRange(),
+                                        Value(), Value(), scan.getAxes(), b.getArrayAttr({}));
   Block *step = b.createBlock(&parallel.getBody());
   IRMapping map;
   for (ArrayRef<Value> list : {ArrayRef<Value>(inputs.arguments), ArrayRef<Value>(params.arguments)})

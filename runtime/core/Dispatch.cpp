@@ -110,12 +110,12 @@ Result<void> dispatch(const Program &program, const Launch &launch, const Bindin
   const Operands operands = collect(program, launch, binding);
   const Sizes &sizes = binding.sizes;
   KernelCall call{operands.pointers.data(),
-                        operands.strides.data(),
-                        sizes.of(Axis::Batch),
-                        sizes.of(Axis::Time),
-                        sizes.of(Axis::Time1),
-                        operands.heads,
-                        operands.groups > 0 ? std::max<int64_t>(1, operands.heads / operands.groups) : 1};
+                  operands.strides.data(),
+                  sizes.of(Axis::Batch),
+                  sizes.of(Axis::Time),
+                  sizes.of(Axis::Time1),
+                  operands.heads,
+                  operands.groups > 0 ? std::max<int64_t>(1, operands.heads / operands.groups) : 1};
   if (launch.timeBlock > 0 && batchContinuesTime(program, launch, operands, call.time)) {
     call.time *= call.batch;
     call.batch = 1;

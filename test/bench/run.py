@@ -56,16 +56,17 @@ class Quiet:
         self.deadline, self.worst = time.monotonic() + patience, 0
 
     def take(self, measurement):
-        """What measurement() gives, at the quietest of its tries; tries until it is quiet or patience ends."""
+        """What measurement() gives at the quietest of its tries, and how many cores others used then."""
         best = None
         while best is None or (best[0] > QUIET and time.monotonic() < self.deadline):
             self.wait()
             others = Others()
             value = measurement()
-            if best is None or others.cores() < best[0]:
-                best = others.cores(), value
+            cores = others.cores()
+            if best is None or cores < best[0]:
+                best = cores, value
         self.worst = max(self.worst, best[0])
-        return best[1]
+        return best[1], best[0]
 
     def wait(self):
         while time.monotonic() < self.deadline:
@@ -109,15 +110,16 @@ def spread(side):
     return 50 * (high - low) / middle
 
 
-def row(case, threads, ours, theirs):
+def row(case, threads, ours, theirs, others):
     name, sizes = case.split("/")
     head = f"| {name} | {sizes.replace(',', ', ')} | {threads} |"
     for side in (ours, theirs):
         if "error" in side:
-            return f"{head} {side['error']} | | | | | | |"
+            return f"{head} {side['error']} | | | | | | | |"
     return (f"{head} {ours['real_time']:.4g} | {theirs['real_time']:.4g} | "
             f"{theirs['real_time'] / ours['real_time']:.2f} | {ours['flops'] / 1e9:.3g} | "
-            f"{theirs['flops'] / 1e9:.3g} | {ours['tokens']:,.0f} | {max(spread(ours), spread(theirs)):.1f} % |")
+            f"{theirs['flops'] / 1e9:.3g} | {ours['tokens']:,.0f} | {max(spread(ours), spread(theirs)):.1f} % | "
+            f"{others:.1f} |")
 
 
 def comparisons(arguments, quiet, lines):
@@ -125,16 +127,17 @@ def comparisons(arguments, quiet, lines):
     program, context, tables = arguments.build / "bin" / "rondo-bench", {}, {}
     for case in cases(program, arguments.only):
         for threads in arguments.threads:
-            sides, context = quiet.take(lambda: measure(program, case, threads, arguments))
+            (sides, context), others = quiet.take(lambda: measure(program, case, threads, arguments))
             ours = sides.pop("rondo")
             (peer, theirs), = sides.items()
-            tables.setdefault(peer, []).append(row(case, threads, ours, theirs))
+            tables.setdefault(peer, []).append(row(case, threads, ours, theirs, others))
             print(tables[peer][-1], file=sys.stderr, flush=True)
     for peer, rows in tables.items():
         title = f"oneDNN {context['oneDNN']}" if peer == "oneDNN" else peer
         lines += ["", f"### Beside {title}", "",
                   f"| spec | sizes | threads | Rondo, ms | {peer}, ms | faster by | "
-                  f"Rondo, GFLOP/s | {peer}, GFLOP/s | Rondo, tokens/s | spread |", "|---|---|" + "--:|" * 8, *rows]
+                  f"Rondo, GFLOP/s | {peer}, GFLOP/s | Rondo, tokens/s | spread | others, cores |",
+                  "|---|---|" + "--:|" * 9, *rows]
     if "oneDNN" not in tables and "not found" in context.get("oneDNN", ""):
         lines += ["", "oneDNN: peer not found."]
     return context
@@ -152,16 +155,16 @@ def cold_samples(command, count):
 def cold_starts(arguments, quiet, lines):
     program = arguments.build / "bin" / "rondo-bench-cold"
     lines += ["", "### Cold start, ms", "",
-              "| spec | sizes | front end | passes | machine code | text to first result | least | most | process |",
-              "|---|---|--:|--:|--:|--:|--:|--:|--:|"]
+              "| spec | sizes | front end | passes | machine code | text to first result | least | most | process | "
+              "others, cores |", "|---|---|" + "--:|" * 8]
     for example, dims in COLD:
         command = [program, SOURCE / "examples" / f"{example}.rondo", *dims]
-        samples = quiet.take(lambda: cold_samples(command, arguments.cold))
+        samples, others = quiet.take(lambda: cold_samples(command, arguments.cold))
         middle = {key: statistics.median(s[key] for s in samples) for key in samples[0]}
         results = [s["first_result"] for s in samples]
         lines.append(f"| {example} | {', '.join(dims)} | {middle['frontend']:.1f} | {middle['passes']:.1f} | "
                      f"{middle['codegen']:.1f} | {middle['first_result']:.0f} | {min(results):.0f} | "
-                     f"{max(results):.0f} | {middle['process']:.0f} |")
+                     f"{max(results):.0f} | {middle['process']:.0f} | {others:.1f} |")
         print(lines[-1], file=sys.stderr, flush=True)
 
 
@@ -185,12 +188,12 @@ def revision():
         return "unknown"
 
 
-def preamble(context, quiet, arguments):
+def preamble(context, arguments):
     return [f"{datetime.date.today()}; {machine()}.",
             f"Rondo {revision()}; plain C++ by {context.get('compiler', '?')}; oneDNN {context.get('oneDNN', '?')}.",
-            f"Others used at most {quiet.worst:.2f} cores while one comparison ran. Medians of {arguments.repetitions} "
-            f"repetitions of at least {arguments.min_time} s each ({arguments.cold} processes for cold starts); spread: "
-            "half the distance between the quartiles, of the worse side.",
+            f"Medians of {arguments.repetitions} repetitions of at least {arguments.min_time} s each ({arguments.cold} "
+            "processes for cold starts); spread: half the distance between the quartiles, of the worse side; others: "
+            "cores that other programs used meanwhile (0 on a quiet machine).",
             f"Command: `{shlex.join(['python3', *sys.argv])}`"]
 
 
@@ -221,7 +224,7 @@ def main():
         cold_starts(arguments, quiet, lines)
     if quiet.worst > QUIET:
         print(f"warning: others used {quiet.worst:.1f} cores: these timings are worth little", file=sys.stderr)
-    text = "\n".join(preamble(context, quiet, arguments) + lines)
+    text = "\n".join(preamble(context, arguments) + lines)
     if arguments.write:
         write(arguments.write, text)
     print(text)

@@ -32,8 +32,8 @@ struct Function {
   const char *name, *equation;
   long double (*wide)(long double);
   double (*exact)(double);
-  double bound32, bound64;        // largest error, units in the last place
-  double lowest32, lowest64;      // below: no bound is promised
+  double bound32, bound64;   // largest error, units in the last place
+  double lowest32, lowest64; // below: no bound is promised
 };
 
 // The bounds are the measured errors, rounded up to the next twentieth. sigmoid is the library's 1 / (1 + exp(-x)): where exp(-x)
@@ -97,9 +97,22 @@ template <typename T> T fromBits(typename Format<T>::Bits bits) { return std::bi
 /// Neighbours of the places where the algorithms change branch or exponent, and of the ends of the range.
 template <typename T> std::vector<T> boundaries(int neighbours) {
   using Bits = typename Format<T>::Bits;
-  std::vector<T> centres{0, 1, T(M_SQRT2), T(M_SQRT1_2), T(M_LN2), 20, 10, 40, T(88.722839), T(103.97), T(709.782712893384),
-                         T(745.1332191019412), std::numeric_limits<T>::min(), std::numeric_limits<T>::epsilon(),
-                         std::numeric_limits<T>::epsilon() / 2, std::numeric_limits<T>::max()};
+  std::vector<T> centres{0,
+                         1,
+                         T(M_SQRT2),
+                         T(M_SQRT1_2),
+                         T(M_LN2),
+                         20,
+                         10,
+                         40,
+                         T(88.722839),
+                         T(103.97),
+                         T(709.782712893384),
+                         T(745.1332191019412),
+                         std::numeric_limits<T>::min(),
+                         std::numeric_limits<T>::epsilon(),
+                         std::numeric_limits<T>::epsilon() / 2,
+                         std::numeric_limits<T>::max()};
   for (int k = Format<T>::lowest; k <= Format<T>::highest; k += std::is_same_v<T, float> ? 1 : 7)
     centres.insert(centres.end(), {T((k + 0.5L) * M_LN2), std::ldexp(T(1), k), std::ldexp(T(M_SQRT2), k)});
   std::vector<T> all;
@@ -115,7 +128,8 @@ struct Worst {
   double ulps = 0, at = 0;
 };
 
-template <typename T> void measure(const Function &function, const Compiled<T> &compiled, const std::vector<T> &x, Worst &worst) {
+template <typename T>
+void measure(const Function &function, const Compiled<T> &compiled, const std::vector<T> &x, Worst &worst) {
   using Wide = typename Format<T>::Wide;
   double lowest = std::is_same_v<T, float> ? function.lowest32 : function.lowest64;
   std::vector<T> y = compiled(x);
@@ -160,7 +174,9 @@ template <typename T> Worst sweep(const Function &function) {
   return worst;
 }
 
-bool sameBits(double a, double b) { return (std::isnan(a) && std::isnan(b)) || std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b); }
+bool sameBits(double a, double b) {
+  return (std::isnan(a) && std::isnan(b)) || std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
+}
 
 template <typename T> void checkScalarCode(const Function &function) {
   Compiled<T> vector(function, 8192), scalar(function, 1);
@@ -174,7 +190,8 @@ template <typename T> void checkScalarCode(const Function &function) {
 }
 
 template <typename T> void checkSpecialValues(const Function &function) {
-  std::vector<T> x{0, T(-0.0), INFINITY, -INFINITY, NAN, -1, -2, std::numeric_limits<T>::lowest(), std::numeric_limits<T>::max(), 1};
+  std::vector<T> x{
+      0, T(-0.0), INFINITY, -INFINITY, NAN, -1, -2, std::numeric_limits<T>::lowest(), std::numeric_limits<T>::max(), 1};
   std::vector<T> y = Compiled<T>(function, 8192)(x);
   for (size_t i = 0; i < x.size(); ++i) {
     INFO(function.name << "(" << x[i] << ") = " << y[i]);

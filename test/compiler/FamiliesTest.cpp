@@ -81,16 +81,11 @@ TEST_CASE("a cell names the operation that is not linear, with its place", "[ana
 
 TEST_CASE("spellings of one elementwise recurrence are one family", "[analysis]") {
   const char *updates[] = {
-      "(1 - z[t]) * h[t-1] + z[t] * x[t]",
-      "h[t-1] + z[t] * (x[t] - h[t-1])",
-      "z[t] * x[t] + h[t-1] - z[t] * h[t-1]",
-      "h[t-1] - z[t] * (h[t-1] - x[t])",
-      "diag(1 - z[t]) @ h[t-1] + z[t] * x[t]",
-      "(I - diag(z[t])) @ h[t-1] + x[t] * z[t]",
-      "h[t-1] @ diag(1 - z[t]) + z[t] * x[t]",
-      "-(z[t] - 1) * h[t-1] + z[t] * x[t]",
-      "z[t] * x[t] + h[t-1] * (1 - z[t])",
-      "(h[t-1] / 2 - z[t] * h[t-1] / 2) * 2 + z[t] * x[t]",
+      "(1 - z[t]) * h[t-1] + z[t] * x[t]",     "h[t-1] + z[t] * (x[t] - h[t-1])",
+      "z[t] * x[t] + h[t-1] - z[t] * h[t-1]",  "h[t-1] - z[t] * (h[t-1] - x[t])",
+      "diag(1 - z[t]) @ h[t-1] + z[t] * x[t]", "(I - diag(z[t])) @ h[t-1] + x[t] * z[t]",
+      "h[t-1] @ diag(1 - z[t]) + z[t] * x[t]", "-(z[t] - 1) * h[t-1] + z[t] * x[t]",
+      "z[t] * x[t] + h[t-1] * (1 - z[t])",     "(h[t-1] / 2 - z[t] * h[t-1] / 2) * 2 + z[t] * x[t]",
   };
   for (const char *update : updates) {
     std::string text = "model m<D> {\n  input x: [D]\n  input z: [D] in [0, 1]\n  state h: [D] = 0\n  h[t] = ";
@@ -112,7 +107,8 @@ TEST_CASE("spellings of one delta rule are one family", "[analysis]") {
       "S[t-1] - outer(k[t], (b[t] * k[t]) @ S[t-1]) + b[t] * outer(k[t], v[t])",
   };
   for (const char *update : updates) {
-    std::string text = "model m<K, V> {\n  input q, k: [K]\n  input v: [V]\n  input b: []\n  state S: [K, V] = 0\n  S[t] = ";
+    std::string text =
+        "model m<K, V> {\n  input q, k: [K]\n  input v: [V]\n  input b: []\n  state S: [K, V] = 0\n  S[t] = ";
     CHECK(familyOf(text + update + "\n  o[t] = q[t] @ S[t]\n  output o\n}\n", "S") ==
           "delta, decay none, 1 outer product in, transition of rank 1");
   }

@@ -2,8 +2,8 @@
 //   [4,3+] S>state p sum>output
 // is a sweep over 4 x 3 elements, of which the second axis is summed over; it computes the value of equation S into the new state
 // and the sum p into an output. A value in brackets, (S), is copied from memory.
-#include "compiler/Pipeline/Phases.h"
 #include "compiler/Target/CPU/StepNests.h"
+#include "compiler/Pipeline/Phases.h"
 #include "dialects/Recur/Recur.h"
 #include "frontend/Import.h"
 #include "frontend/Parser.h"
@@ -107,8 +107,8 @@ TEST_CASE("gla: one sweep over the state, which is updated in place", "[step-nes
 TEST_CASE("deltanet: the old state is read before the sweep that writes it", "[step-nests]") {
   Planned deltanet(example("deltanet"), {{"K", 5}, {"V", 3}});
   // The norm of k, the normed k, k @ S[t-1], and the update with its readout.
-  CHECK(deltanet.step() == Lines{"[5+] _ sum>scratch", "[5] kh>scratch", "[3,5+] _ sum>scratch",
-                                 "[5+,3] S>state o sum>output"});
+  CHECK(deltanet.step() ==
+        Lines{"[5+] _ sum>scratch", "[5] kh>scratch", "[3,5+] _ sum>scratch", "[5+,3] S>state o sum>output"});
   CHECK(deltanet.states() == States{StateStorage::InPlace});
 }
 

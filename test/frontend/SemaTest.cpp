@@ -166,7 +166,8 @@ TEST_CASE("a heads scope: scans follow each other, reshapes lie between", "[sema
 }
 
 TEST_CASE("a state named like a dimension is one error, not a crash", "[sema]") {
-  auto checked = check(model("input x: [D]\n  init h0: [D]\n  state h: [D] = h0\n  h[t] = x[t]\n  output h", "model m<D, h>"));
+  auto checked =
+      check(model("input x: [D]\n  init h0: [D]\n  state h: [D] = h0\n  h[t] = x[t]\n  output h", "model m<D, h>"));
   CHECK_FALSE(checked->model);
   CHECK(checked->errors.find("'h'") != std::string::npos);
 }

@@ -193,13 +193,14 @@ Tensors run(const std::string &spec, const std::map<std::string, int64_t> &dims,
   std::set<std::string> wanted(finals.begin(), finals.end());
   for (const std::string &name : outputs)
     wanted.insert("output " + name);
-  // A state may be an output too: results come in the program's order, which tells the two apart.
   Tensors got;
   size_t next = 0;
   for (const TensorSpec &tensor : kernel->program().tensors) {
     if (tensor.kind != TensorKind::Output && tensor.kind != TensorKind::Final)
       continue;
-    std::string name = (tensor.kind == TensorKind::Output ? "output " : "") + tensor.name;
+    // The final value of a state that is an output too is called "h.final".
+    std::string name = tensor.kind == TensorKind::Output ? "output " + tensor.name
+                                                         : tensor.name.substr(0, tensor.name.find(".final"));
     if (wanted.erase(name))
       got[name] = toArray(results.at(next).second);
     ++next;

@@ -160,7 +160,8 @@ void KernelEmitter::emitTasks(func::FuncOp kernel) {
   if (rowsAreSteps) {
     Value last = add(extents[0], index(kTimeBlock - 1));
     Value blocks = arith::DivUIOp::create(b, loc, last, index(kTimeBlock));
-    return emitTimeBlock(arith::RemUIOp::create(b, loc, tile, blocks), arith::DivUIOp::create(b, loc, tile, blocks), head);
+    return emitTimeBlock(arith::RemUIOp::create(b, loc, tile, blocks), arith::DivUIOp::create(b, loc, tile, blocks),
+                         head);
   }
   Value firstRow = mul(tile, index(launch.batchTile));
   if (launch.batchTile == 1)

@@ -80,8 +80,8 @@ private:
   Launch launch;
   llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories;
   mlir::Value batch, extents[2], heads, headsPerGroup, scratch;
-  int64_t rows = 1;              // of a tile: rows of the batch, or steps when rowsAreSteps
-  bool rowsAreSteps = false;     // the scan has no states, so that a tile may hold steps of one sequence
+  int64_t rows = 1;                          // of a tile: rows of the batch, or steps when rowsAreSteps
+  bool rowsAreSteps = false;                 // the scan has no states, so that a tile may hold steps of one sequence
   llvm::SmallVector<Place> bufferPlaces;     // of the plan's scratch buffers
   llvm::SmallVector<int64_t> ringOffset;     // in reals from the start of scratch
   llvm::SmallVector<Place> newState;         // where the step's new states go

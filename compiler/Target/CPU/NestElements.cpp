@@ -64,8 +64,7 @@ bool NestEmitter::movesWithLanes(ArrayRef<Index> at) const {
 }
 
 bool NestEmitter::isComputedHere(Value value) const {
-  return value.getDefiningOp() &&
-         !isa<recur::ConcatOp, recur::ReshapeOp, arith::ConstantOp>(value.getDefiningOp()) &&
+  return value.getDefiningOp() && !isa<recur::ConcatOp, recur::ReshapeOp, arith::ConstantOp>(value.getDefiningOp()) &&
          llvm::any_of(nest.statements, [&](const Statement &s) {
            return s.value == value && !s.isReduction &&
                   llvm::none_of(s.destinations, [](auto &d) { return d.axis >= 0; });

@@ -531,8 +531,8 @@ void StepNests::chooseStateStorage() {
     for (const Nest &nest : *list)
       for (const Read &read : reads(nest)) {
         Value value = read.value;
-        bool here =
-            llvm::any_of(nest.statements, [&](const Statement &s) { return s.value == value && !s.isReduction && !readsItself(s); });
+        bool here = llvm::any_of(
+            nest.statements, [&](const Statement &s) { return s.value == value && !s.isReduction && !readsItself(s); });
         if (!here || value.getDefiningOp<recur::ConcatOp>() || withoutReshapes(value) != value)
           readElsewhere.insert(withoutReshapes(value));
       }

@@ -25,6 +25,26 @@ double milliseconds(std::chrono::steady_clock::time_point since) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - since).count();
 }
 
+std::string elementText(const Tensor &tensor, int64_t i) {
+  const bool complex = tensor.type == DType::C64 || tensor.type == DType::C128;
+  return complex ? fmt::format("{:.4g}{:+.4g}i", loadReal(tensor, i), loadImag(tensor, i))
+                 : fmt::format("{:.4g}", loadReal(tensor, i));
+}
+
+/// The start of one row of a contiguous tensor, a line: "[0, 511, 1, :]  0.25 -1.5 ...". The row is the last axis, and `last` chooses
+/// between the first row and the last.
+std::string rowText(const Tensor &tensor, bool last) {
+  constexpr int64_t most = 6;
+  const int64_t length = tensor.shape.back(), row = last ? tensor.elements() - length : 0;
+  std::string text = "[";
+  for (size_t axis = 0; axis + 1 < tensor.shape.size(); ++axis)
+    text += fmt::format("{}, ", last ? tensor.shape[axis] - 1 : 0);
+  text += ":] ";
+  for (int64_t i = 0; i < std::min(length, most); ++i)
+    text += " " + elementText(tensor, row + i);
+  return length > most ? text + " ..." : text;
+}
+
 /// One `rondo run`, step by step.
 class Runner {
 public:
@@ -135,9 +155,13 @@ void Runner::print() const {
       sum += size * size;
       largest = std::max(largest, size);
     }
-    fmt::print("{:<8} {:<4} [{}]  rms {:.6g}  max {:.6g}\n",
-               paint(Colour::Bold, specs[i]->name), nameOf(view.type),
+    fmt::print("{:<8} {:<4} [{}]  rms {:.6g}  max {:.6g}\n", paint(Colour::Bold, specs[i]->name), nameOf(view.type),
                fmt::join(view.shape, ", "), view.elements() ? std::sqrt(sum / double(view.elements())) : 0, largest);
+    if (view.shape.empty() || view.elements() == 0)
+      continue;
+    fmt::print("         {}\n", rowText(view, false));
+    if (view.elements() > view.shape.back())
+      fmt::print("         {}\n", rowText(view, true));
   }
   const std::string dims = describeDims(info, options.dims);
   fmt::print("{}: {} on {}{}{}; compiled in {:.0f} ms, ran in {:.3g} ms\n", arguments.spec.spec, info.name,
