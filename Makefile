@@ -15,7 +15,7 @@ help:
 	@echo 'make test          every test, without set-up and demo'
 	@echo 'make fuzz          ten minutes of libFuzzer on the front end and on the tensor-file readers'
 	@echo 'make bench         the benchmarks of test/bench'
-	@echo 'make asan          every test again, under the address and undefined-behaviour sanitizers'
+	@echo 'make asan          the unit and lit tests again, under the address and undefined-behaviour sanitizers'
 	@echo 'make release       one relocatable binary, build-release/bin/rondo'
 	@echo 'make install       into PREFIX=/usr/local'
 	@echo 'make format, tidy  clang-format in place; clang-tidy on the plain C++'

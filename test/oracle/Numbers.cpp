@@ -199,8 +199,8 @@ Tensors run(const std::string &spec, const std::map<std::string, int64_t> &dims,
     if (tensor.kind != TensorKind::Output && tensor.kind != TensorKind::Final)
       continue;
     // The final value of a state that is an output too is called "h.final".
-    std::string name = tensor.kind == TensorKind::Output ? "output " + tensor.name
-                                                         : tensor.name.substr(0, tensor.name.find(".final"));
+    std::string name =
+        tensor.kind == TensorKind::Output ? "output " + tensor.name : tensor.name.substr(0, tensor.name.find(".final"));
     if (wanted.erase(name))
       got[name] = toArray(results.at(next).second);
     ++next;
