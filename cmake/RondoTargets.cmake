@@ -24,7 +24,7 @@ function(rondo_add_mlir_library name)
   target_link_libraries(${name} PUBLIC rondo_mlir)
   if(RONDO_PCH)
     if(NOT TARGET rondo_pch)
-      file(WRITE ${PROJECT_BINARY_DIR}/rondo_pch.cpp "")
+      file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/rondo_pch.cpp CONTENT "") # as it is, where it is there
       add_library(rondo_pch STATIC ${PROJECT_BINARY_DIR}/rondo_pch.cpp)
       target_link_libraries(rondo_pch PUBLIC rondo_mlir)
       target_precompile_headers(rondo_pch PRIVATE ${RONDO_PCH_HEADERS})
