@@ -41,7 +41,8 @@ def execute(command, build, timeout, **environment):
     try:
         done = subprocess.run([str(c) for c in command], cwd=SOURCE, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               stdin=subprocess.DEVNULL, timeout=timeout)
-        return done.returncode, done.stdout.decode("utf-8", "replace")
+        log = done.stdout.decode("utf-8", "replace")
+        return done.returncode, log + (f"ended by signal {-done.returncode}\n" if done.returncode < 0 else "")
     except subprocess.TimeoutExpired as expired:
         return 1, (expired.stdout or b"").decode("utf-8", "replace") + f"\nstopped after {timeout} s\n"
     except OSError as error:
