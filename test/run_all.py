@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Runs every test of a build tree and sums the runners' own counts: Catch2's test cases, lit's tests, the checks of test/house, the
-specs of examples/ that `rondo verify` holds to the reference, and the fuzz targets.
+specs of examples/ that `rondo verify` holds to the reference, random specs, and the fuzz targets.
 
 The build writes which runners there are to BUILD/test/runners.json (test/CMakeLists.txt). Each runner has a line when it ends, below
 the logs of what failed; the last line is "N passed, N failed[, N skipped]", which is also written to BUILD/test/counts.txt. The exit
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent
+SPECS = SOURCE / "test" / "fuzz" / "specs"
 SKIPPED = 77  # a check of test/house exits with this where the machine lacks what it needs
 
 
@@ -133,6 +134,27 @@ def run_verify(verify, build, jobs):
     return outcome
 
 
+def run_specs(program, build, jobs, seeds):
+    """Random specs of a range of seeds, each of them a test. What fails is shrunk and stays in the build tree."""
+    status, log = execute([sys.executable, SPECS / "run.py", "--rondo", program, "--seeds", seeds, "--jobs", jobs, "--found",
+                           build / "test" / "fuzz" / "found" / "specs", "--shrink-seconds", 60], build, 1200)
+    sums = re.search(r"^(\d+) specs, (\d+) checks, (\d+) draws redrawn, (\d+) failed", log, re.M)
+    if not sums or (status != 0 and sums[4] == "0"):
+        return Outcome(failed=1, log=log)
+    failed = int(sums[4])
+    return Outcome(passed=int(sums[1]) - failed, failed=failed, log=log,
+                   note=f"seeds {seeds}: {sums[2]} checks within tolerance, {sums[3]} draws redrawn")
+
+
+def run_specs_selftest(build):
+    """The tests of the fuzzer of specs itself."""
+    status, log = execute([sys.executable, SPECS / "selftest.py"], build, 600)
+    sums = re.search(r"^(\d+) passed, (\d+) failed$", log, re.M)
+    if not sums or (status != 0 and sums[2] == "0"):
+        return Outcome(failed=1, log=log)
+    return Outcome(passed=int(sums[1]), failed=int(sums[2]), log=log)
+
+
 def report(name, outcome):
     """Prints a runner's line, and before it the log of what failed in it."""
     if outcome.failed:
@@ -150,7 +172,7 @@ def timed(function, *arguments):
     return outcome
 
 
-def runs(runners, only, build, jobs, fuzz_seconds):
+def runs(runners, only, build, jobs, fuzz_seconds, spec_seeds):
     """Name and outcome of every runner, as they end."""
     # Programs that use every core themselves come one after another; fuzz targets have one thread each and run side by side.
     if "house" in only:
@@ -161,6 +183,9 @@ def runs(runners, only, build, jobs, fuzz_seconds):
         yield "lit", timed(run_lit, runners["lit"], build, jobs)
     if "verify" in only:
         yield "verify", timed(run_verify, runners["verify"], build, jobs)
+    if "specs" in only:
+        yield "specs/selftest", timed(run_specs_selftest, build)
+        yield "specs/random", timed(run_specs, runners["verify"]["program"], build, jobs, spec_seeds)
     if "fuzz" in only:
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             running = [(f["name"], pool.submit(timed, run_fuzz, f, build, fuzz_seconds)) for f in runners["fuzz"]]
@@ -170,15 +195,17 @@ def runs(runners, only, build, jobs, fuzz_seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build", help="build tree")
-    parser.add_argument("--only", default="house,unit,lit,verify,fuzz", help="which runners, by comma")
+    parser.add_argument("--only", default="house,unit,lit,verify,specs,fuzz", help="which runners, by comma")
     parser.add_argument("--fuzz-seconds", type=int, default=25, help="seconds of each fuzz target")
+    parser.add_argument("--spec-seeds", default="0:200", help="seeds of the random specs, A:B")
     options = parser.parse_args()
     build = Path(options.build).resolve()
     runners = json.loads((build / "test" / "runners.json").read_text())
     start = time.monotonic()
 
     total, failing = Outcome(), []
-    for name, outcome in runs(runners, options.only.split(","), build, os.cpu_count() or 1, options.fuzz_seconds):
+    for name, outcome in runs(runners, options.only.split(","), build, os.cpu_count() or 1, options.fuzz_seconds,
+                              options.spec_seeds):
         report(name, outcome)
         total.passed += outcome.passed
         total.failed += outcome.failed

@@ -83,8 +83,8 @@ static LinearForm blocked(Operation *op) {
   return form;
 }
 
-Linearity::Linearity(recur::ScanOp scan, const StateDependence &dependence, ArrayRef<unsigned> states)
-    : scan(scan), dependence(dependence), states(states) {}
+Linearity::Linearity(recur::ScanOp scan, const StateDependence &dependence, ArrayRef<unsigned> states, bool readsNew)
+    : scan(scan), dependence(dependence), states(states), readsNew(readsNew) {}
 
 const LinearForm &Linearity::of(Value value) {
   auto found = known.find(value);
@@ -123,18 +123,24 @@ LinearForm Linearity::free(Value value) {
   }
 }
 
+static LinearForm leaf(Value value, unsigned state, unsigned read) {
+  Term term;
+  term.state = state;
+  term.read = read;
+  term.stateLetters = ownLetters(value);
+  LinearForm form;
+  form.terms.push_back(term);
+  return form;
+}
+
 LinearForm Linearity::compute(Value value) {
-  for (unsigned s : states)
+  for (unsigned s : states) {
     for (auto [read, argument] : llvm::enumerate(scan.stateArgs(s)))
-      if (argument == value) {
-        Term term;
-        term.state = s;
-        term.read = read;
-        term.stateLetters = ownLetters(value);
-        LinearForm form;
-        form.terms.push_back(term);
-        return form;
-      }
+      if (argument == value)
+        return leaf(value, s, read);
+    if (readsNew && scan.yield().getStates()[s] == value)
+      return leaf(value, s, Term::kNewValue);
+  }
   if (isFree(value))
     return free(value);
   Operation *op = value.getDefiningOp();

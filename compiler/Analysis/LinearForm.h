@@ -18,10 +18,11 @@ struct Factor {
 
 /// scale * product of factors * (the state, when there is one).
 struct Term {
+  static constexpr unsigned kNewValue = ~0u; // the state is read after its update
   double scale = 1;
   llvm::SmallVector<Factor> factors;
   std::optional<unsigned> state;
-  unsigned read = 0;                      // which of the state's reads
+  unsigned read = 0;                      // which of the state's reads, or kNewValue
   llvm::SmallVector<int, 2> stateLetters; // of each axis of the state
 
   /// True when the term's state is read at the very element that is computed: a diagonal of the transition.
@@ -40,7 +41,9 @@ struct LinearForm {
 /// Linear forms of the values of a step with respect to the states of one stratum.
 class Linearity {
 public:
-  Linearity(recur::ScanOp scan, const StateDependence &dependence, llvm::ArrayRef<unsigned> states);
+  /// With `readsNew`, the updated states are leaves too, so that a readout of them is one term.
+  Linearity(recur::ScanOp scan, const StateDependence &dependence, llvm::ArrayRef<unsigned> states,
+            bool readsNew = false);
   const LinearForm &of(mlir::Value value);
 
 private:
@@ -54,6 +57,7 @@ private:
   recur::ScanOp scan;
   const StateDependence &dependence;
   llvm::SmallVector<unsigned> states;
+  bool readsNew;
   llvm::DenseMap<mlir::Value, LinearForm> known;
 };
 

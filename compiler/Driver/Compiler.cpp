@@ -203,7 +203,12 @@ private:
     result.type = nameOf(options.type);
     for (const auto &[name, type] : options.types)
       result.types[name] = nameOf(type);
+    result.form = options.form;
+    result.chunk = options.chunk;
+    result.resets = options.resets;
+    result.packed = options.packed;
     result.vectorBits = cpu::hostMachine().vectorBits;
+    result.threads = cpu::hostMachine().threads;
     return result;
   }
 
@@ -316,7 +321,9 @@ Outcome<ModelFacts> driver::Compiler::inspect(const Source &source, const Option
       facts.dims.push_back(name.str());
   facts.tensors = describeModel(model).tensors;
   facts.hasHeads = model->hasAttr(recur::kHeadsAttr);
-  facts.report = reportModel(*compilation.module);
+  Findings findings = reportModel(*compilation.module);
+  facts.report = std::move(findings.text);
+  facts.forms = std::move(findings.forms);
   return compilation.finish(std::optional(std::move(facts)));
 }
 

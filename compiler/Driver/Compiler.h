@@ -23,6 +23,10 @@ struct Options {
   std::map<std::string, int64_t> dims; // sizes of the spec's dimensions
   DType type = DType::F32;             // element type of tensors that `types` does not name
   std::map<std::string, DType> types;
+  std::string form = "auto"; // how recurrences are computed: auto, step or chunk
+  int64_t chunk = 0;         // steps per chunk; 0 leaves them to the compiler
+  bool resets = false;    // the program takes `resets`
+  bool packed = false;    // the program takes the `offsets` of packed sequences
   std::string from;       // IR sources: the phase that the text was printed after
   std::string dumpPhases; // a directory that gets one file per phase; empty: none
 };
@@ -46,6 +50,7 @@ struct ModelFacts {
   std::vector<std::string> models; // every model of the file, in the order of the text
   std::vector<std::string> dims;   // in the order of the declaration
   std::vector<TensorSpec> tensors; // sizes of named axes are -1
+  std::vector<std::string> forms;  // "step", and "chunk" where a scan has that form
   std::string report;              // what the analysis found, as text
   bool hasHeads = false;
 };

@@ -1,9 +1,13 @@
 // See ModelReport.h.
 #include "compiler/Driver/ModelReport.h"
 #include "compiler/Analysis/Families.h"
+#include "compiler/Transforms/ExpansionChunk.h"
+#include "compiler/Transforms/Passes.h"
 #include "dialects/Recur/Recur.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Location.h"
+#include "mlir/Pass/PassManager.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -34,19 +38,23 @@ static void reportState(recur::ScanOp scan, unsigned s, ArrayAttr lags, llvm::ra
   out << " back\n";
 }
 
-/// "tanh at 12:10": an operation and its place in the spec.
-static std::string describe(Operation *op) {
-  std::string text = op->getName().stripDialect().str();
-  if (auto map = dyn_cast<recur::MapOp>(op))
-    text = recur::stringifyFn(map.getFn()).str();
-  op->getLoc()->walk([&](Location part) {
+/// " at 12:10": a place in the spec; nothing where it is unknown.
+static std::string placeOf(Location location) {
+  std::string text;
+  location->walk([&](Location part) {
     auto place = dyn_cast<FileLineColLoc>(part);
     if (!place)
       return WalkResult::advance();
-    text += " at " + std::to_string(place.getLine()) + ":" + std::to_string(place.getColumn());
+    text = " at " + std::to_string(place.getLine()) + ":" + std::to_string(place.getColumn());
     return WalkResult::interrupt();
   });
   return text;
+}
+
+/// "tanh at 12:10": an operation and its place in the spec.
+static std::string describe(Operation *op) {
+  auto map = dyn_cast<recur::MapOp>(op);
+  return (map ? recur::stringifyFn(map.getFn()).str() : op->getName().stripDialect().str()) + placeOf(op->getLoc());
 }
 
 static void reportStratum(recur::ScanOp scan, const analysis::StratumFacts &facts, llvm::raw_ostream &out) {
@@ -71,9 +79,54 @@ static void reportStratum(recur::ScanOp scan, const analysis::StratumFacts &fact
   out << "\n";
 }
 
-std::string driver::reportModel(ModuleOp module) {
-  std::string text;
-  llvm::raw_string_ostream out(text);
+/// The raised scans with their forms.
+static void reportRaised(ModuleOp raised, std::vector<std::string> &forms, llvm::raw_ostream &out) {
+  bool any = false;
+  raised.walk([&](Operation *op) {
+    if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
+      return;
+    auto scan = cast<recur::ScanInterface>(op);
+    out << "    " << op->getName().stripDialect() << " of ";
+    for (unsigned s = 0; s < scan.numStates(); ++s)
+      out << (s ? ", " : "") << scan.state(s).getName().getValue();
+    std::string why = "its states take in no outer products";
+    if (auto expand = dyn_cast<recur::ExpandScanOp>(op))
+      why = noChunkForm(Expansion(expand));
+    else if (auto delta = dyn_cast<recur::DeltaScanOp>(op))
+      why = noChunkForm(Expansion(delta));
+    any |= why.empty();
+    out << ": forms step" << (why.empty() ? ", chunk" : "") << (why.empty() ? "" : "; no chunk form: " + why) << "\n";
+  });
+  forms.push_back("step");
+  if (any)
+    forms.push_back("chunk");
+}
+
+static void reportForms(ModuleOp module, driver::Findings &findings, llvm::raw_ostream &out) {
+  OwningOpRef<ModuleOp> copy = module.clone();
+  std::vector<std::string> misses;
+  // Why a scan is not raised is a remark on it, and what is to blame a note.
+  ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
+    std::string text = diagnostic.str();
+    for (Diagnostic &note : diagnostic.getNotes())
+      if (note.str() == "because of this")
+        text += placeOf(note.getLocation());
+    misses.push_back(text);
+    return success();
+  });
+  PassManager passes(module.getContext());
+  passes.addPass(createRaiseScans());
+  if (failed(passes.run(*copy)))
+    return;
+  out << "raised\n";
+  reportRaised(*copy, findings.forms, out);
+  for (const std::string &miss : misses)
+    out << "    " << miss << "\n";
+}
+
+driver::Findings driver::reportModel(ModuleOp module) {
+  Findings findings;
+  llvm::raw_string_ostream out(findings.text);
   for (func::FuncOp model : module.getOps<func::FuncOp>()) {
     auto lags = model->getAttrOfType<ArrayAttr>(recur::kLagsAttr);
     unsigned number = 0;
@@ -91,6 +144,6 @@ std::string driver::reportModel(ModuleOp module) {
         out << "    no state: every step is independent of the others\n";
     }
   }
-  out << "forms: step (one step after another)\n";
-  return text;
+  reportForms(module, findings, out);
+  return findings;
 }

@@ -2,8 +2,15 @@
 #pragma once
 #include "mlir/IR/BuiltinOps.h"
 #include <string>
+#include <vector>
 
 namespace rondo::driver {
+/// What is known about a model's recurrences.
+struct Findings {
+  std::string text;
+  std::vector<std::string> forms; // "step", and "chunk" where a scan has that form
+};
+
 /// `module` holds a model in the recur dialect; its sizes may be symbolic.
-std::string reportModel(mlir::ModuleOp module);
+Findings reportModel(mlir::ModuleOp module);
 } // namespace rondo::driver

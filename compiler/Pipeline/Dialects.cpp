@@ -1,5 +1,6 @@
 // Dialect registration, in a file of its own because of what its headers cost to compile.
 #include "compiler/Pipeline/Passes.h"
+#include "dialects/Chunk/Chunk.h"
 #include "dialects/Recur/Recur.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -16,9 +17,9 @@
 using namespace mlir;
 
 void rondo::registerDialects(DialectRegistry &registry) {
-  registry
-      .insert<recur::RecurDialect, arith::ArithDialect, cf::ControlFlowDialect, func::FuncDialect, LLVM::LLVMDialect,
-              math::MathDialect, memref::MemRefDialect, scf::SCFDialect, ub::UBDialect, vector::VectorDialect>();
+  registry.insert<recur::RecurDialect, chunk::ChunkDialect, arith::ArithDialect, cf::ControlFlowDialect,
+                  func::FuncDialect, LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
+                  ub::UBDialect, vector::VectorDialect>();
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
 }

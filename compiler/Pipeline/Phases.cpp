@@ -4,6 +4,7 @@
 #include "compiler/Target/CPU/Passes.h"
 #include "compiler/Target/Signature.h"
 #include "compiler/Transforms/Passes.h"
+#include "dialects/Chunk/Chunk.h"
 #include "dialects/Recur/Recur.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -22,6 +23,13 @@ void buildSimplify(OpPassManager &passes, const PhaseOptions &) {
   passes.addPass(createCSEPass());
 }
 
+void buildAddBoundaries(OpPassManager &passes, const PhaseOptions &options) {
+  AddBoundariesOptions boundaries;
+  boundaries.resets = options.resets;
+  boundaries.packed = options.packed;
+  passes.addPass(createAddBoundaries(boundaries));
+}
+
 void buildBindSizes(OpPassManager &passes, const PhaseOptions &options) {
   BindSizesOptions bind;
   for (const auto &[name, size] : options.dims)
@@ -34,15 +42,40 @@ void buildSetPrecision(OpPassManager &passes, const PhaseOptions &options) {
   precision.type = options.type;
   for (const auto &[name, type] : options.types)
     precision.types.push_back(name + "=" + type);
-  passes.addPass(createSeparateResults()); // first, since equal results may be stored as different types
+  SeparateResultsOptions results;
+  results.apartFromReads = !options.types.empty() || options.type == "bf16" || options.type == "f16";
+  passes.addPass(createSeparateResults(results)); // first, since equal results may be stored as different types
   passes.addPass(createSetPrecision(precision));
 }
 
 void buildHoist(OpPassManager &passes, const PhaseOptions &) { passes.addPass(createHoistParallel()); }
 
+void buildRaise(OpPassManager &passes, const PhaseOptions &) {
+  passes.addPass(createRaiseScans());
+  passes.addPass(createCSEPass());
+}
+
+void buildPlan(OpPassManager &passes, const PhaseOptions &options) {
+  ChoosePlansOptions plans;
+  plans.form = options.form;
+  plans.chunk = options.chunk;
+  passes.addPass(createChoosePlans(plans));
+}
+
+void buildForm(OpPassManager &passes, const PhaseOptions &) {
+  passes.addPass(createFormChunks());
+  passes.addPass(createLowerRaised());
+  passes.addPass(createCanonicalizerPass()); // what a form needs not of a step goes
+  passes.addPass(createCSEPass());
+}
+
+/// More blocks would repeat more of what they have in common than they gain.
+constexpr int64_t kMostSplits = 4;
+
 void buildLowerScan(OpPassManager &passes, const PhaseOptions &options) {
   cpu::LowerScanOptions lower;
   lower.vectorBits = options.vectorBits;
+  lower.splits = std::clamp<int64_t>(options.threads, 1, kMostSplits);
   passes.addPass(cpu::createLowerScan(lower));
   passes.addPass(createCSEPass());
 }
@@ -65,7 +98,7 @@ LogicalResult expectNone(ModuleOp module, const char *phase, function_ref<bool(O
   return failure(walk.wasInterrupted());
 }
 
-bool isRecur(Operation *op) { return isa_and_nonnull<recur::RecurDialect>(op->getDialect()); }
+bool isRecur(Operation *op) { return isa_and_nonnull<recur::RecurDialect, chunk::ChunkDialect>(op->getDialect()); }
 
 LogicalResult verifyRecur(ModuleOp module) {
   return expectNone(module, "import", [](Operation *op) {
@@ -77,11 +110,19 @@ LogicalResult verifyBound(ModuleOp module) {
   if (failed(verifyRecur(module)))
     return failure();
   return expectNone(module, "bind-sizes", [](Operation *op) {
-    return op->getParentOfType<recur::ScanOp>() && llvm::any_of(op->getResultTypes(), [](Type type) {
+    return op->getParentOfType<recur::ScanInterface>() && llvm::any_of(op->getResultTypes(), [](Type type) {
              auto array = dyn_cast<RankedTensorType>(type);
              return array && !array.hasStaticShape();
            });
   });
+}
+
+LogicalResult verifyFormed(ModuleOp module) {
+  if (failed(expectNone(module, "form", [](Operation *op) {
+        return isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op);
+      })))
+    return failure();
+  return success();
 }
 
 LogicalResult verifyLowered(ModuleOp module) {
@@ -105,9 +146,13 @@ LogicalResult verifyLLVM(ModuleOp module) {
 const Phase kPhases[] = {
     {"recur", "the importer's recur.scan, sizes by name and real numbers as f64", buildNothing, verifyRecur},
     {"simplify", "canonical form: identities folded, equal values computed once", buildSimplify, verifyRecur},
+    {"add-boundaries", "resets and packed sequences, where they are asked for", buildAddBoundaries, verifyRecur},
     {"bind-sizes", "every named dimension has its size", buildBindSizes, verifyBound},
     {"set-precision", "element types of storage and of computation", buildSetPrecision, verifyBound},
     {"hoist-parallel", "what waits for no state leaves the recurrence", buildHoist, verifyBound},
+    {"raise", "scans as the tightest op that analysis finds", buildRaise, verifyBound},
+    {"plan", "each raised scan has a form, a schedule and a size of its chunks", buildPlan, verifyBound},
+    {"form", "scans that take steps, or chunks of them", buildForm, verifyFormed},
     {"lower-scan", "scans as kernels: loops over tasks, steps and vectors", buildLowerScan, verifyLowered},
     {"expand-math", "elementary functions as polynomials", buildExpandMath, verifyExpanded},
     {"to-llvm", "the LLVM dialect", buildToLLVM, verifyLLVM},

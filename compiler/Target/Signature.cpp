@@ -16,6 +16,8 @@ static DType elementType(Type type) {
     return DType::BF16;
   if (type.isF16())
     return DType::F16;
+  if (type.isInteger(64))
+    return DType::I64;
   return type.isInteger(1) ? DType::Bool : DType::F32;
 }
 
@@ -44,20 +46,32 @@ static std::vector<double> defaultValue(DenseElementsAttr value) {
   return numbers;
 }
 
-TensorSpec rondo::describeTensor(Type type, DictionaryAttr attributes, TensorKind kind) {
-  auto tensor = cast<RankedTensorType>(type);
+/// The axes of a tensor; see describeTensor.
+static std::vector<AxisSpec> describeAxes(RankedTensorType tensor, bool packed) {
+  std::vector<AxisSpec> axes;
+  if (!recur::isArray(tensor)) // the list of offsets
+    return {{Axis::Named, -1, "N+1"}};
   recur::DimsAttr dims = recur::dimsOf(tensor);
+  bool perSequence = packed && dims.axisPosition("time") < 0;
+  for (int64_t i = 0; i < tensor.getRank(); ++i) {
+    bool named = i >= static_cast<int64_t>(dims.getAxes().size());
+    StringRef name = named ? dims.getNames()[i - dims.getAxes().size()].getValue() : dims.getAxes()[i].getValue();
+    Axis axis = named ? Axis::Named : axisOf(name);
+    if (axis == Axis::Batch && perSequence)
+      axis = Axis::Sequence;
+    axes.push_back({axis, tensor.isDynamicDim(i) ? -1 : tensor.getDimSize(i), name.str()});
+  }
+  return axes;
+}
+
+TensorSpec rondo::describeTensor(Type type, DictionaryAttr attributes, TensorKind kind, bool packed) {
+  auto tensor = cast<RankedTensorType>(type);
   TensorSpec spec;
   spec.kind = kind;
   spec.type = elementType(tensor.getElementType());
   spec.lo = -std::numeric_limits<double>::infinity();
   spec.hi = std::numeric_limits<double>::infinity();
-  for (int64_t i = 0; i < tensor.getRank(); ++i) {
-    bool named = i >= static_cast<int64_t>(dims.getAxes().size());
-    StringRef name = named ? dims.getNames()[i - dims.getAxes().size()].getValue() : dims.getAxes()[i].getValue();
-    spec.axes.push_back(
-        {named ? Axis::Named : axisOf(name), tensor.isDynamicDim(i) ? -1 : tensor.getDimSize(i), name.str()});
-  }
+  spec.axes = describeAxes(tensor, packed);
   if (!attributes)
     return spec;
   if (auto name = attributes.getAs<StringAttr>(recur::kNameAttr))
@@ -81,6 +95,8 @@ static TensorKind kindOf(DictionaryAttr attributes, TensorKind otherwise) {
       .Case("input", TensorKind::Input)
       .Case("param", TensorKind::Param)
       .Case("init", TensorKind::Init)
+      .Case("resets", TensorKind::Resets)
+      .Case("offsets", TensorKind::Offsets)
       .Case("output", TensorKind::Output)
       .Case("final", TensorKind::Final)
       .Default(otherwise);
@@ -96,19 +112,27 @@ static void nameFinalsApart(Program &program) {
       }
 }
 
+bool rondo::takesPacked(func::FuncOp model) {
+  for (unsigned i = 0; i < model.getNumArguments(); ++i)
+    if (kindOf(model.getArgAttrDict(i), TensorKind::Input) == TensorKind::Offsets)
+      return true;
+  return false;
+}
+
 Program rondo::describeModel(func::FuncOp model) {
   Program program;
+  bool packed = takesPacked(model);
   program.model = model.getName().str();
   program.hasHeads = model->hasAttr(recur::kHeadsAttr);
   for (unsigned i = 0; i < model.getNumArguments(); ++i) {
     DictionaryAttr attributes = model.getArgAttrDict(i);
     program.tensors.push_back(
-        describeTensor(model.getArgumentTypes()[i], attributes, kindOf(attributes, TensorKind::Input)));
+        describeTensor(model.getArgumentTypes()[i], attributes, kindOf(attributes, TensorKind::Input), packed));
   }
   for (unsigned i = 0; i < model.getNumResults(); ++i) {
     DictionaryAttr attributes = model.getResultAttrDict(i);
     program.tensors.push_back(
-        describeTensor(model.getResultTypes()[i], attributes, kindOf(attributes, TensorKind::Output)));
+        describeTensor(model.getResultTypes()[i], attributes, kindOf(attributes, TensorKind::Output), packed));
   }
   nameFinalsApart(program);
   program.alias.assign(program.tensors.size(), -1);
@@ -164,7 +188,9 @@ private:
                        {"operands", b.getDenseI64ArrayAttr(operands)},
                        {"batch_tile", b.getI64IntegerAttr(one.batchTile)},
                        {"per_head", b.getBoolAttr(one.perHead)},
+                       {"packed", b.getBoolAttr(one.packed)},
                        {"splits", b.getI64IntegerAttr(one.splits)},
+                       {"split_symbol", b.getStringAttr(one.splitSymbol)},
                        {"time_block", b.getI64IntegerAttr(one.timeBlock)},
                        {"scratch_bytes", b.getI64IntegerAttr(one.scratchBytes)}});
   }
@@ -179,7 +205,7 @@ public:
   Program program(DictionaryAttr d) {
     Program p;
     p.model = string(d, "model");
-    p.hasHeads = get<BoolAttr>(d, "heads") && get<BoolAttr>(d, "heads").getValue();
+    p.hasHeads = flag(d, "heads");
     for (DictionaryAttr one : dictionaries(d, "tensors"))
       p.tensors.push_back(tensor(one));
     for (DictionaryAttr one : dictionaries(d, "launches"))
@@ -202,6 +228,10 @@ private:
   int64_t number(DictionaryAttr d, StringRef name) {
     auto value = get<IntegerAttr>(d, name);
     return value ? value.getInt() : 0;
+  }
+  bool flag(DictionaryAttr d, StringRef name) {
+    auto value = get<BoolAttr>(d, name);
+    return value && value.getValue();
   }
   ArrayRef<int64_t> numbers(DictionaryAttr d, StringRef name) {
     auto value = get<DenseI64ArrayAttr>(d, name);
@@ -245,9 +275,10 @@ private:
     for (int64_t i : numbers(d, "operands"))
       one.operands.push_back(static_cast<int>(i));
     one.batchTile = number(d, "batch_tile");
-    auto perHead = get<BoolAttr>(d, "per_head");
-    one.perHead = perHead && perHead.getValue();
+    one.perHead = flag(d, "per_head");
+    one.packed = flag(d, "packed");
     one.splits = number(d, "splits");
+    one.splitSymbol = string(d, "split_symbol");
     one.timeBlock = number(d, "time_block");
     one.scratchBytes = static_cast<size_t>(number(d, "scratch_bytes"));
     return one;

@@ -112,7 +112,7 @@ Type storedType(recur::ScanOp like, Value step, bool perHead) {
     axes.push_back(StringAttr::get(context, "head"));
   shape.assign(axes.size(), ShapedType::kDynamic);
   if (perHead)
-    for (Value operand : like->getOperands())
+    for (Value operand : llvm::concat<Value>(like.getInputs(), like.getParams(), like.getInits()))
       if (int64_t head = recur::dimsOf(operand.getType()).axisPosition("head"); head >= 0)
         shape.back() = cast<RankedTensorType>(operand.getType()).getDimSize(head);
   llvm::append_range(shape, type.getShape());
@@ -125,6 +125,10 @@ bool hasHeads(ValueRange values) {
     auto dims = recur::dimsOf(value.getType());
     return dims.axisPosition("head") >= 0 || dims.axisPosition("group") >= 0;
   });
+}
+
+bool hasBatch(ValueRange values) {
+  return llvm::any_of(values, [](Value value) { return recur::dimsOf(value.getType()).axisPosition("batch") >= 0; });
 }
 
 /// Operands of a scan that some of `ops` read, and the step arguments that stand for them.
@@ -148,7 +152,8 @@ recur::ScanOp makeParallelScan(recur::ScanOp scan, const Hoisted &hoisted) {
   for (Value result : hoisted.results)
     types.push_back(storedType(scan, result, perHead));
   auto parallel = recur::ScanOp::create(b, scan.getLoc(), types, inputs.operands, params.operands, ValueRange(),
-                                        Value(), Value(), scan.getAxes(), b.getArrayAttr({}));
+                                        Value(), hasBatch(params.operands) ? scan.getOffsets() : Value(),
+                                        scan.getAxes(), b.getArrayAttr({}));
   Block *step = b.createBlock(&parallel.getBody());
   IRMapping map;
   for (ArrayRef<Value> list : {ArrayRef<Value>(inputs.arguments), ArrayRef<Value>(params.arguments)})

@@ -5,6 +5,9 @@
 #include <string>
 
 namespace rondo {
+/// On a raised scan: the #chunk.plan that choose-plans wrote.
+inline constexpr const char *kPlanAttr = "chunk.plan";
+
 #define GEN_PASS_DECL
 #include "compiler/Transforms/Passes.h.inc"
 

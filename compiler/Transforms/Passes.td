@@ -2,6 +2,37 @@
 #define RONDO_TRANSFORMS_PASSES
 include "mlir/Pass/PassBase.td"
 
+def AddBoundaries : Pass<"add-boundaries", "::mlir::ModuleOp"> {
+  let summary = "resets and packed sequences, for any model over one axis";
+  let description = [{
+    With `resets`, the model gets an argument `resets`, truth values over <batch, time>; with `packed`, an argument `offsets`, a list
+    of i64. Every scan with states takes them as its operands of these names (`recur.scan` has their meaning); scans without states
+    have nothing to begin anew, and take the offsets only where a parameter differs from sequence to sequence.
+
+    Requires: the recur dialect as the importer makes it. Ensures: the same model where no reset is true and one sequence is given.
+    Fails where a scan has more than one axis, where it has such operands already, and where a tensor of the model has the name.
+    Cost: one walk.
+
+    ```mlir
+    // rondo-opt --add-boundaries="resets packed"
+    func.func @sum(%x: tensor<?x?xf64, #recur.dims<batch, time>> {recur.name = "x", recur.kind = "input"},
+                   %s0: tensor<?xf64, #recur.dims<batch>> {recur.name = "s", recur.kind = "init"})
+        -> (tensor<?xf64, #recur.dims<batch>> {recur.name = "s", recur.kind = "final"}) {
+      %final = recur.scan over [#recur.axis<"t">] states [#recur.state<"s", [[1]]>]
+          inputs(%x : tensor<?x?xf64, #recur.dims<batch, time>>) inits(%s0 : tensor<?xf64, #recur.dims<batch>>) {
+      ^bb0(%xt: tensor<f64, #recur.dims<>>, %s: tensor<f64, #recur.dims<>>):
+        %new = recur.map add(%s, %xt)
+          : (tensor<f64, #recur.dims<>>, tensor<f64, #recur.dims<>>) -> tensor<f64, #recur.dims<>>
+        recur.yield states(%new : tensor<f64, #recur.dims<>>)
+      } : tensor<?xf64, #recur.dims<batch>>
+      return %final : tensor<?xf64, #recur.dims<batch>>
+    }
+    ```
+  }];
+  let options = [Option<"resets", "resets", "bool", "false", "take resets">,
+                 Option<"packed", "packed", "bool", "false", "take the offsets of packed sequences">];
+}
+
 def BindSizes : Pass<"bind-sizes", "::mlir::ModuleOp"> {
   let summary = "give every named dimension its size";
   let description = [{
@@ -36,6 +67,9 @@ def SeparateResults : Pass<"separate-results", "::mlir::ModuleOp"> {
     were folded. A caller gives each result its own memory and may choose its own element type, so the scan that makes the value
     yields it once more.
 
+    With `apart-from-reads`, a result that another scan reads becomes a value of its own too, so that the scan can read it as it was
+    computed where the caller has it in a narrower type.
+
     Requires: the recur dialect. Ensures: no two results of a function are one value, or one value reshaped.
     Fails, with the result's number, where a result is an argument or a final state that is another result already; the importer
     makes neither. Cost: one more store of the value per step.
@@ -53,6 +87,7 @@ def SeparateResults : Pass<"separate-results", "::mlir::ModuleOp"> {
     }
     ```
   }];
+  let options = [Option<"apartFromReads", "apart-from-reads", "bool", "false", "also results that another scan reads">];
 }
 
 def SetPrecision : Pass<"set-precision", "::mlir::ModuleOp"> {
@@ -60,7 +95,7 @@ def SetPrecision : Pass<"set-precision", "::mlir::ModuleOp"> {
   let description = [{
     The importer writes every value as f64. This pass gives each argument and result the element type that it has in memory, and
     the steps the type that they compute in: f64 where the default type is f64, else f32. Initial and final states, and what one
-    scan hands to the next, always have the type of computation; a scan that reads an output of another reads it as stored. Complex
+    scan hands to the next, always have the type of computation. Complex
     tensors are stored in the type of computation.
 
     Requires: the recur dialect, with results that are values of their own (`separate-results`). Ensures: operands of scans may be narrower than their step arguments; loads widen, stores round
@@ -115,6 +150,137 @@ def HoistParallel : Pass<"hoist-parallel", "::mlir::ModuleOp"> {
     }
     ```
   }];
+}
+
+def RaiseScans : Pass<"raise-scans", "::mlir::ModuleOp"> {
+  let summary = "recur.scan becomes the tightest op whose structure its equations have";
+  let description = [{
+    The updates of the states are differentiated symbolically, and the outputs are traced back to what they read of the states. From
+    the terms alone, whatever the spelling of the equations, a scan becomes `recur.linear_scan` (elementwise, plus-times or
+    max-plus), `recur.expand_scan` (decayed states that take in outer products and are read by contractions), or
+    `recur.delta_scan` (the same with outer products in the transition).
+
+    Requires: the recur dialect; sizes may be unknown. Ensures: nothing about what is computed but the order of operations.
+    Declines, with a remark that names the term: scans without states or over several axes, states that are read further back
+    than one step, nonlinear updates, outputs that read a whole matrix state.
+    Cost: one walk per scan.
+
+    ```mlir
+    // rondo-opt --raise-scans
+    func.func @average(%x: tensor<?x?x4xf64, #recur.dims<batch, time | "4">>, %h0: tensor<?x4xf64, #recur.dims<batch | "4">>)
+        -> (tensor<?x?x4xf64, #recur.dims<batch, time | "4">>, tensor<?x4xf64, #recur.dims<batch | "4">>) {
+      %y, %hT = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>]
+          inputs(%x : tensor<?x?x4xf64, #recur.dims<batch, time | "4">>) inits(%h0 : tensor<?x4xf64, #recur.dims<batch | "4">>) {
+      ^bb0(%xt: tensor<4xf64, #recur.dims<| "4">>, %h: tensor<4xf64, #recur.dims<| "4">>):
+        %d = recur.map sub(%xt, %h) : (tensor<4xf64, #recur.dims<| "4">>, tensor<4xf64, #recur.dims<| "4">>) -> tensor<4xf64, #recur.dims<| "4">>
+        %c = arith.constant dense<0.1> : tensor<f64, #recur.dims<>>
+        %e = recur.map mul(%d, %c) : (tensor<4xf64, #recur.dims<| "4">>, tensor<f64, #recur.dims<>>) -> tensor<4xf64, #recur.dims<| "4">>
+        %n = recur.map add(%h, %e) : (tensor<4xf64, #recur.dims<| "4">>, tensor<4xf64, #recur.dims<| "4">>) -> tensor<4xf64, #recur.dims<| "4">>
+        recur.yield states(%n : tensor<4xf64, #recur.dims<| "4">>) outputs(%n : tensor<4xf64, #recur.dims<| "4">>)
+      } : tensor<?x?x4xf64, #recur.dims<batch, time | "4">>, tensor<?x4xf64, #recur.dims<batch | "4">>
+      return %y, %hT : tensor<?x?x4xf64, #recur.dims<batch, time | "4">>, tensor<?x4xf64, #recur.dims<batch | "4">>
+    }
+    ```
+  }];
+}
+
+def LowerRaised : Pass<"lower-raised", "::mlir::ModuleOp"> {
+  let summary = "raised scans become recur.scan again";
+  let description = [{
+    Writes the step that a raised scan stands for. A vector that both an outer product and a transition write along is multiplied
+    once.
+
+    Requires: nothing. Ensures: no `recur.linear_scan`, `recur.expand_scan` or `recur.delta_scan` is left. Cost: one walk.
+
+    ```mlir
+    // rondo-opt --lower-raised
+    func.func @average(%x: tensor<?x?x4xf64, #recur.dims<batch, time | "4">>, %h0: tensor<?x4xf64, #recur.dims<batch | "4">>)
+        -> (tensor<?x?x4xf64, #recur.dims<batch, time | "4">>, tensor<?x4xf64, #recur.dims<batch | "4">>) {
+      %y, %h = recur.linear_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>]
+          inputs(%x : tensor<?x?x4xf64, #recur.dims<batch, time | "4">>) inits(%h0 : tensor<?x4xf64, #recur.dims<batch | "4">>)
+          semiring plus_times coefficients {
+      ^bb0(%xt: tensor<4xf64, #recur.dims<| "4">>):
+        %a = arith.constant dense<0.9> : tensor<4xf64, #recur.dims<| "4">>
+        recur.coefficients decays(%a : tensor<4xf64, #recur.dims<| "4">>) values(%xt : tensor<4xf64, #recur.dims<| "4">>)
+      } readout {
+      ^bb0(%xt: tensor<4xf64, #recur.dims<| "4">>, %new: tensor<4xf64, #recur.dims<| "4">>, %old: tensor<4xf64, #recur.dims<| "4">>):
+        recur.yield outputs(%new : tensor<4xf64, #recur.dims<| "4">>)
+      } : tensor<?x?x4xf64, #recur.dims<batch, time | "4">>, tensor<?x4xf64, #recur.dims<batch | "4">>
+      return %y, %h : tensor<?x?x4xf64, #recur.dims<batch, time | "4">>, tensor<?x4xf64, #recur.dims<batch | "4">>
+    }
+    ```
+  }];
+}
+
+def ChoosePlans : Pass<"choose-plans", "::mlir::ModuleOp"> {
+  let summary = "every raised scan gets a plan";
+  let description = [{
+    Writes the attribute `chunk.plan` on every raised scan: form, schedule and size of a chunk. What is asked for by `form` and
+    `chunk` is taken where a scan has it. Left to itself, the pass takes the chunk form for states of 256 elements and more,
+    where every decay is known to lie in [-1, 1]: from declared intervals of inputs and from the functions that make the decay.
+
+    Requires: static step types. Ensures: each raised scan has a plan that it can follow. Fails where no scan has the form that was
+    asked for, and says why the last one does not. Remarks where only an unknown range keeps a scan from chunks.
+    Cost: one walk.
+
+    ```mlir
+    // rondo-opt --choose-plans
+    func.func @average(%x: tensor<?x?x4xf64, #recur.dims<batch, time | "4">>, %h0: tensor<?x4xf64, #recur.dims<batch | "4">>)
+        -> (tensor<?x?x4xf64, #recur.dims<batch, time | "4">>, tensor<?x4xf64, #recur.dims<batch | "4">>) {
+      %y, %h = recur.linear_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>]
+          inputs(%x : tensor<?x?x4xf64, #recur.dims<batch, time | "4">>) inits(%h0 : tensor<?x4xf64, #recur.dims<batch | "4">>)
+          semiring plus_times coefficients {
+      ^bb0(%xt: tensor<4xf64, #recur.dims<| "4">>):
+        %a = arith.constant dense<0.9> : tensor<4xf64, #recur.dims<| "4">>
+        recur.coefficients decays(%a : tensor<4xf64, #recur.dims<| "4">>) values(%xt : tensor<4xf64, #recur.dims<| "4">>)
+      } readout {
+      ^bb0(%xt: tensor<4xf64, #recur.dims<| "4">>, %new: tensor<4xf64, #recur.dims<| "4">>, %old: tensor<4xf64, #recur.dims<| "4">>):
+        recur.yield outputs(%new : tensor<4xf64, #recur.dims<| "4">>)
+      } : tensor<?x?x4xf64, #recur.dims<batch, time | "4">>, tensor<?x4xf64, #recur.dims<batch | "4">>
+      return %y, %h : tensor<?x?x4xf64, #recur.dims<batch, time | "4">>, tensor<?x4xf64, #recur.dims<batch | "4">>
+    }
+    ```
+  }];
+  let options = [Option<"form", "form", "std::string", "\"auto\"", "auto, step or chunk">,
+                 Option<"chunk", "chunk", "int64_t", "0", "steps per chunk; 0 leaves them to the pass">];
+  let dependentDialects = ["::rondo::chunk::ChunkDialect"];
+}
+
+def FormChunks : Pass<"form-chunks", "::mlir::ModuleOp"> {
+  let summary = "expansions of states take many steps at once";
+  let description = [{
+    A `recur.expand_scan` or `recur.delta_scan` whose plan says so becomes a `chunk.scan`. Within a chunk, what a step reads of earlier steps of the
+    chunk is a triangular matrix of scores; what it reads of the state before the chunk, and the state behind it, are products with
+    decayed queries and keys. Transitions of rank one are found by forward substitution (the UT form of the WY representation). Decays are multiplied along the chunk, in the order of time: the result is exact at 0, and needs no
+    bound on the decays to be finite where the steps are, except that a product of up to `chunk` decays must not overflow.
+
+    Requires: static step types. Ensures: nothing about raised scans that decline. Declines, with a remark: complex states, several
+    transitions of one state, decays along both axes at once that are no product, a transition beside a decay along the value axis.
+    Cost per step and state of K x V: 2 K V + chunk (K + V) / 2 multiplications, where steps alone need 3 K V and move the state
+    twice.
+
+    ```mlir
+    // rondo-opt --choose-plans="form=chunk chunk=16" --form-chunks
+    func.func @retention(%q: tensor<?x?x4xf32, #recur.dims<batch, time | "4">>, %v: tensor<?x?x8xf32, #recur.dims<batch, time | "8">>,
+                         %S0: tensor<?x4x8xf32, #recur.dims<batch | "4", "8">>)
+        -> (tensor<?x?x8xf32, #recur.dims<batch, time | "8">>, tensor<?x4x8xf32, #recur.dims<batch | "4", "8">>) {
+      %o, %S = recur.expand_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>]
+          inputs(%q, %v : tensor<?x?x4xf32, #recur.dims<batch, time | "4">>, tensor<?x?x8xf32, #recur.dims<batch, time | "8">>)
+          inits(%S0 : tensor<?x4x8xf32, #recur.dims<batch | "4", "8">>)
+          key_axes [0] decays [#recur.decay<0, []>] outers [0] readouts [#recur.readout<0, 0>] coefficients {
+      ^bb0(%qt: tensor<4xf32, #recur.dims<| "4">>, %vt: tensor<8xf32, #recur.dims<| "8">>):
+        %a = arith.constant dense<0.9> : tensor<f32, #recur.dims<>>
+        recur.coefficients decays(%a : tensor<f32, #recur.dims<>>) keys(%qt : tensor<4xf32, #recur.dims<| "4">>)
+          values(%vt : tensor<8xf32, #recur.dims<| "8">>) queries(%qt : tensor<4xf32, #recur.dims<| "4">>)
+      } readout {
+      ^bb0(%qt: tensor<4xf32, #recur.dims<| "4">>, %vt: tensor<8xf32, #recur.dims<| "8">>, %y: tensor<8xf32, #recur.dims<| "8">>):
+        recur.yield outputs(%y : tensor<8xf32, #recur.dims<| "8">>)
+      } : tensor<?x?x8xf32, #recur.dims<batch, time | "8">>, tensor<?x4x8xf32, #recur.dims<batch | "4", "8">>
+      return %o, %S : tensor<?x?x8xf32, #recur.dims<batch, time | "8">>, tensor<?x4x8xf32, #recur.dims<batch | "4", "8">>
+    }
+    ```
+  }];
+  let dependentDialects = ["::rondo::chunk::ChunkDialect"];
 }
 
 def ExpandMath : Pass<"expand-math"> {

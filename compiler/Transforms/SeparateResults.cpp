@@ -57,7 +57,17 @@ Value withoutReshapes(Value value) {
   return value;
 }
 
+/// True where a scan reads `value`, or what it is another shape of.
+bool isReadByScan(Value value) {
+  return llvm::any_of(value.getUsers(), [](Operation *user) {
+    auto reshape = dyn_cast<recur::ReshapeOp>(user);
+    return isa<recur::ScanOp>(user) || (reshape && isReadByScan(reshape));
+  });
+}
+
 struct SeparateResults : rondo::impl::SeparateResultsBase<SeparateResults> {
+  using SeparateResultsBase::SeparateResultsBase;
+
   void runOnOperation() override {
     for (func::FuncOp fn : getOperation().getOps<func::FuncOp>())
       if (!fn.isExternal() && failed(separate(fn)))
@@ -69,7 +79,7 @@ private:
     Operation *ret = fn.getBody().front().getTerminator();
     for (unsigned i = 0; i < ret->getNumOperands(); ++i) {
       Value root = withoutReshapes(ret->getOperand(i));
-      bool taken = isa<BlockArgument>(root);
+      bool taken = isa<BlockArgument>(root) || (apartFromReads && isReadByScan(root));
       for (unsigned before = 0; before < i; ++before)
         taken |= withoutReshapes(ret->getOperand(before)) == root;
       if (!taken)

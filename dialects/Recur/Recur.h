@@ -30,7 +30,8 @@ ElementKind elementKind(mlir::Type type);
 
 /// Names of discardable attributes on a model's function, its arguments and its results.
 inline constexpr const char *kNameAttr = "recur.name"; // StrAttr: the spec's name of an argument or a result
-inline constexpr const char *kKindAttr = "recur.kind"; // StrAttr: "input", "param", "init"; results: "output", "final"
+inline constexpr const char *kKindAttr =
+    "recur.kind"; // StrAttr: "input", "param", "init", "resets", "offsets"; results: "output", "final"
 inline constexpr const char *kRangeAttr = "recur.range"; // IntervalAttr: the declared interval
 inline constexpr const char *kDimsAttr = "recur.dims";   // on the function: ArrayAttr of the spec's dimension names
 inline constexpr const char *kAxesAttr = "recur.axes"; // on the function: ArrayAttr of StrAttr, the scanned axes' names
@@ -56,12 +57,32 @@ unsigned arity(Fn fn);
 std::optional<ContractSpec> parseContractSpec(llvm::StringRef spec);
 } // namespace rondo::recur
 
+#include "dialects/Recur/RecurInterfaces.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/Recur/RecurOps.h.inc"
 
 namespace rondo::recur {
+/// A region of a scan, and what its arguments stand for: inputs, then parameters, then the reads of each state.
+class Step {
+public:
+  /// `block` is a region's block with the layout of a step.
+  Step(ScanInterface scan, mlir::Block *block) : scan(scan), block(block) {}
+  Step(ScanOp scan);
+  llvm::ArrayRef<mlir::BlockArgument> inputArgs() const;
+  llvm::ArrayRef<mlir::BlockArgument> paramArgs() const;
+  /// One argument per read of the state.
+  llvm::ArrayRef<mlir::BlockArgument> stateArgs(unsigned state) const;
+  YieldOp yield() const;
+  mlir::Block *getBlock() const { return block; }
+  ScanInterface getScan() const { return scan; }
+
+private:
+  mutable ScanInterface scan; // an op handle, whose accessors are not const
+  mlir::Block *block;
+};
+
 /// The implicit axis that a scan's axis is stored under: "time", "time1", ...
 std::string timeAxisName(unsigned axis);
 /// The implicit axes of a scan's results: of an output (no finalAxis), or of a state's final value along one axis.
-llvm::SmallVector<std::string> resultAxes(ScanOp scan, std::optional<unsigned> finalAxis, bool lag);
+llvm::SmallVector<std::string> resultAxes(ScanInterface scan, std::optional<unsigned> finalAxis, bool lag);
 } // namespace rondo::recur

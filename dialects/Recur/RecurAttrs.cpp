@@ -28,6 +28,8 @@ static int axisOrder(StringRef axis) {
     return 0;
   if (axis == "lag")
     return 1;
+  if (axis == "source")
+    return 999;
   if (axis == "head" || axis == "group")
     return 1000;
   if (!axis.consume_front("time"))
@@ -49,7 +51,7 @@ LogicalResult DimsAttr::verify(function_ref<InFlightDiagnostic()> emitError, Arr
       return emitError() << "unknown implicit axis '" << axis.getValue() << "'";
     if (order <= last)
       return emitError() << "implicit axis '" << axis.getValue()
-                         << "' is out of order: batch, lag, time, time1, ..., then head or group";
+                         << "' is out of order: batch, lag, time, time1, ..., source, then head or group";
     last = order;
   }
   for (StringAttr name : names) {
@@ -228,6 +230,38 @@ int64_t StateAttr::depth(int64_t axis) const {
   for (DenseI64ArrayAttr read : getReads())
     largest = std::max(largest, read[axis]);
   return largest;
+}
+
+//===--- decays and readouts of raised scans ------------------------------------------------------------------------===//
+
+Attribute DecayAttr::parse(AsmParser &parser, Type) {
+  int64_t state = 0;
+  SmallVector<int64_t> axes;
+  auto axis = [&] { return parser.parseInteger(axes.emplace_back()); };
+  if (parser.parseLess() || parser.parseInteger(state) || parser.parseComma() ||
+      parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, axis) || parser.parseGreater())
+    return {};
+  return get(parser.getContext(), state, axes);
+}
+
+void DecayAttr::print(AsmPrinter &printer) const {
+  printer << '<' << getState() << ", [";
+  llvm::interleaveComma(getAxes(), printer);
+  printer << "]>";
+}
+
+Attribute ReadoutAttr::parse(AsmParser &parser, Type) {
+  int64_t state = 0, axis = 0;
+  if (parser.parseLess() || parser.parseInteger(state) || parser.parseComma() || parser.parseInteger(axis))
+    return {};
+  bool before = succeeded(parser.parseOptionalComma());
+  if ((before && parser.parseKeyword("before")) || parser.parseGreater())
+    return {};
+  return get(parser.getContext(), state, axis, before);
+}
+
+void ReadoutAttr::print(AsmPrinter &printer) const {
+  printer << '<' << getState() << ", " << getAxis() << (getBefore() ? ", before>" : ">");
 }
 
 //===--- array types ------------------------------------------------------------------------------------------------===//

@@ -95,4 +95,31 @@ def Recur_Reduction : I32EnumAttr<"Reduction", "how a reduction combines element
   let genSpecializedAttr = 0;
 }
 def Recur_ReductionAttr : EnumAttr<Recur_Dialect, Recur_Reduction, "reduction">;
+
+def Recur_DecayAttr : Recur_Attr<"Decay", "decay"> {
+  let summary = "the state that a decay multiplies, and the state's axes that the decay has";
+  let description = [{
+    `#recur.decay<0, [0]>`: of state 0, one number per element of its axis 0. `#recur.decay<0, []>`: a scalar.
+  }];
+  let parameters = (ins "int64_t":$state, ArrayRefParameter<"int64_t">:$axes);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def Recur_ReadoutAttr : Recur_Attr<"Readout", "readout"> {
+  let summary = "the state that a query reads, and the state's axis that the two are summed over";
+  let description = [{
+    `#recur.readout<0, 1>`: state 0 after the step's update, summed over its axis 1. `#recur.readout<0, 1, before>`: as the step
+    found it.
+  }];
+  let parameters = (ins "int64_t":$state, "int64_t":$axis, DefaultValuedParameter<"bool", "false">:$before);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def Recur_Semiring : I32EnumAttr<"Semiring", "the two operations of a linear recurrence", [
+    I32EnumAttrCase<"PlusTimes", 0, "plus_times">, I32EnumAttrCase<"MaxPlus", 1, "max_plus">,
+    I32EnumAttrCase<"LogPlus", 2, "log_plus">]> {
+  let cppNamespace = "::rondo::recur";
+  let genSpecializedAttr = 0;
+}
+def Recur_SemiringAttr : EnumAttr<Recur_Dialect, Recur_Semiring, "semiring">;
 #endif

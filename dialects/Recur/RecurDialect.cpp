@@ -9,6 +9,7 @@ using namespace rondo;
 using namespace rondo::recur;
 
 #include "dialects/Recur/RecurDialect.cpp.inc"
+#include "dialects/Recur/RecurInterfaces.cpp.inc"
 
 namespace {
 /// Prints `#batch_time_head_K` for `#recur.dims<batch, time, head | K>`: the alias says what the attribute says.
@@ -77,8 +78,9 @@ LogicalResult RecurDialect::verifyRegionArgAttribute(Operation *op, unsigned, un
   StringRef name = attribute.getName();
   Attribute value = attribute.getValue();
   auto text = dyn_cast<StringAttr>(value);
-  bool good = name == kNameAttr        ? bool(text)
-              : name == kKindAttr      ? text && (text == "input" || text == "param" || text == "init")
+  bool good = name == kNameAttr ? bool(text)
+              : name == kKindAttr
+                  ? text && llvm::is_contained({"input", "param", "init", "resets", "offsets"}, text.getValue())
               : name == kRangeAttr     ? isa<IntervalAttr>(value)
               : name == kDefaultAttr   ? isa<DenseElementsAttr>(value)
               : name == kRecurrentAttr ? isa<UnitAttr>(value)

@@ -5,6 +5,7 @@
 #ifndef RONDO_RECUR_OPS
 #define RONDO_RECUR_OPS
 include "dialects/Recur/RecurAttrs.td"
+include "dialects/Recur/RecurInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "mlir/IR/OpAsmInterface.td"
 
@@ -15,7 +16,7 @@ def Recur_Array : Type<CPred<"::rondo::recur::isArray($_self)">, "tensor with a 
                        "::mlir::RankedTensorType">;
 
 def Recur_ScanOp : Recur_Op<"scan", [AttrSizedOperandSegments, IsolatedFromAbove, RecursivelySpeculatable,
-                                     RecursiveMemoryEffects, SingleBlock,
+                                     RecursiveMemoryEffects, SingleBlock, Recur_ScanInterface,
                                      DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames"]>]> {
   let summary = "a recurrence over one or more axes; its region is one step";
   let description = [{
@@ -79,7 +80,7 @@ def Recur_ScanOp : Recur_Op<"scan", [AttrSizedOperandSegments, IsolatedFromAbove
 
     Numerics. The scan itself only copies, widens and rounds; a state between two steps has the width that the step yields.
 
-    Made by the importer. `bind-sizes` replaces `?` and negative distances, `set-precision` chooses widths, `lower-scan` (CPU)
+    Made by the importer; resets and offsets by `add-boundaries`. `bind-sizes` replaces `?` and negative distances, `set-precision` chooses widths, `lower-scan` (CPU)
     turns it into loops.
 
     Example: a sum over time.
@@ -107,29 +108,23 @@ def Recur_ScanOp : Recur_Op<"scan", [AttrSizedOperandSegments, IsolatedFromAbove
   let hasVerifier = 1;
   let hasRegionVerifier = 1;
   let extraClassDeclaration = [{
+    // Said again: the base class of every op has a member of this name.
     StateAttr state(unsigned index) { return ::llvm::cast<StateAttr>(getStates()[index]); }
-    AxisAttr axis(unsigned index) { return ::llvm::cast<AxisAttr>(getAxes()[index]); }
-    unsigned numAxes() { return getAxes().size(); }
-    unsigned numStates() { return getStates().size(); }
-    /// Outputs come first among the results, then the final states: one per state for one axis, else one per state and axis.
-    unsigned numOutputs();
     ::mlir::Block *step() { return &getBody().front(); }
     /// Step arguments: inputs, then params, then for each state one argument per read.
     ::llvm::ArrayRef<::mlir::BlockArgument> inputArgs();
     ::llvm::ArrayRef<::mlir::BlockArgument> paramArgs();
     ::llvm::ArrayRef<::mlir::BlockArgument> stateArgs(unsigned state);
     YieldOp yield();
-    ::mlir::ResultRange outputs();
-    ::mlir::ResultRange finals();
   }];
 }
 
-def Recur_YieldOp : Recur_Op<"yield", [Pure, Terminator, AttrSizedOperandSegments, HasParent<"ScanOp">]> {
+def Recur_YieldOp : Recur_Op<"yield", [Pure, Terminator, AttrSizedOperandSegments]> {
   let summary = "ends a step: the new states, and the outputs at this step";
   let description = [{
     Semantics. Hands the states' values at this step and the outputs to the surrounding `recur.scan`, which stores them.
 
-    Shapes and constraints are the scan's C14 and C15. Lies only inside a `recur.scan`.
+    Shapes and constraints are the scan's C14 and C15. Lies only in a region of a scan.
 
     Numerics. Stores round to the width of the scan's results.
 
@@ -151,6 +146,7 @@ def Recur_YieldOp : Recur_Op<"yield", [Pure, Terminator, AttrSizedOperandSegment
   let assemblyFormat = [{
     (`states` `(` $states^ `:` type($states) `)`)? (`outputs` `(` $outputs^ `:` type($outputs) `)`)? attr-dict
   }];
+  let hasVerifier = 1;
 }
 
 def Recur_MapOp : Recur_Op<"map", [Pure]> {

@@ -1,6 +1,7 @@
-// recur.scan and recur.yield: text, accessors and the verifier. The constraints are numbered in the op's document (RecurOps.td).
+// recur.scan and recur.yield: text, accessors, and the order of the checks (ScanChecks.h).
 #include "dialects/Recur/Recur.h"
-#include "llvm/ADT/StringSet.h"
+#include "dialects/Recur/ScanChecks.h"
+#include "dialects/Recur/ScanSyntax.h"
 
 using namespace mlir;
 using namespace rondo;
@@ -8,37 +9,37 @@ using namespace rondo::recur;
 
 //===--- accessors --------------------------------------------------------------------------------------------------===//
 
-static unsigned finalsPerState(ScanOp scan) { return scan.numAxes(); }
-
-unsigned ScanOp::numOutputs() { return getNumResults() - numStates() * finalsPerState(*this); }
-
-ArrayRef<BlockArgument> ScanOp::inputArgs() {
-  return ArrayRef<BlockArgument>(step()->getArguments()).take_front(getInputs().size());
+ArrayRef<BlockArgument> Step::inputArgs() const {
+  return ArrayRef<BlockArgument>(block->getArguments()).take_front(scan.getInputs().size());
 }
 
-ArrayRef<BlockArgument> ScanOp::paramArgs() {
-  return ArrayRef<BlockArgument>(step()->getArguments()).slice(getInputs().size(), getParams().size());
+ArrayRef<BlockArgument> Step::paramArgs() const {
+  return ArrayRef<BlockArgument>(block->getArguments()).slice(scan.getInputs().size(), scan.getParams().size());
 }
 
-ArrayRef<BlockArgument> ScanOp::stateArgs(unsigned index) {
-  size_t first = getInputs().size() + getParams().size();
+ArrayRef<BlockArgument> Step::stateArgs(unsigned index) const {
+  size_t first = scan.getInputs().size() + scan.getParams().size();
   for (unsigned i = 0; i < index; ++i)
-    first += state(i).getReads().size();
-  return ArrayRef<BlockArgument>(step()->getArguments()).slice(first, state(index).getReads().size());
+    first += scan.state(i).getReads().size();
+  return ArrayRef<BlockArgument>(block->getArguments()).slice(first, scan.state(index).getReads().size());
 }
 
+YieldOp Step::yield() const { return cast<YieldOp>(block->getTerminator()); }
+
+Step::Step(ScanOp scan) : Step(scan, scan.step()) {}
+
+ArrayRef<BlockArgument> ScanOp::inputArgs() { return Step(*this).inputArgs(); }
+ArrayRef<BlockArgument> ScanOp::paramArgs() { return Step(*this).paramArgs(); }
+ArrayRef<BlockArgument> ScanOp::stateArgs(unsigned index) { return Step(*this).stateArgs(index); }
 YieldOp ScanOp::yield() { return cast<YieldOp>(step()->getTerminator()); }
-
-ResultRange ScanOp::outputs() { return getResults().take_front(numOutputs()); }
-
-ResultRange ScanOp::finals() { return getResults().drop_front(numOutputs()); }
 
 std::string rondo::recur::timeAxisName(unsigned axis) { return axis ? "time" + std::to_string(axis) : "time"; }
 
-/// The step's state arguments are called after their states: %S for one step back, %S_3, %h_1_0 for others.
-void ScanOp::getAsmBlockArgumentNames(Region &region, OpAsmSetValueNameFn setName) {
-  size_t next = getInputs().size() + getParams().size();
-  for (Attribute attribute : getStates()) {
+//===--- text -------------------------------------------------------------------------------------------------------===//
+
+void rondo::recur::nameStateArguments(ScanInterface scan, Region &region, OpAsmSetValueNameFn setName) {
+  size_t next = scan.getInputs().size() + scan.getParams().size();
+  for (Attribute attribute : scan.getStates()) {
     auto state = dyn_cast<StateAttr>(attribute);
     for (DenseI64ArrayAttr read : state ? state.getReads() : ArrayRef<DenseI64ArrayAttr>()) {
       std::string name = state.getName().str();
@@ -51,10 +52,11 @@ void ScanOp::getAsmBlockArgumentNames(Region &region, OpAsmSetValueNameFn setNam
   }
 }
 
-//===--- text -------------------------------------------------------------------------------------------------------===//
+void ScanOp::getAsmBlockArgumentNames(Region &region, OpAsmSetValueNameFn setName) {
+  nameStateArguments(*this, region, setName);
+}
 
-/// `name(%a, %b : A, B)`, or nothing; `count` becomes the number of operands.
-static ParseResult parseClause(OpAsmParser &parser, OperationState &result, StringRef name, int32_t &count) {
+ParseResult rondo::recur::parseClause(OpAsmParser &parser, OperationState &result, StringRef name, int32_t &count) {
   SmallVector<OpAsmParser::UnresolvedOperand> operands;
   SmallVector<Type> types;
   count = 0;
@@ -68,40 +70,34 @@ static ParseResult parseClause(OpAsmParser &parser, OperationState &result, Stri
   return success();
 }
 
-ParseResult ScanOp::parse(OpAsmParser &parser, OperationState &result) {
-  auto &properties = result.getOrAddProperties<ScanOp::Properties>();
-  if (parser.parseKeyword("over") || parser.parseAttribute(properties.axes))
-    return failure();
-  properties.states = parser.getBuilder().getArrayAttr({});
-  if (succeeded(parser.parseOptionalKeyword("states")) && parser.parseAttribute(properties.states))
-    return failure();
-  for (auto [index, name] : llvm::enumerate(ArrayRef<StringRef>{"inputs", "params", "inits", "resets", "offsets"}))
-    if (parseClause(parser, result, name, properties.operandSegmentSizes[index]))
-      return failure();
-  if (properties.operandSegmentSizes[3] > 1 || properties.operandSegmentSizes[4] > 1)
-    return parser.emitError(parser.getNameLoc(), "at most one operand in 'resets' and in 'offsets'");
-  if (parser.parseOptionalAttrDictWithKeyword(result.attributes) ||
-      parser.parseRegion(*result.addRegion(), {}, /*enableNameShadowing=*/true))
-    return failure();
-  return succeeded(parser.parseOptionalColon()) ? parser.parseTypeList(result.types) : success();
-}
-
-static void printClause(OpAsmPrinter &printer, StringRef name, ValueRange operands) {
+void rondo::recur::printClause(OpAsmPrinter &printer, StringRef name, ValueRange operands) {
   if (operands.empty())
     return;
   printer.printNewline();
   printer << "  " << name << '(' << operands << " : " << operands.getTypes() << ')';
 }
 
+void rondo::recur::printScanOperands(OpAsmPrinter &printer, ScanInterface scan) {
+  printer << " over " << scan.getAxes();
+  if (!scan.getStates().empty())
+    printer << " states " << scan.getStates();
+  printClause(printer, "inputs", scan.getInputs());
+  printClause(printer, "params", scan.getParams());
+  printClause(printer, "inits", scan.getInits());
+  printClause(printer, "resets", scan.getResets() ? ValueRange(scan.getResets()) : ValueRange());
+  printClause(printer, "offsets", scan.getOffsets() ? ValueRange(scan.getOffsets()) : ValueRange());
+}
+
+ParseResult ScanOp::parse(OpAsmParser &parser, OperationState &result) {
+  if (parseScanOperands(parser, result, result.getOrAddProperties<ScanOp::Properties>()) ||
+      parser.parseOptionalAttrDictWithKeyword(result.attributes) ||
+      parser.parseRegion(*result.addRegion(), {}, /*enableNameShadowing=*/true))
+    return failure();
+  return succeeded(parser.parseOptionalColon()) ? parser.parseTypeList(result.types) : success();
+}
+
 void ScanOp::print(OpAsmPrinter &printer) {
-  printer << " over " << getAxes();
-  if (!getStates().empty())
-    printer << " states " << getStates();
-  printClause(printer, "inputs", getInputs());
-  printClause(printer, "params", getParams());
-  printClause(printer, "inits", getInits());
-  printClause(printer, "resets", getResets() ? ValueRange(getResets()) : ValueRange());
-  printClause(printer, "offsets", getOffsets() ? ValueRange(getOffsets()) : ValueRange());
+  printScanOperands(printer, *this);
   printer.printOptionalAttrDictWithKeyword((*this)->getAttrs(), {"axes", "states", "operandSegmentSizes"});
   printer << ' ';
   printer.printRegion(getBody());
@@ -111,225 +107,17 @@ void ScanOp::print(OpAsmPrinter &printer) {
 
 //===--- verifier ---------------------------------------------------------------------------------------------------===//
 
-static bool isOneOf(StringRef axis, ArrayRef<StringRef> allowed) { return llvm::is_contained(allowed, axis); }
-
-static LogicalResult verifyAttributes(ScanOp scan) {
-  llvm::StringSet<> axes, states;
-  for (Attribute attribute : scan.getAxes()) {
-    auto axis = dyn_cast<AxisAttr>(attribute);
-    if (!axis || !axes.insert(axis.getName()).second)
-      return scan.emitOpError() << "axes must be #recur.axis with distinct names (C1)";
-  }
-  if (axes.empty())
-    return scan.emitOpError() << "at least one axis is needed (C1)";
-  for (Attribute attribute : scan.getStates()) {
-    auto state = dyn_cast<StateAttr>(attribute);
-    if (!state || !states.insert(state.getName()).second)
-      return scan.emitOpError() << "states must be #recur.state with distinct names (C2)";
-    for (DenseI64ArrayAttr read : state.getReads()) {
-      if (read.size() != static_cast<int64_t>(axes.size()))
-        return scan.emitOpError() << "state '" << state.getName().getValue() << "' is read at " << read.size()
-                                  << " distances for " << axes.size() << " axes (C3)";
-      if (llvm::all_of(read.asArrayRef(), [](int64_t distance) { return distance == 0; }))
-        return scan.emitOpError() << "state '" << state.getName().getValue() << "' is read at its own step (C3)";
-    }
-  }
-  return success();
-}
-
-static LogicalResult verifyInputs(ScanOp scan) {
-  if (scan.getInputs().empty() && !scan.getResets())
-    return scan.emitOpError() << "without an input or resets the number of steps is unknown (C4)";
-  for (auto [index, input] : llvm::enumerate(scan.getInputs())) {
-    DimsAttr dims = dimsOf(input.getType());
-    unsigned times = 0;
-    for (StringAttr axis : dims.getAxes()) {
-      times += axis.getValue().starts_with("time");
-      if (axis == "lag")
-        return scan.emitOpError() << "input " << index << " has a lag axis (C5)";
-    }
-    for (unsigned axis = 0; axis < scan.numAxes(); ++axis)
-      if (times != scan.numAxes() || dims.axisPosition(timeAxisName(axis)) < 0)
-        return scan.emitOpError() << "input " << index << " needs the scanned axes '" << timeAxisName(axis)
-                                  << "' and no other, got " << dims << " (C5)";
-  }
-  for (auto [index, param] : llvm::enumerate(scan.getParams()))
-    for (StringAttr axis : dimsOf(param.getType()).getAxes())
-      if (!isOneOf(axis, {"batch", "head", "group"}))
-        return scan.emitOpError() << "parameter " << index << " has the axis '" << axis.getValue() << "' (C6)";
-  return success();
-}
-
-/// Whether a lag axis is right for a state that keeps `depth` slices (empty: not bound yet).
-static bool lagFits(RankedTensorType type, bool required, std::optional<int64_t> depth) {
-  int64_t position = dimsOf(type).axisPosition("lag");
-  if (position < 0)
-    return !required;
-  int64_t size = type.getDimSize(position);
-  return !depth || ShapedType::isDynamic(size) || size == *depth;
-}
-
-static LogicalResult verifyInits(ScanOp scan) {
-  if (scan.getInits().size() != scan.numStates())
-    return scan.emitOpError() << scan.numStates() << " states need as many initial values, got "
-                              << scan.getInits().size() << " (C7)";
-  for (auto [index, init] : llvm::enumerate(scan.getInits())) {
-    StateAttr state = scan.state(index);
-    for (StringAttr axis : dimsOf(init.getType()).getAxes())
-      if (!isOneOf(axis, {"batch", "lag", "head"}) || (axis == "lag" && scan.numAxes() > 1))
-        return scan.emitOpError() << "the initial value of state '" << state.getName().getValue() << "' has the axis '"
-                                  << axis.getValue() << "' (C8)";
-    if (scan.numAxes() > 1)
-      continue;
-    std::optional<int64_t> depth;
-    if (!state.isSymbolic())
-      depth = state.depth();
-    if (!lagFits(cast<RankedTensorType>(init.getType()), !depth || *depth > 1, depth))
-      return scan.emitOpError() << "the initial value of state '" << state.getName().getValue()
-                                << "' needs a lag axis with one slice per step that is looked back (C9)";
-  }
-  return success();
-}
-
-static LogicalResult verifySequences(ScanOp scan) {
-  if (Value resets = scan.getResets()) {
-    auto type = cast<RankedTensorType>(resets.getType());
-    bool good = scan.numAxes() == 1 && isArray(type) && elementKind(type) == ElementKind::Truth;
-    if (good) {
-      DimsAttr dims = dimsOf(type);
-      good = dims.getNames().empty() && dims.getAxes().size() == 2 && dims.axisPosition("batch") == 0 &&
-             dims.axisPosition("time") == 1;
-    }
-    if (!good)
-      return scan.emitOpError() << "resets must be truth values over <batch, time> of a scan over one axis, got "
-                                << type << " (C10)";
-  }
-  if (Value offsets = scan.getOffsets()) {
-    auto type = cast<RankedTensorType>(offsets.getType());
-    if (scan.numAxes() != 1 || type.getRank() != 1 || !type.getElementType().isInteger(64))
-      return scan.emitOpError() << "offsets must be a list of i64 for a scan over one axis, got " << type << " (C11)";
-  }
-  return success();
-}
-
-LogicalResult ScanOp::verify() {
-  if (failed(verifyAttributes(*this)) || failed(verifyInputs(*this)) || failed(verifyInits(*this)))
-    return failure();
-  return verifySequences(*this);
-}
-
-/// What `b` has where `a` had implicit axes: the same named axes, sizes that agree, elements of the same kind.
-static bool sameFeatures(Type a, Type b) {
-  auto left = cast<RankedTensorType>(a), right = cast<RankedTensorType>(b);
-  ArrayRef<StringAttr> names = dimsOf(left).getNames();
-  if (names != dimsOf(right).getNames() || elementKind(a) != elementKind(b))
-    return false;
-  return llvm::all_of(
-      llvm::zip_equal(left.getShape().take_back(names.size()), right.getShape().take_back(names.size())),
-      [](auto pair) {
-        auto [x, y] = pair;
-        return x == y || ShapedType::isDynamic(x) || ShapedType::isDynamic(y);
-      });
-}
-
-static LogicalResult verifyStep(ScanOp scan) {
-  SmallVector<std::pair<Type, std::string>> expected;
-  for (auto [index, input] : llvm::enumerate(scan.getInputs()))
-    expected.push_back({input.getType(), "input " + std::to_string(index)});
-  for (auto [index, param] : llvm::enumerate(scan.getParams()))
-    expected.push_back({param.getType(), "parameter " + std::to_string(index)});
-  for (auto [index, init] : llvm::enumerate(scan.getInits()))
-    for (size_t read = 0; read < scan.state(index).getReads().size(); ++read)
-      expected.push_back({init.getType(), "state '" + scan.state(index).getName().str() + "'"});
-  if (scan.step()->getNumArguments() != expected.size())
-    return scan.emitOpError() << "the step needs " << expected.size()
-                              << " arguments (inputs, parameters, reads of states), got "
-                              << scan.step()->getNumArguments() << " (C12)";
-  for (auto [argument, entry] : llvm::zip_equal(scan.step()->getArguments(), expected)) {
-    auto &[type, what] = entry;
-    if (!isArray(argument.getType()) || !dimsOf(argument.getType()).getAxes().empty() ||
-        !sameFeatures(type, argument.getType()))
-      return scan.emitOpError() << "step argument " << argument.getArgNumber() << " must be one element of " << what
-                                << ", " << type << ", got " << argument.getType() << " (C13)";
-  }
-  return success();
-}
-
-static LogicalResult verifyYield(ScanOp scan) {
-  auto yield = dyn_cast_if_present<YieldOp>(scan.step()->empty() ? nullptr : &scan.step()->back());
-  if (!yield || yield.getStates().size() != scan.numStates())
-    return scan.emitOpError() << "the step must end in a 'recur.yield' of " << scan.numStates() << " states (C14)";
-  for (auto [index, value] : llvm::enumerate(yield.getStates()))
-    if (!dimsOf(value.getType()).getAxes().empty() || !sameFeatures(scan.getInits()[index].getType(), value.getType()))
-      return yield.emitOpError() << "the new value of state '" << scan.state(index).getName().getValue()
-                                 << "' must be one of " << scan.getInits()[index].getType() << ", got "
-                                 << value.getType() << " (C15)";
-  for (auto [index, value] : llvm::enumerate(yield.getOutputs()))
-    if (!dimsOf(value.getType()).getAxes().empty())
-      return yield.emitOpError() << "output " << index << " has implicit axes (C15)";
-  unsigned results = yield.getOutputs().size() + scan.numStates() * finalsPerState(scan);
-  if (scan.getNumResults() != results)
-    return scan.emitOpError() << "expected " << results << " results (outputs, then final states), got "
-                              << scan.getNumResults() << " (C16)";
-  return success();
-}
-
-/// True when some operand has one of the axes.
-static bool hasAxis(ScanOp scan, ArrayRef<StringRef> names) {
-  return llvm::any_of(scan->getOperands(), [&](Value operand) {
-    if (!isArray(operand.getType()))
-      return false;
-    return llvm::any_of(dimsOf(operand.getType()).getAxes(), [&](StringAttr axis) { return isOneOf(axis, names); });
-  });
-}
-
-SmallVector<std::string> rondo::recur::resultAxes(ScanOp scan, std::optional<unsigned> finalAxis, bool lag) {
-  SmallVector<std::string> axes;
-  if (hasAxis(scan, {"batch"}))
-    axes.push_back("batch");
-  if (lag)
-    axes.push_back("lag");
-  for (unsigned axis = 0; axis < scan.numAxes(); ++axis)
-    if (finalAxis != axis)
-      axes.push_back(timeAxisName(axis));
-  if (hasAxis(scan, {"head", "group"}))
-    axes.push_back("head");
-  return axes;
-}
-
-static LogicalResult verifyResult(ScanOp scan, Value result, Type step, ArrayRef<std::string> axes, const Twine &what,
-                                  StringRef constraint) {
-  DimsAttr dims = dimsOf(result.getType());
-  bool same = llvm::equal(dims.getAxes(), axes, [](StringAttr a, const std::string &b) { return a == StringRef(b); });
-  if (same && sameFeatures(step, result.getType()))
-    return success();
-  auto error = scan.emitOpError() << what << " must have the axes <";
-  llvm::interleaveComma(axes, error);
-  return error << "> and the features of " << step << ", got " << result.getType() << " (" << constraint << ")";
-}
-
-static LogicalResult verifyResults(ScanOp scan) {
-  YieldOp yield = scan.yield();
-  for (auto [index, output] : llvm::enumerate(scan.outputs()))
-    if (failed(verifyResult(scan, output, yield.getOutputs()[index].getType(), resultAxes(scan, std::nullopt, false),
-                            "output " + Twine(index), "C17")))
-      return failure();
-  for (auto [index, result] : llvm::enumerate(scan.finals())) {
-    unsigned axis = index % finalsPerState(scan);
-    StateAttr state = scan.state(index / finalsPerState(scan));
-    Value init = scan.getInits()[index / finalsPerState(scan)];
-    bool lag = scan.numAxes() == 1 ? dimsOf(init.getType()).axisPosition("lag") >= 0
-                                   : state.isSymbolic() || state.depth(axis) > 1;
-    if (failed(verifyResult(scan, result, yield.getStates()[index / finalsPerState(scan)].getType(),
-                            resultAxes(scan, axis, lag), "the final state '" + state.getName().getValue() + "'",
-                            "C18")))
-      return failure();
-  }
-  return success();
-}
+LogicalResult ScanOp::verify() { return verifyScanOperands(*this); }
 
 LogicalResult ScanOp::verifyRegions() {
-  if (failed(verifyStep(*this)) || failed(verifyYield(*this)))
+  Step step(*this);
+  if (failed(verifyStepRegion(step)))
     return failure();
-  return verifyResults(*this);
+  return verifyScanResults(*this, step.yield().getStates().getTypes(), step.yield().getOutputs().getTypes());
+}
+
+LogicalResult YieldOp::verify() {
+  if (isa_and_present<ScanInterface>((*this)->getParentOp()))
+    return success();
+  return emitOpError() << "belongs in a region of a scan";
 }

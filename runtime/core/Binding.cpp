@@ -8,16 +8,17 @@
 namespace rondo::core {
 namespace {
 
-constexpr const char *kindNames[] = {"input", "parameter", "initial state", "output", "final state", "temporary"};
+constexpr const char *kindNames[] = {"input", "parameter", "initial state", "input",
+                                     "input", "output",    "final state",   "temporary"};
 
 std::string quoted(const TensorSpec &spec) { return fmt::format("{} '{}'", kindNames[size_t(spec.kind)], spec.name); }
 
 std::string shapeText(const std::vector<int64_t> &shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
-bool decidedByCall(const AxisSpec &axis) { return axis.size < 0 && axis.axis <= Axis::Group; }
+bool decidedByCall(const AxisSpec &axis) { return axis.size < 0 && axis.axis <= Axis::Sequence; }
 
 const char *letterOf(Axis axis) {
-  constexpr const char *letters[] = {"B", "T", "T1", "H", "G", "lag", ""};
+  constexpr const char *letters[] = {"B", "T", "T1", "H", "G", "N", "lag", ""};
   return letters[size_t(axis)];
 }
 
@@ -85,10 +86,14 @@ void Binder::matchNames(const NamedTensors &tensors, bool inputs) {
       for (const TensorSpec &spec : program.tensors)
         if (mine(spec.kind))
           known.push_back("'" + spec.name + "'");
-      problems.add("unknown-tensor",
-                   fmt::format("model '{}' has no {} named '{}'; it has {}", program.model,
-                               inputs ? "input, parameter or initial state" : "output or final state", name,
-                               known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", "))));
+      Diagnostic &problem = problems.add(
+          "unknown-tensor", fmt::format("model '{}' has no {} named '{}'; it has {}", program.model,
+                                        inputs ? "input, parameter or initial state" : "output or final state", name,
+                                        known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", "))));
+      if (inputs && (name == "resets" || name == "offsets"))
+        problem.notes.push_back({fmt::format("a kernel that is compiled with CompileOptions::{} takes it",
+                                             name == "resets" ? "resets" : "packed"),
+                                 {}});
     } else if (given[i]) {
       problems.add("repeated-tensor", fmt::format("{} is given twice", quoted(program.tensors[i])));
     } else {
@@ -100,7 +105,9 @@ void Binder::matchNames(const NamedTensors &tensors, bool inputs) {
 void Binder::requireInputs() {
   for (size_t i = 0; i < given.size(); ++i) {
     const TensorSpec &spec = program.tensors[i];
-    if (!given[i] && (spec.kind == TensorKind::Input || spec.kind == TensorKind::Param))
+    const bool needed =
+        spec.kind == TensorKind::Input || spec.kind == TensorKind::Param || spec.kind == TensorKind::Offsets;
+    if (!given[i] && needed)
       problems.add("missing-tensor", fmt::format("{} is missing; expected {} {}", quoted(spec), nameOf(spec.type),
                                                  describe(program, spec, binding.sizes)));
   }
@@ -149,7 +156,8 @@ std::string Binder::describeBoth(const TensorSpec &spec) const {
 /// What can be said of a tensor without the others: type, rank, sizes that are numbers, memory.
 bool Binder::checkAlone(const TensorSpec &spec, const Tensor &tensor) {
   bool fine = true;
-  if (tensor.type != spec.type) {
+  const bool narrowOffsets = spec.kind == TensorKind::Offsets && tensor.type == DType::I32;
+  if (tensor.type != spec.type && !narrowOffsets) {
     problems.add("tensor-type",
                  fmt::format("{}: expected {}, got {}", quoted(spec), nameOf(spec.type), nameOf(tensor.type)));
     fine = false;
@@ -235,8 +243,12 @@ void Binder::bindEach() {
 }
 
 /// Inputs come before outputs in the program, so that a wrong output is blamed and not the input that disagrees with
-/// it.
+/// it. The number of sequences is what the offsets say.
 void Binder::agreeOnSizes() {
+  if (const int offsets = findKind(program, TensorKind::Offsets); offsets >= 0 && binding.given[size_t(offsets)]) {
+    binding.sizes.size[size_t(Axis::Sequence)] = std::max<int64_t>(binding.tensors[size_t(offsets)].shape[0] - 1, 0);
+    binding.sizes.from[size_t(Axis::Sequence)] = program.tensors[size_t(offsets)].name;
+  }
   for (size_t i = 0; i < given.size(); ++i)
     if (binding.given[i])
       agreeOnSizes(i);
@@ -294,6 +306,7 @@ void Binder::fillUnknownSizes() {
   orElse(Axis::Time1, 1);
   orElse(Axis::Head, sizes.of(Axis::Group) > 0 ? sizes.of(Axis::Group) : 1);
   orElse(Axis::Group, 1);
+  orElse(Axis::Sequence, 1);
 }
 
 void Binder::checkGroups() {
@@ -321,8 +334,15 @@ Diagnostic &Problems::add(std::string slug, std::string message) {
   return diagnostics.back();
 }
 
-bool isInput(TensorKind kind) { return kind <= TensorKind::Init; }
+bool isInput(TensorKind kind) { return kind <= TensorKind::Offsets; }
 bool isOutput(TensorKind kind) { return kind == TensorKind::Output || kind == TensorKind::Final; }
+
+int findKind(const Program &program, TensorKind kind) {
+  for (size_t i = 0; i < program.tensors.size(); ++i)
+    if (program.tensors[i].kind == kind)
+      return int(i);
+  return -1;
+}
 
 bool isImplicit(const Program &program, const AxisSpec &axis) {
   return program.hasHeads && axis.size < 0 && (axis.axis == Axis::Head || axis.axis == Axis::Group);
@@ -357,6 +377,7 @@ Result<Binding> bind(const Program &program, const NamedTensors &inputs, const N
     return binder.problems.take();
   binder.fillUnknownSizes();
   binder.checkGroups();
+  checkOffsets(program, binder.binding, binder.problems);
   checkOverlap(program, binder.binding, binder.problems);
   if (options.checkIntervals || program.checkIntervals)
     checkIntervals(program, binder.binding, binder.problems);

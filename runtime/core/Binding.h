@@ -23,8 +23,8 @@ private:
 
 /// Sizes that a call decides, -1 while unknown, and who decided them ("q", or "RunOptions").
 struct Sizes {
-  int64_t size[5] = {-1, -1, -1, -1, -1}; // indexed by Axis: Batch, Time, Time1, Head, Group
-  std::string from[5];
+  int64_t size[6] = {-1, -1, -1, -1, -1, -1}; // indexed by Axis: Batch, Time, Time1, Head, Group, Sequence
+  std::string from[6];
   /// Whether the tensors of this call have the head axes that the model leaves to the caller.
   bool headAxis = true;
 
@@ -42,8 +42,11 @@ struct Binding {
   std::vector<int64_t> fullShape(const TensorSpec &spec) const;
 };
 
-bool isInput(TensorKind kind);  // Input, Param or Init
+bool isInput(TensorKind kind);  // Input, Param, Init, Resets or Offsets
 bool isOutput(TensorKind kind); // Output or Final
+
+/// The program's tensor of this kind, or -1: for the kinds of which a program has one at most.
+int findKind(const Program &program, TensorKind kind);
 
 /// Whether the call may leave this axis away.
 bool isImplicit(const Program &program, const AxisSpec &axis);
@@ -60,6 +63,9 @@ int finalOf(const Program &program, int init);
 
 /// Fails where outputs overlap inputs or each other; see Kernel::run.
 void checkOverlap(const Program &program, const Binding &binding, Problems &problems);
+
+/// Fails where the offsets of packed sequences do not rise from 0 to the number of steps, or there is another batch than 1.
+void checkOffsets(const Program &program, const Binding &binding, Problems &problems);
 
 /// Fails where an element of a given input is outside of its declared interval; NaN is outside of every interval.
 void checkIntervals(const Program &program, const Binding &binding, Problems &problems);

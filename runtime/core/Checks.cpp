@@ -1,4 +1,4 @@
-// Checks on a bound call that look at memory: overlaps, and declared intervals.
+// Checks on a bound call that look at memory: overlaps, declared intervals, where packed sequences begin.
 #include "runtime/core/Binding.h"
 #include "runtime/core/Strided.h"
 #include <fmt/format.h>
@@ -87,6 +87,34 @@ void checkOverlap(const Program &program, const Binding &binding, Problems &prob
             {"only a final state may use the memory of its own initial state, with the same strides", {}});
     }
   }
+}
+
+void checkOffsets(const Program &program, const Binding &binding, Problems &problems) {
+  const int which = findKind(program, TensorKind::Offsets);
+  if (which < 0)
+    return;
+  const Tensor &tensor = binding.tensors[size_t(which)];
+  const std::string &name = program.tensors[size_t(which)].name;
+  const auto complain = [&](std::string text) { problems.add("offsets", fmt::format("'{}' {}", name, text)); };
+  if (const int64_t batch = binding.sizes.of(Axis::Batch); batch != 1)
+    complain(fmt::format("cut the time axis of one batch entry, but B={} in '{}'", batch,
+                         binding.sizes.from[size_t(Axis::Batch)]));
+  if (tensor.shape[0] == 0)
+    return complain("must have N+1 elements for N sequences, got none");
+  const auto at = [&](int64_t i) {
+    const char *element = static_cast<const char *>(tensor.data) + i * tensor.stride(0) * int64_t(sizeOf(tensor.type));
+    return tensor.type == DType::I32 ? int64_t(*reinterpret_cast<const int32_t *>(element))
+                                     : *reinterpret_cast<const int64_t *>(element);
+  };
+  const int64_t last = tensor.shape[0] - 1;
+  if (at(0) != 0)
+    complain(fmt::format("must begin at 0, got {}", at(0)));
+  for (int64_t i = 1; i <= last; ++i)
+    if (at(i) < at(i - 1))
+      return complain(fmt::format("must rise, but [{}] is {} after {}", i, at(i), at(i - 1)));
+  if (binding.sizes.of(Axis::Time) >= 0 && at(last) != binding.sizes.of(Axis::Time))
+    complain(fmt::format("must end at the number of steps, T={} in '{}', got {}", binding.sizes.of(Axis::Time),
+                         binding.sizes.from[size_t(Axis::Time)], at(last)));
 }
 
 void checkIntervals(const Program &program, const Binding &binding, Problems &problems) {

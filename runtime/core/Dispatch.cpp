@@ -27,6 +27,7 @@ struct Operands {
 int strideSlot(Axis axis) {
   switch (axis) {
   case Axis::Batch:
+  case Axis::Sequence:
     return 0;
   case Axis::Time:
     return 1;
@@ -65,10 +66,10 @@ Operands collect(const Program &program, const Launch &launch, const Binding &bi
 
 /// Contiguous ranges, one per thread, keep neighbouring tasks in one cache; with many tasks per thread, chunks taken in
 /// turn even out what other programs take from the threads.
-void runTasks(const Launch &launch, const KernelCall &call, int64_t tasks, int threads, char *scratch,
+void runTasks(KernelFunction function, const KernelCall &call, int64_t tasks, int threads, char *scratch,
               size_t scratchStride) {
   if (threads <= 1) {
-    launch.function(&call, 0, tasks, scratch);
+    function(&call, 0, tasks, scratch);
     return;
   }
   const bool inTurn = tasks >= 8 * int64_t(threads);
@@ -81,11 +82,11 @@ void runTasks(const Launch &launch, const KernelCall &call, int64_t tasks, int t
     void *mine = scratch ? scratch + size_t(thread) * scratchStride : nullptr;
     if (inTurn) {
       for (int64_t begin; (begin = next.fetch_add(chunk, std::memory_order_relaxed)) < tasks;)
-        launch.function(&call, begin, std::min(tasks, begin + chunk), mine);
+        function(&call, begin, std::min(tasks, begin + chunk), mine);
     } else {
       const int64_t begin = tasks * thread / team, end = tasks * (thread + 1) / team;
       if (begin < end)
-        launch.function(&call, begin, end, mine);
+        function(&call, begin, end, mine);
     }
   }
 }
@@ -111,7 +112,7 @@ Result<void> dispatch(const Program &program, const Launch &launch, const Bindin
   const Sizes &sizes = binding.sizes;
   KernelCall call{operands.pointers.data(),
                   operands.strides.data(),
-                  sizes.of(Axis::Batch),
+                  sizes.of(launch.packed ? Axis::Sequence : Axis::Batch),
                   sizes.of(Axis::Time),
                   sizes.of(Axis::Time1),
                   operands.heads,
@@ -126,14 +127,17 @@ Result<void> dispatch(const Program &program, const Launch &launch, const Bindin
   const int64_t tiles = call.batch / tile + (call.batch % tile != 0);
   int64_t tasks = 0;
   if (__builtin_mul_overflow(tiles, launch.perHead ? call.heads : 1, &tasks) ||
-      __builtin_mul_overflow(tasks, launch.splits, &tasks) ||
       (launch.timeBlock > 0 &&
        __builtin_mul_overflow(tasks, call.time / launch.timeBlock + (call.time % launch.timeBlock != 0), &tasks)))
     return Error(
         fmt::format("kernel '{}' has too many tasks: batch {}, {} heads", launch.symbol, call.batch, call.heads));
   if (tasks == 0)
     return {};
-  const int wanted = int(std::min<int64_t>(tasks, threads > 0 ? threads : omp_get_max_threads()));
+  const int most = threads > 0 ? threads : omp_get_max_threads();
+  const bool split = launch.splitFunction && tasks < most;
+  if (split)
+    tasks *= launch.splits;
+  const int wanted = int(std::min<int64_t>(tasks, most));
   const size_t scratchStride = (launch.scratchBytes + scratchAlignment - 1) / scratchAlignment * scratchAlignment;
   std::unique_ptr<void, FreeScratch> scratch;
   if (scratchStride) {
@@ -141,7 +145,8 @@ Result<void> dispatch(const Program &program, const Launch &launch, const Bindin
     if (!scratch)
       return Error(fmt::format("out of memory: {} bytes of scratch for {} threads", scratchStride, wanted));
   }
-  runTasks(launch, call, tasks, wanted, static_cast<char *>(scratch.get()), scratchStride);
+  runTasks(split ? launch.splitFunction : launch.function, call, tasks, wanted, static_cast<char *>(scratch.get()),
+           scratchStride);
   return {};
 }
 

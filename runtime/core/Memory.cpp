@@ -22,7 +22,8 @@ int rootOf(const Program &program, size_t i) {
 }
 
 bool isOuterAxis(Axis axis) {
-  return axis == Axis::Batch || axis == Axis::Time || axis == Axis::Time1 || axis == Axis::Lag;
+  return axis == Axis::Batch || axis == Axis::Time || axis == Axis::Time1 || axis == Axis::Sequence ||
+         axis == Axis::Lag;
 }
 
 size_t countOuterAxes(const TensorSpec &spec) {
@@ -107,8 +108,21 @@ Result<void> CallMemory::stage(const TensorSpec &spec, Tensor &tensor) {
   return {};
 }
 
+/// Offsets that the caller has as i32.
+Result<void> CallMemory::widen(const TensorSpec &spec, Tensor &tensor) {
+  Result<Tensor> wide = allocate(spec, tensor.shape);
+  if (!wide)
+    return wide.error();
+  for (int64_t i = 0; i < tensor.shape[0]; ++i)
+    static_cast<int64_t *>(wide->data)[i] = static_cast<const int32_t *>(tensor.data)[i * tensor.stride(0)];
+  tensor = std::move(*wide);
+  return {};
+}
+
 Result<void> CallMemory::stageWhereNeeded(const Program &program, Binding &binding) {
   const bool host = bool(program.host);
+  const int resets = findKind(program, TensorKind::Resets);
+  const bool initsStay = program.launches.size() > 1 || (resets >= 0 && binding.given[size_t(resets)]);
   std::vector<bool> needed(program.tensors.size(), false);
   for (size_t i = 0; i < program.tensors.size(); ++i) {
     const TensorSpec &spec = program.tensors[i];
@@ -121,11 +135,11 @@ Result<void> CallMemory::stageWhereNeeded(const Program &program, Binding &bindi
     }
     if (host && !binding.tensors[i].contiguous())
       needed[i] = true;
-    // A state updated in place: where an initial state might be read after a launch has written the final one, it is
-    // set aside.
+    // A state updated in place: where an initial state might be read after a launch has written the final one, or at a
+    // reset, it is set aside.
     const int final = spec.kind == TensorKind::Init && binding.given[i] ? finalOf(program, int(i)) : -1;
     if (final >= 0 && binding.given[size_t(final)] && binding.tensors[size_t(final)].data == binding.tensors[i].data &&
-        (host || program.launches.size() > 1))
+        (host || initsStay))
       needed[i] = true;
   }
   for (size_t i = 0; i < needed.size(); ++i)
@@ -154,9 +168,12 @@ Result<void> CallMemory::resolveAliases(const Program &program, Binding &binding
 Result<void> CallMemory::materialise(const Program &program, Binding &binding) {
   for (size_t i = 0; i < program.tensors.size(); ++i) {
     const TensorSpec &spec = program.tensors[i];
+    if (binding.given[i] && binding.tensors[i].type != spec.type)
+      if (Result<void> done = widen(spec, binding.tensors[i]); !done)
+        return done;
     if (binding.given[i] || rootOf(program, i) != int(i))
       continue;
-    if (spec.kind == TensorKind::Init) {
+    if (spec.kind == TensorKind::Init || spec.kind == TensorKind::Resets) {
       if (Result<void> done = fillInit(spec, binding.tensors[i], binding.fullShape(spec)); !done)
         return done;
       continue;

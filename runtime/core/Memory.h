@@ -1,4 +1,4 @@
-// The memory of one call that the caller did not give: default initial states, outputs that nobody asked for,
+// The memory of one call that the caller did not give: default initial states and resets, outputs that nobody asked for,
 // temporaries, aliases, and contiguous copies where a view's strides do not serve.
 #pragma once
 #include "runtime/core/Binding.h"
@@ -19,6 +19,7 @@ private:
   Result<Tensor> allocate(const TensorSpec &spec, std::vector<int64_t> shape);
   Result<void> fillInit(const TensorSpec &spec, Tensor &tensor, std::vector<int64_t> shape);
   Result<void> stage(const TensorSpec &spec, Tensor &tensor);
+  Result<void> widen(const TensorSpec &spec, Tensor &tensor);
   Result<void> stageWhereNeeded(const Program &program, Binding &binding);
   Result<void> resolveAliases(const Program &program, Binding &binding);
 

@@ -47,6 +47,10 @@ driver::Options toDriver(const CompileOptions &from) {
   to.dims = from.dims;
   to.type = from.type;
   to.types = from.types;
+  to.form = from.form;
+  to.chunk = from.chunk;
+  to.resets = from.resets;
+  to.packed = from.packed;
   to.from = from.from;
   to.dumpPhases = from.dumpPhases;
   return to;
@@ -102,6 +106,7 @@ ModelInfo toPublic(driver::ModelFacts facts) {
   info.dims = std::move(facts.dims);
   info.tensors = std::move(facts.tensors);
   info.hasHeads = facts.hasHeads;
+  info.forms = std::move(facts.forms);
   info.report = std::move(facts.report);
   return info;
 }

@@ -20,6 +20,7 @@ std::vector<int64_t> shapeOf(const TensorSpec &spec, const Shape &shape) {
       sizes.push_back(shape.heads);
       break;
     case Axis::Group:
+    case Axis::Sequence:
     case Axis::Time1:
       sizes.push_back(1);
       break;

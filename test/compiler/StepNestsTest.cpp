@@ -1,9 +1,11 @@
 // The plan of a step: which values share a sweep, which have memory, where states lie. A plan is written as one line per nest:
 //   [4,3+] S>state p sum>output
 // is a sweep over 4 x 3 elements, of which the second axis is summed over; it computes the value of equation S into the new state
-// and the sum p into an output. A value in brackets, (S), is copied from memory.
+// and the sum p into an output. A value in brackets, (S), is copied from memory. "p sum+sum" adds two sums into one, "; y" follows
+// the finished sums in registers.
 #include "compiler/Target/CPU/StepNests.h"
 #include "compiler/Pipeline/Phases.h"
+#include "compiler/Target/CPU/NestTiling.h"
 #include "dialects/Recur/Recur.h"
 #include "frontend/Import.h"
 #include "frontend/Parser.h"
@@ -54,10 +56,11 @@ struct Planned {
   }
 
   std::string statement(const cpu::Statement &statement) const {
-    std::string text = nameOf(statement.value);
+    std::string text = (statement.afterSums ? "; " : "") + nameOf(statement.value);
     if (plan->readsItself(statement))
       text = "(" + text + ")";
-    text += statement.isReduction ? " sum" : "";
+    for (size_t term = 0; term < statement.terms.size(); ++term)
+      text += term ? "+sum" : " sum";
     const char *kinds[] = {"scratch", "state", "output"};
     for (const cpu::Destination &to : statement.destinations) {
       text += std::string(">") + kinds[to.kind];
@@ -74,7 +77,7 @@ struct Planned {
         line += (line.size() > 1 ? "," : "") + std::to_string(dim.extent) + (dim.reduction ? "+" : "");
       line += "]";
       for (const cpu::Statement &one : nest.statements)
-        if (!one.destinations.empty())
+        if (!one.destinations.empty() || one.isReduction())
           line += " " + statement(one);
       result.push_back(line);
     }
@@ -113,12 +116,71 @@ TEST_CASE("deltanet: the old state is read before the sweep that writes it", "[s
 }
 
 TEST_CASE("lstm: sums over one space are one sweep, gates and both states another", "[step-nests]") {
-  Planned lstm(example("lstm"), {{"D", 5}, {"H", 3}});
-  CHECK(lstm.step() == Lines{"[3,5+] _ sum>scratch _ sum>scratch _ sum>scratch _ sum>scratch",
-                             "[3,3+] _ sum>scratch _ sum>scratch _ sum>scratch _ sum>scratch",
-                             "[3] c>state h>state>output"});
+  Planned lstm(example("lstm"), {{"D", 5}, {"H", 4}});
+  // Vectors run along the sums here, so that the gates would be computed one by one behind them.
+  CHECK(lstm.step() == Lines{"[4,5+] _ sum>scratch _ sum>scratch _ sum>scratch _ sum>scratch",
+                             "[4,4+] _ sum>scratch _ sum>scratch _ sum>scratch _ sum>scratch",
+                             "[4] c>state h>state>output"});
   // All sums over the old h come before the sweep that writes the new one.
   CHECK(lstm.states() == States{StateStorage::InPlace, StateStorage::InPlace});
+}
+
+TEST_CASE("what follows a sum at its own element is done in registers", "[step-nests]") {
+  Planned update(R"(model m<C, K, V> {
+    input k: [K, C]
+    input v: [C, V]
+    input p: [K]
+    state S: [K, V] = 0
+    S[t] = diag(p[t]) @ S[t-1] + k[t] @ v[t]
+    output S
+  })",
+                 {{"C", 3}, {"K", 5}, {"V", 8}});
+  CHECK(update.step() == Lines{"[5,8,3+] _ sum ; S>state>output"});
+  // The old state is read when the sums are finished, where the new one is written.
+  CHECK(update.states() == States{StateStorage::InPlace});
+
+  // Along the sums there are no vectors for an exponential, but an addition is little work.
+  Planned layer(R"(model m<D, H> {
+    input x: [D]
+    param W: [H, D]
+    param b: [H]
+    y[t] = W @ x[t] + b
+    z[t] = exp(W @ x[t])
+    output y, z
+  })",
+                {{"D", 8}, {"H", 5}});
+  CHECK(layer.step() == Lines{"[5,8+] _ sum>scratch ; y>output", "[5] z>output"});
+}
+
+TEST_CASE("a sum that is read at another element has memory", "[step-nests]") {
+  Planned model(R"(model m<D> {
+    input x: [D]
+    param W: [D, D]
+    s[t] = x[t] @ W
+    y[t] = s[t] / sum(s[t])
+    output y
+  })",
+                {{"D", 8}});
+  CHECK(model.step() == Lines{"[8,8+] s sum>scratch", "[8+] _ sum>scratch", "[8] y>output"});
+}
+
+TEST_CASE("two products that are added up share their running sums", "[step-nests]") {
+  const char *text = R"(model m<C, E, K, V> {
+    input q: [C, K]
+    input k: [K, C]
+    input A: [C, E]
+    input v: [E, V]
+    input w: [C, V]
+    input p: [K]
+    state S: [K, V] = 0
+    S[t] = diag(p[t]) @ S[t-1] + k[t] @ w[t]
+    o[t] = tanh(q[t] @ S[t-1] + A[t] @ v[t])
+    output o
+  })";
+  Planned model(text, {{"C", 3}, {"E", 6}, {"K", 5}, {"V", 8}});
+  // The readout of the old state goes before the update, which is written after it, so that the update is in place.
+  CHECK(model.step() == Lines{"[3,8,5+,6+] _ sum+sum ; o>output", "[5,8,3+] _ sum ; S>state"});
+  CHECK(model.states() == States{StateStorage::InPlace});
 }
 
 TEST_CASE("states that are read further back are rings", "[step-nests]") {
@@ -219,4 +281,47 @@ TEST_CASE("states that change places do so in one sweep", "[step-nests]") {
 TEST_CASE("over two axes every step's states are kept", "[step-nests]") {
   Planned grid(example("md_rnn"), {{"D", 5}, {"H", 3}});
   CHECK(grid.states() == States{StateStorage::History});
+}
+
+TEST_CASE("products are cut into tiles of rows and vectors", "[step-nests]") {
+  auto product = [](int64_t rows, int64_t sum, int64_t columns) {
+    return Planned(R"(model m<C, K, V> {
+      input q: [C, K]
+      input S: [K, V]
+      o[t] = q[t] @ S[t]
+      output o
+    })",
+                   {{"C", rows}, {"K", sum}, {"V", columns}});
+  };
+  // Dimensions of the nest: rows, columns, the sum, and the rows of a batch tile.
+  auto tile = [&](int64_t rows, int64_t sum, int64_t columns, cpu::TilingTarget target) {
+    Planned planned = product(rows, sum, columns);
+    cpu::NestTiling tiling = cpu::chooseTiling(*planned.plan, planned.plan->nests.front(), target);
+    CHECK(tiling.vectorDim == 1);
+    return std::vector<int64_t>(tiling.unroll.begin(), tiling.unroll.end());
+  };
+  using Tile = std::vector<int64_t>;
+  const cpu::TilingTarget avx2{8, 16, 1}, avx512{16, 32, 1};
+  // 12 sums, 2 vectors and a factor that is repeated: 15 of 16 registers. 16 rows are 6, 6 and 4.
+  CHECK(tile(16, 128, 128, avx2) == Tile{6, 2, 2, 1});
+  CHECK(tile(128, 16, 128, avx2) == Tile{6, 2, 2, 1});
+  // Rows that a tile divides, and no row alone.
+  CHECK(tile(8, 64, 64, avx2) == Tile{4, 3, 2, 1});
+  // Sums enough to cover the latency of an addition, whatever the shape.
+  CHECK(tile(1, 64, 128, avx2) == Tile{1, 8, 2, 1});
+  CHECK(tile(64, 64, 8, avx2) == Tile{8, 1, 2, 1});
+  CHECK(tile(16, 128, 128, avx512) == Tile{4, 4, 2, 1});
+}
+
+TEST_CASE("the operand that is larger is read once", "[step-nests]") {
+  Planned planned(R"(model m<C, K, V> {
+    input q: [C, K]
+    input S: [K, V]
+    o[t] = q[t] @ S[t]
+    output o
+  })",
+                  {{"C", 16}, {"K", 32}, {"V", 64}});
+  // Behind the batch tile, S moves with V, which is the outer loop; rows of q come again for each of its panels.
+  CHECK(cpu::chooseTiling(*planned.plan, planned.plan->nests.front(), {8, 16, 1}).parallel ==
+        llvm::SmallVector<int>{3, 1, 0});
 }

@@ -150,3 +150,72 @@ TEST_CASE("declared intervals are checked when asked", "[kernel]") {
 TEST_CASE("an empty kernel says so", "[kernel]") {
   CHECK(messageOf(Kernel().run({})) == "error: the kernel is empty: nothing was compiled into it");
 }
+
+/// The decay program as one for packed sequences with resets; its kernel is not run.
+static std::shared_ptr<Program> packedProgram() {
+  auto program = decayProgram();
+  for (TensorSpec &each : program->tensors)
+    if (each.kind == TensorKind::Init || each.kind == TensorKind::Final)
+      each.axes.front().axis = Axis::Sequence;
+  program->tensors.insert(program->tensors.begin() + 4,
+                          {spec("resets", TensorKind::Resets, {batch, timeAxis}, DType::Bool),
+                           spec("offsets", TensorKind::Offsets, {AxisSpec{Axis::Named, -1, "N+1"}}, DType::I64)});
+  program->launches.clear();
+  return program;
+}
+
+TEST_CASE("packed sequences: offsets rise from 0 to T in one batch entry, one initial state each", "[kernel]") {
+  Data data = decayData(1, 5, 2, 1);
+  data.add("offsets", {3}, DType::I64);
+  auto *offsets = static_cast<int64_t *>(data["offsets"].data);
+  const auto error = [&](int64_t first, int64_t second, int64_t third) {
+    offsets[0] = first;
+    offsets[1] = second;
+    offsets[2] = third;
+    data["S0"].shape = {2, 2, K};
+    return messageOf(Kernel(packedProgram()).run(data.views));
+  };
+  const Buffer states(DType::F32, {2, 2, K});
+  data["S0"].data = states.data();
+  CHECK(error(0, 0, 5) == "no error");
+  CHECK(error(1, 2, 5) == "error: 'offsets' must begin at 0, got 1");
+  CHECK(error(0, 6, 5) == "error: 'offsets' must rise, but [2] is 5 after 6");
+  CHECK(error(0, 2, 4) == "error: 'offsets' must end at the number of steps, T=5 in 'x', got 4");
+  SECTION("another number of initial states") {
+    data["S0"].shape = {1, 2, K};
+    CHECK(messageOf(Kernel(packedProgram()).run(data.views)) ==
+          "error: initial state 'S0': expected [N=2, H=2, K=3], got [1, 2, 3]\nnote: N is 2 in 'offsets'");
+  }
+  SECTION("no offsets, or none in them") {
+    data["offsets"].shape = {0};
+    data["S0"].shape = {0, 2, K};
+    CHECK(messageOf(Kernel(packedProgram()).run(data.views)) ==
+          "error: 'offsets' must have N+1 elements for N sequences, got none");
+    data.views.pop_back();
+    CHECK_THAT(messageOf(Kernel(packedProgram()).run(data.views)),
+               Contains("error: input 'offsets' is missing; expected i64 [N+1]"));
+  }
+  SECTION("several batch entries") {
+    data["x"].shape = {5, 1, 2, K};
+    data["g"].shape = {5, 1, 1};
+    offsets[1] = offsets[2] = 1;
+    CHECK(messageOf(Kernel(packedProgram()).run(data.views)) ==
+          "error: 'offsets' cut the time axis of one batch entry, but B=5 in 'x'");
+  }
+}
+
+TEST_CASE("resets have the shape of batch and time", "[kernel]") {
+  Data data = decayData(1, 5, 2, 1);
+  data.add("offsets", {2}, DType::I64);
+  static_cast<int64_t *>(data["offsets"].data)[0] = 0;
+  static_cast<int64_t *>(data["offsets"].data)[1] = 5;
+  data.add("resets", {1, 4}, DType::Bool);
+  CHECK(messageOf(Kernel(packedProgram()).run(data.views)) ==
+        "error: input 'resets': expected [B=1, T=5], got [1, 4]\nnote: T is 5 in 'x'");
+  data["resets"].type = DType::I32;
+  CHECK_THAT(messageOf(Kernel(packedProgram()).run(data.views)), Contains("input 'resets': expected bool, got i32"));
+  Data plain = decayData(1, 5, 2, 1);
+  plain.add("resets", {1, 5}, DType::Bool);
+  CHECK_THAT(decayError(plain), Contains("model 'decay' has no input, parameter or initial state named 'resets'") &&
+                                    Contains("note: a kernel that is compiled with CompileOptions::resets takes it"));
+}

@@ -160,12 +160,16 @@ llvm::Expected<std::shared_ptr<const Program>> rondo::cpu::load(ModuleOp module)
   (*jit)->getMainJITDylib().addGenerator(std::move(*process));
   if (llvm::Error error = (*jit)->addIRModule(llvm::orc::ThreadSafeModule(std::move(*code), std::move(context))))
     return std::move(error);
-  for (Launch &launch : program->launches) {
-    auto address = (*jit)->lookup(launch.symbol);
-    if (!address)
-      return address.takeError();
-    launch.function = address->toPtr<KernelFunction>();
-  }
+  for (Launch &launch : program->launches)
+    for (auto [symbol, function] :
+         {std::pair(&launch.symbol, &launch.function), {&launch.splitSymbol, &launch.splitFunction}}) {
+      if (symbol->empty())
+        continue;
+      auto address = (*jit)->lookup(*symbol);
+      if (!address)
+        return address.takeError();
+      *function = address->toPtr<KernelFunction>();
+    }
   program->code = std::shared_ptr<llvm::orc::LLJIT>(std::move(*jit));
   return std::make_shared<const Program>(std::move(*program));
 }

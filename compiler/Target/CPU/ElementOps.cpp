@@ -38,6 +38,16 @@ Element ElementOps::constant(std::complex<double> value, bool isComplex) {
   return {number(value.real()), isComplex ? number(value.imag()) : Value()};
 }
 
+Element ElementOps::constant(DenseElementsAttr splat) {
+  if (isa<ComplexType>(splat.getElementType())) {
+    auto value = splat.getSplatValue<std::complex<APFloat>>();
+    return constant({value.real().convertToDouble(), value.imag().convertToDouble()}, true);
+  }
+  if (splat.getElementType().isInteger(1))
+    return {arith::ConstantOp::create(b, loc, b.getBoolAttr(splat.getSplatValue<bool>())), {}};
+  return constant(splat.getSplatValue<APFloat>().convertToDouble(), false);
+}
+
 // Contraction to fused multiply-add is the only licence taken: sums keep their order, NaN and infinities their meaning.
 static constexpr arith::FastMathFlags kContract = arith::FastMathFlags::contract;
 

@@ -22,6 +22,8 @@ public:
   ElementOps(mlir::OpBuilder &b, mlir::Location loc, mlir::Type real) : b(b), loc(loc), real(real) {}
 
   Element constant(std::complex<double> value, bool isComplex);
+  /// The element that all entries of `splat` are.
+  Element constant(mlir::DenseElementsAttr splat);
   Element apply(recur::Fn fn, llvm::ArrayRef<Element> operands);
   Element add(Element x, Element y);
   Element mul(Element x, Element y);

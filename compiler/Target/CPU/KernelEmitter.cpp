@@ -1,5 +1,7 @@
-// The kernel of one scan: tasks, steps, operands. See KernelEmitter.h; the storage of states is in KernelStates.cpp.
+// The kernel of one scan: tasks, operands, scratch. See KernelEmitter.h; the loops over steps are in KernelSteps.cpp, the storage of
+// states in KernelStates.cpp.
 #include "compiler/Target/CPU/KernelEmitter.h"
+#include "dialects/Chunk/Chunk.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -24,16 +26,20 @@ static Type partType(DType type, MLIRContext *context) {
     return BFloat16Type::get(context);
   case DType::F16:
     return Float16Type::get(context);
-  case DType::Bool: // what one scan hands to the next
+  case DType::Bool: // what one scan hands to the next, and resets
     return IntegerType::get(context, 8);
+  case DType::I64: // offsets
+    return IntegerType::get(context, 64);
   default:
     return Float32Type::get(context);
   }
 }
 
-KernelEmitter::KernelEmitter(recur::ScanOp scan, const Program &program, ScanTensors tensors, int64_t vectorBits)
-    : scan(scan), program(program), tensors(std::move(tensors)), vectorBits(vectorBits), plan(scan),
+KernelEmitter::KernelEmitter(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t vectorBits,
+                             int64_t blocks)
+    : scan(scan), program(program), tensors(std::move(tensors)), vectorBits(vectorBits), blocks(blocks),
       b(scan.getContext()), loc(scan.getLoc()) {
+  planBodies();
   bool wide = false;
   auto look = [&](TypeRange types) {
     for (Type type : types) {
@@ -43,10 +49,24 @@ KernelEmitter::KernelEmitter(recur::ScanOp scan, const Program &program, ScanTen
       wide |= element.isF64();
     }
   };
-  look(scan.step()->getArgumentTypes());
-  for (Operation &op : *scan.step())
-    look(op.getResultTypes());
+  for (Body &body : bodies) {
+    look(body.step.getBlock()->getArgumentTypes());
+    for (Operation &op : *body.step.getBlock())
+      look(op.getResultTypes());
+  }
   real = wide ? Type(Float64Type::get(scan.getContext())) : Type(Float32Type::get(scan.getContext()));
+}
+
+/// The regions' plans. What one of them cannot update in place has a ring for both.
+void KernelEmitter::planBodies() {
+  bodies.emplace_back(recur::Step(scan, &scan->getRegion(0).front()), 1);
+  if (auto chunked = dyn_cast<chunk::ScanOp>(scan.getOperation()))
+    bodies.emplace_back(recur::Step(scan, &chunked.getChunk().front()), chunked.size());
+  storage = bodies[0].plan.states;
+  for (const Body &body : bodies)
+    for (auto [s, wanted] : llvm::enumerate(body.plan.states))
+      if (wanted == StateStorage::Ring)
+        storage[s] = StateStorage::Ring;
 }
 
 Value KernelEmitter::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
@@ -85,18 +105,29 @@ Value KernelEmitter::memrefAt(Value pointer, Type element) {
   return UnrealizedConversionCastOp::create(b, loc, memref, descriptor).getResult(0);
 }
 
-KernelEmitter::Operand KernelEmitter::openOperand(Value call, int number, int tensor) {
+/// `inside` is what a step sees of it: the operand, or a block of it; null for what no step sees.
+KernelEmitter::Operand KernelEmitter::openOperand(Value call, int number, int tensor, Type inside) {
   const TensorSpec &spec = program.tensors[tensor];
   Operand operand;
   operand.element = partType(spec.type, b.getContext());
   operand.isComplex = isComplex(spec.type);
   for (const AxisSpec &axis : spec.axes) {
-    operand.perBatch |= axis.axis == Axis::Batch;
+    operand.perBatch |= axis.axis == Axis::Batch || axis.axis == Axis::Sequence;
     operand.perTime |= axis.axis == Axis::Time;
     operand.perHead |= axis.axis == Axis::Head;
     operand.perGroup |= axis.axis == Axis::Group;
     if (axis.axis == Axis::Named)
       operand.shape.push_back(axis.size);
+  }
+  if (launch.packed && operand.perTime)
+    operand.perBatch = false; // all sequences lie in one batch entry
+  if (ArrayRef<int64_t> seen = inside ? cast<RankedTensorType>(inside).getShape() : ArrayRef(operand.shape);
+      seen != ArrayRef(operand.shape)) {
+    int64_t stride = operand.isComplex ? 2 : 1;
+    for (size_t i = seen.size(); i-- > 0; stride *= operand.shape[i])
+      if (seen[i] != operand.shape[i])
+        operand.blockStride = seen[i] * stride;
+    operand.whole = std::exchange(operand.shape, SmallVector<int64_t>(seen));
   }
   Value pointers = callField(call, 0, true), strides = callField(call, 1, true);
   Value at = LLVM::GEPOp::create(b, loc, call.getType(), call.getType(), pointers, ArrayRef<LLVM::GEPArg>{number});
@@ -115,6 +146,7 @@ KernelEmitter::Operand KernelEmitter::openOperand(Value call, int number, int te
 Launch KernelEmitter::emit(ModuleOp into, StringRef symbol) {
   module = into;
   launch.symbol = symbol.str();
+  launch.packed = !tensors.offsets.empty();
   b.setInsertionPointToEnd(module.getBody());
   Type pointer = LLVM::LLVMPointerType::get(b.getContext());
   Type i64 = b.getI64Type();
@@ -128,41 +160,60 @@ Launch KernelEmitter::emit(ModuleOp into, StringRef symbol) {
   heads = callField(call, 5, false);
   headsPerGroup = callField(call, 6, false);
   scratch = memrefAt(kernel.getArgument(3), real);
-  auto open = [&](ArrayRef<int> list, SmallVectorImpl<Operand> &operands) {
-    for (int tensor : list)
-      operands.push_back(openOperand(call, launch.operands.size(), tensor));
+  auto open = [&](ArrayRef<int> list, SmallVectorImpl<Operand> &operands, ValueRange inside = {}) {
+    for (auto [i, tensor] : llvm::enumerate(list))
+      operands.push_back(
+          openOperand(call, launch.operands.size(), tensor, inside.empty() ? Type() : inside[i].getType()));
   };
-  open(tensors.inputs, inputs);
-  open(tensors.params, params);
-  open(tensors.inits, inits);
-  open(tensors.outputs, outputs);
-  open(tensors.finals, finals);
+  const recur::Step &step = bodies[0].step;
+  bool oneAxis = scan.numAxes() == 1; // else there are several final states for each state
+  SmallVector<Value> inputArgs(step.inputArgs()), paramArgs(step.paramArgs());
+  open(tensors.inputs, inputs, inputArgs);
+  open(tensors.params, params, paramArgs);
+  open(tensors.inits, inits, step.yield().getStates());
+  open(tensors.outputs, outputs, step.yield().getOutputs());
+  open(tensors.finals, finals, oneAxis ? ValueRange(step.yield().getStates()) : ValueRange());
   open(tensors.histories, histories);
-  rowsAreSteps = scan.numStates() == 0 && scan.numAxes() == 1 && plan.sharesParams;
-  launch.batchTile = plan.sharesParams && !rowsAreSteps ? kBatchTile : 1;
+  open(tensors.resets, resets);
+  open(tensors.offsets, offsets);
+  bool sharesParams = bodies[0].plan.sharesParams;
+  rowsAreSteps = scan.numStates() == 0 && scan.numAxes() == 1 && sharesParams && !launch.packed;
+  // Packed sequences differ in length, so that no two of them keep step; a chunk has rows enough of its own.
+  bool tiles = sharesParams && !rowsAreSteps && !launch.packed && bodies.size() == 1;
+  launch.batchTile = tiles ? kBatchTile : 1;
   launch.timeBlock = rowsAreSteps ? kTimeBlock : 0;
   emitTasks(kernel);
   func::ReturnOp::create(b, loc);
   return launch;
 }
 
-/// A task is a tile of the batch and one head. A tile that the batch does not fill is worked on row by row.
+/// A task is a tile of the batch, one head, and one block where there are several.
 void KernelEmitter::emitTasks(func::FuncOp kernel) {
   auto toIndex = [&](Value value) { return arith::IndexCastOp::create(b, loc, b.getIndexType(), value).getResult(); };
   auto loop = scf::ForOp::create(b, loc, toIndex(kernel.getArgument(1)), toIndex(kernel.getArgument(2)), index(1));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   Value tile = loop.getInductionVar(), head = index(0);
+  if (blocks > 1) {
+    block = arith::RemUIOp::create(b, loc, tile, index(blocks));
+    tile = arith::DivUIOp::create(b, loc, tile, index(blocks));
+  }
   if (launch.perHead) {
     head = arith::RemUIOp::create(b, loc, tile, heads);
     tile = arith::DivUIOp::create(b, loc, tile, heads);
   }
   if (rowsAreSteps) {
     Value last = add(extents[0], index(kTimeBlock - 1));
-    Value blocks = arith::DivUIOp::create(b, loc, last, index(kTimeBlock));
-    return emitTimeBlock(arith::RemUIOp::create(b, loc, tile, blocks), arith::DivUIOp::create(b, loc, tile, blocks),
+    Value inTime = arith::DivUIOp::create(b, loc, last, index(kTimeBlock));
+    return emitTimeBlock(arith::RemUIOp::create(b, loc, tile, inTime), arith::DivUIOp::create(b, loc, tile, inTime),
                          head);
   }
+  emitTile(tile, head);
+}
+
+/// A tile that the batch does not fill is worked on row by row.
+void KernelEmitter::emitTile(Value tile, Value head) {
+  OpBuilder::InsertionGuard guard(b);
   Value firstRow = mul(tile, index(launch.batchTile));
   if (launch.batchTile == 1)
     return emitTask(1, firstRow, head);
@@ -186,11 +237,11 @@ void KernelEmitter::emitTimeBlock(Value block, Value row, Value head) {
   Value tiled = add(begin, whole);
   auto sweep = [&](int64_t tile, Value from, Value to) {
     openTask(tile, row, head);
-    emitNests(plan.prologue, {});
+    emitPrologues();
     auto loop = scf::ForOp::create(b, loc, from, to, index(tile));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
-    emitStep(Loop{loop.getInductionVar(), loop.getInductionVar()});
+    emitBody(bodies[0], Loop{loop.getInductionVar(), loop.getInductionVar()});
   };
   sweep(kStepTile, begin, tiled);
   sweep(1, tiled, end);
@@ -199,93 +250,43 @@ void KernelEmitter::emitTimeBlock(Value block, Value row, Value head) {
 void KernelEmitter::emitTask(int64_t tileRows, Value firstRow, Value head) {
   openTask(tileRows, firstRow, head);
   beginStates();
-  emitNests(plan.prologue, {});
+  emitPrologues();
   SmallVector<Loop> at;
-  emitSteps(0, at);
-  endStates();
+  endStates(bodies.size() > 1 ? emitChunks() : emitSteps(0, at));
 }
 
 /// Where the operands and the scratch buffers of a tile lie.
 void KernelEmitter::openTask(int64_t tileRows, Value firstRow, Value head) {
   rows = tileRows;
   Value group = arith::DivUIOp::create(b, loc, head, headsPerGroup);
-  for (auto *list : {&inputs, &params, &inits, &outputs, &finals, &histories})
+  Value begin = openSequence(firstRow);
+  for (auto *list : {&inputs, &params, &inits, &outputs, &finals, &histories, &resets})
     for (Operand &operand : *list) {
-      operand.base = index(0);
+      operand.base = begin && operand.perTime ? mul(begin, operand.strides[1]) : index(0);
       if (operand.perBatch)
         operand.base = add(operand.base, mul(firstRow, operand.strides[0]));
       if (operand.perHead || operand.perGroup)
         operand.base = add(operand.base, mul(operand.perGroup ? group : head, operand.strides[3]));
+      if (operand.blockStride)
+        operand.base = add(operand.base, mul(block, index(operand.blockStride)));
     }
   layOutScratch();
   places.clear();
-  for (auto [argument, operand] : llvm::zip(scan.paramArgs(), params))
-    places[argument] = place(operand, operand.base);
-  for (auto constant : scan.step()->getOps<arith::ConstantOp>())
-    if (!cast<DenseElementsAttr>(constant.getValue()).isSplat())
-      places[constant.getResult()] = constantPlace(constant);
-}
-
-void KernelEmitter::emitSteps(size_t axis, SmallVectorImpl<Loop> &at) {
-  if (axis == scan.numAxes())
-    return emitStep(at);
-  auto loop = scf::ForOp::create(b, loc, index(0), extents[axis], index(1));
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(loop.getBody());
-  Value step = loop.getInductionVar(), where = step;
-  if (isReverse(axis)) {
-    Value last = arith::SubIOp::create(b, loc, extents[axis], index(1));
-    where = arith::SubIOp::create(b, loc, last, step);
+  for (Body &body : bodies) {
+    for (auto [argument, operand] : llvm::zip(body.step.paramArgs(), params))
+      places[argument] = place(operand, operand.base);
+    for (auto constant : body.step.getBlock()->getOps<arith::ConstantOp>())
+      if (!cast<DenseElementsAttr>(constant.getValue()).isSplat())
+        places[constant.getResult()] = constantPlace(constant);
   }
-  at.push_back({step, where});
-  emitSteps(axis + 1, at);
-  at.pop_back();
-}
-
-void KernelEmitter::emitStep(ArrayRef<Loop> at) {
-  for (auto [argument, operand] : llvm::zip(scan.inputArgs(), inputs))
-    places[argument] = atTime(operand, at);
-  placeStates(at);
-  SmallVector<Place> outputPlaces;
-  for (const Operand &operand : outputs)
-    outputPlaces.push_back(atTime(operand, at));
-
-  emitNests(plan.nests, outputPlaces);
-}
-
-void KernelEmitter::emitNests(ArrayRef<Nest> nests, ArrayRef<Place> outputPlaces) {
-  NestEnvironment environment;
-  environment.placeOf = [&](Value value) { return placeOf(value); };
-  environment.destination = [&](const Destination &to) {
-    switch (to.kind) {
-    case Destination::Output:
-      return outputPlaces[to.number];
-    case Destination::State:
-      return newState[to.number];
-    case Destination::Scratch:
-      break;
-    }
-    return bufferPlaces[to.number];
-  };
-  environment.real = real;
-  environment.batchTile = rows;
-  environment.vectorBits = vectorBits;
-  for (const Nest &nest : nests)
-    NestEmitter(b, loc, plan, nest, environment).emit();
 }
 
 Place KernelEmitter::place(const Operand &operand, Value base) const {
   Place result{operand.memref, base, {}, operand.shape, operand.element, operand.isComplex};
+  result.whole = operand.whole;
   if (rowsAreSteps ? operand.perTime : operand.perBatch)
     result.batchStride = operand.strides[rowsAreSteps ? 1 : 0];
   return result;
-}
-
-Place KernelEmitter::atTime(const Operand &operand, ArrayRef<Loop> at) {
-  Value base = operand.base;
-  for (auto [axis, loop] : llvm::enumerate(at))
-    base = add(base, mul(loop.second, operand.strides[1 + axis]));
-  return place(operand, base);
 }
 
 static int64_t realsOf(ArrayRef<int64_t> shape, Type element) {
@@ -310,26 +311,28 @@ void KernelEmitter::layOutScratch() {
     next += llvm::alignTo(reals, 64 / bytes);
     return at;
   };
-  bufferPlaces.clear();
   ringOffset.clear();
-  for (const ScratchBuffer &buffer : plan.buffers) {
-    int64_t copies = buffer.needed ? (buffer.perSequence ? rows : 1) : 0;
-    int64_t offset = take(realsOf(buffer.shape, buffer.element) * copies);
-    bufferPlaces.push_back(scratchPlace(offset, buffer.shape, buffer.element, buffer.perSequence));
+  for (Body &body : bodies) {
+    body.bufferPlaces.clear();
+    for (const ScratchBuffer &buffer : body.plan.buffers) {
+      int64_t copies = buffer.needed ? (buffer.perSequence ? rows : 1) : 0;
+      int64_t offset = take(realsOf(buffer.shape, buffer.element) * copies);
+      body.bufferPlaces.push_back(scratchPlace(offset, buffer.shape, buffer.element, buffer.perSequence));
+    }
   }
   for (unsigned s = 0; s < scan.numStates(); ++s) {
-    auto type = cast<RankedTensorType>(scan.yield().getStates()[s].getType());
-    int64_t slices = plan.states[s] == StateStorage::Ring ? scan.state(s).depth() + 1 : 0;
+    auto type = cast<RankedTensorType>(bodies[0].step.yield().getStates()[s].getType());
+    int64_t slices = storage[s] == StateStorage::Ring ? scan.state(s).depth() + 1 : 0;
     ringOffset.push_back(take(slices * rows * realsOf(type.getShape(), type.getElementType())));
   }
   launch.scratchBytes = std::max<size_t>(launch.scratchBytes, next * bytes);
 }
 
 /// Creates no operation, so that it can be asked for inside any loop.
-Place KernelEmitter::placeOf(Value value) {
+Place KernelEmitter::placeOf(const Body &body, Value value) {
   Value memory = withoutReshapes(value);
   auto found = places.find(memory);
-  Place result = found != places.end() ? found->second : bufferPlaces[plan.bufferOf.lookup(memory)];
+  Place result = found != places.end() ? found->second : body.bufferPlaces[body.plan.bufferOf.lookup(memory)];
   auto type = cast<RankedTensorType>(value.getType());
   result.shape = SmallVector<int64_t>(type.getShape());
   result.isTruth = type.getElementType().isInteger(1);

@@ -1,5 +1,6 @@
-// One scan to one kernel: the loop over tasks (a tile of the batch, one head), the loops over the scanned axes, and what surrounds a
-// step: where operands lie, how states begin, move on and end. The step itself is StepNests' and NestEmitter's.
+// One scan to one kernel: the loop over tasks (a tile of the batch or a packed sequence, one head), the loops over the scanned axes,
+// and what surrounds a step or a chunk of steps: where operands lie, how states begin, move on and end. The step itself is StepNests'
+// and NestEmitter's.
 //
 // A kernel is `func.func @name(%call: !llvm.ptr, %begin: i64, %end: i64, %scratch: !llvm.ptr)`, rondo::KernelFunction in C++. It
 // allocates nothing: what it needs beside its operands lies in the scratch area, whose size is known when it is compiled.
@@ -14,13 +15,16 @@ namespace rondo::cpu {
 /// The program's tensors that a scan's operands and results are.
 struct ScanTensors {
   llvm::SmallVector<int> inputs, params, inits, outputs, finals;
-  llvm::SmallVector<int> histories; // per state, only for several axes
+  llvm::SmallVector<int> histories;       // per state, only for several axes
+  llvm::SmallVector<int> resets, offsets; // at most one of each
 };
 
 class KernelEmitter {
 public:
-  /// `tensors` of `program` give operand types. `vectorBits` is the width of the target's vectors.
-  KernelEmitter(recur::ScanOp scan, const Program &program, ScanTensors tensors, int64_t vectorBits);
+  /// `tensors` of `program` give operand types. `vectorBits` is the width of the target's vectors. Where the scan's regions work on
+  /// one of `blocks` blocks of an axis (ValueTiles.h), a task is one block.
+  KernelEmitter(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t vectorBits,
+                int64_t blocks = 1);
   /// Emits the kernel at the end of `module`.
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
 
@@ -28,37 +32,58 @@ private:
   /// A tensor operand inside the kernel: its memref of reals, and its strides and base for the current task.
   struct Operand {
     mlir::Value pointer, memref;
-    mlir::Value strides[5]; // reals per batch row, time, time1, head, lag
-    mlir::Value base;       // of the task's first row and head
-    llvm::SmallVector<int64_t> shape;
+    mlir::Value strides[5];           // reals per batch row, time, time1, head, lag
+    mlir::Value base;                 // of the task's first row and head
+    llvm::SmallVector<int64_t> shape; // of its elements, or of the block that a task works on
+    llvm::SmallVector<int64_t> whole; // of its elements, where a task works on a block
+    int64_t blockStride = 0;          // reals from one block to the next
     mlir::Type element;
     bool isComplex = false, perBatch = false, perTime = false, perGroup = false, perHead = false;
   };
-  using Loop = std::pair<mlir::Value, mlir::Value>; // step number along an axis, index in memory
+  /// A step's number along an axis, and its index in memory. In a kernel with chunks the number counts how often states have moved on.
+  using Loop = std::pair<mlir::Value, mlir::Value>;
+  /// A region of the scan that moves the states on: by one step, or by a chunk of them.
+  struct Body {
+    Body(recur::Step step, int64_t size) : step(step), plan(step), size(size) {}
+    recur::Step step;
+    StepNests plan;
+    int64_t size;                          // steps; 1 where inputs and outputs have no axis for them
+    llvm::SmallVector<Place> bufferPlaces; // of the plan's scratch buffers
+  };
 
+  void planBodies();
   void emitTasks(mlir::func::FuncOp kernel);
+  void emitTile(mlir::Value tile, mlir::Value head);
   void emitTask(int64_t rows, mlir::Value firstRow, mlir::Value head);
   void emitTimeBlock(mlir::Value block, mlir::Value row, mlir::Value head);
   void openTask(int64_t rows, mlir::Value firstRow, mlir::Value head);
-  void emitSteps(size_t axis, llvm::SmallVectorImpl<Loop> &at);
-  void emitStep(llvm::ArrayRef<Loop> at);
-  void emitNests(llvm::ArrayRef<Nest> nests, llvm::ArrayRef<Place> outputPlaces);
+  mlir::Value openSequence(mlir::Value sequence);
+  /// Both give how often the states have moved on in the end, where one axis is scanned.
+  mlir::Value emitSteps(size_t axis, llvm::SmallVectorImpl<Loop> &at);
+  mlir::Value emitChunks();
+  mlir::Value chunkFits(mlir::Value step, mlir::Value where);
+  void emitBody(Body &body, llvm::ArrayRef<Loop> at);
+  void emitPrologues();
+  void emitNests(Body &body, llvm::ArrayRef<Nest> nests, llvm::ArrayRef<Place> outputPlaces);
   void layOutScratch();
   void beginStates();
-  void endStates();
+  void emitResets(Loop at);
+  void setInitial(unsigned state, mlir::Value step, mlir::Value row = {});
+  void endStates(mlir::Value moves);
   void endHistory(unsigned state, unsigned axis);
-  void placeStates(llvm::ArrayRef<Loop> at);
+  void placeStates(const Body &body, llvm::ArrayRef<Loop> at);
 
-  Operand openOperand(mlir::Value call, int operand, int tensor);
+  Operand openOperand(mlir::Value call, int operand, int tensor, mlir::Type inside);
   Place place(const Operand &operand, mlir::Value base) const;
-  Place atTime(const Operand &operand, llvm::ArrayRef<Loop> at);
+  Place atTime(const Operand &operand, llvm::ArrayRef<Loop> at, int64_t size = 1);
   Place ringSlot(unsigned state, mlir::Value slot);
   Place historyAt(unsigned state, mlir::Value first, mlir::Value second);
   Place scratchPlace(int64_t offset, llvm::ArrayRef<int64_t> shape, mlir::Type element, bool perSequence);
-  Place placeOf(mlir::Value value);
+  Place placeOf(const Body &body, mlir::Value value);
   Place constantPlace(mlir::arith::ConstantOp constant);
-  /// Copies all rows of one array of `element`s.
-  void copy(Place to, Place from);
+  /// Copies one array for all rows of the tile, or for one.
+  void copy(const Place &to, const Place &from, mlir::Value row = {});
+  void copyRun(const Place &to, const Place &from, int64_t count);
 
   mlir::Value index(int64_t value);
   mlir::Value add(mlir::Value x, mlir::Value y);
@@ -67,22 +92,24 @@ private:
   mlir::Value memrefAt(mlir::Value pointer, mlir::Type element);
   bool isReverse(unsigned axis) { return scan.axis(axis).getReverse(); }
 
-  recur::ScanOp scan;
+  recur::ScanInterface scan;
   const Program &program;
   ScanTensors tensors;
-  int64_t vectorBits;
-  StepNests plan;
+  int64_t vectorBits, blocks;
+  std::vector<Body> bodies;                // the step, and the chunk where the scan has one
+  llvm::SmallVector<StateStorage> storage; // of the states, which all bodies share
   mlir::Type real;
 
   mlir::OpBuilder b;
   mlir::Location loc;
   mlir::ModuleOp module;
   Launch launch;
-  llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories;
+  llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories, resets, offsets;
   mlir::Value batch, extents[2], heads, headsPerGroup, scratch;
+  mlir::Value block;                         // of the current task
+  mlir::Value steps;                         // of the current task along the first axis
   int64_t rows = 1;                          // of a tile: rows of the batch, or steps when rowsAreSteps
   bool rowsAreSteps = false;                 // the scan has no states, so that a tile may hold steps of one sequence
-  llvm::SmallVector<Place> bufferPlaces;     // of the plan's scratch buffers
   llvm::SmallVector<int64_t> ringOffset;     // in reals from the start of scratch
   llvm::SmallVector<Place> newState;         // where the step's new states go
   llvm::DenseMap<mlir::Value, Place> places; // of step arguments, in the current step

@@ -17,22 +17,42 @@ static int64_t reals(const Place &place) {
 }
 
 /// Both places have the type of computation, so that a copy moves bits.
-void KernelEmitter::copy(Place to, Place from) {
-  int64_t count = reals(to), lanes = vectorBits / real.getIntOrFloatBitWidth();
-  auto row = scf::ForOp::create(b, loc, index(0), index(rows), index(1));
+void KernelEmitter::copy(const Place &to, const Place &from, Value row) {
   OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(row.getBody());
-  auto base = [&](const Place &place) {
-    return place.batchStride ? add(place.base, mul(row.getInductionVar(), place.batchStride)) : place.base;
-  };
-  Value target = base(to), source = base(from);
+  if (!row) {
+    auto each = scf::ForOp::create(b, loc, index(0), index(rows), index(1));
+    b.setInsertionPointToStart(each.getBody());
+    return copy(to, from, each.getInductionVar());
+  }
+  Place target = to, source = from;
+  for (Place *place : {&target, &source})
+    if (place->batchStride)
+      place->base = add(place->base, mul(row, place->batchStride));
+  // A block of a larger array: what lies together in both is one run, the axes before it are walked.
+  SmallVector<int64_t> strides[] = {to.strides(), from.strides()};
+  int64_t count = to.isComplex ? 2 : 1;
+  size_t axis = to.shape.size();
+  while (axis > 0 && strides[0][axis - 1] == count && strides[1][axis - 1] == count)
+    count *= to.shape[--axis];
+  for (size_t i = 0; i < axis; ++i) {
+    auto each = scf::ForOp::create(b, loc, index(0), index(to.shape[i]), index(1));
+    b.setInsertionPointToStart(each.getBody());
+    target.base = add(target.base, mul(each.getInductionVar(), index(strides[0][i])));
+    source.base = add(source.base, mul(each.getInductionVar(), index(strides[1][i])));
+  }
+  copyRun(target, source, count);
+}
+
+/// Copies `count` neighbouring reals.
+void KernelEmitter::copyRun(const Place &to, const Place &from, int64_t count) {
+  int64_t lanes = vectorBits / real.getIntOrFloatBitWidth();
   auto sweep = [&](int64_t begin, int64_t end, int64_t step) {
     if (begin == end)
       return;
     auto loop = scf::ForOp::create(b, loc, index(begin), index(end), index(step));
     OpBuilder::InsertionGuard inner(b);
     b.setInsertionPointToStart(loop.getBody());
-    Value at = add(source, loop.getInductionVar()), into = add(target, loop.getInductionVar());
+    Value at = add(from.base, loop.getInductionVar()), into = add(to.base, loop.getInductionVar());
     if (step == 1)
       return (void)memref::StoreOp::create(b, loc, memref::LoadOp::create(b, loc, from.memref, at), to.memref, into);
     auto type = VectorType::get({step}, real);
@@ -43,7 +63,7 @@ void KernelEmitter::copy(Place to, Place from) {
 }
 
 Place KernelEmitter::ringSlot(unsigned state, Value slot) {
-  auto type = cast<RankedTensorType>(scan.yield().getStates()[state].getType());
+  auto type = cast<RankedTensorType>(bodies[0].step.yield().getStates()[state].getType());
   Place result = scratchPlace(ringOffset[state], type.getShape(), type.getElementType(), true);
   result.base = add(result.base, mul(slot, index(rows * reals(result))));
   return result;
@@ -55,36 +75,67 @@ static Place slice(Place place, Value offset, OpBuilder &b, Location loc) {
   return place;
 }
 
-/// A ring's slot for time s is s modulo (depth + 1); the initial slices stand for the times -depth ... -1.
+/// Makes a state what it is before step `step` of a sequence that begins there, for all rows or for one. A ring's slot for time s is
+/// s modulo (depth + 1), and the initial slices stand for the times step - depth ... step - 1.
+void KernelEmitter::setInitial(unsigned s, Value step, Value row) {
+  Place init = place(inits[s], inits[s].base);
+  if (storage[s] == StateStorage::InPlace)
+    return copy(place(finals[s], finals[s].base), init, row);
+  int64_t depth = scan.state(s).depth();
+  for (int64_t i = 0; i < depth; ++i) {
+    Value slot = arith::RemUIOp::create(b, loc, add(step, index(i + 1)), index(depth + 1));
+    copy(ringSlot(s, slot), slice(init, mul(index(i), inits[s].strides[4]), b, loc), row);
+  }
+}
+
 void KernelEmitter::beginStates() {
   for (unsigned s = 0; s < scan.numStates(); ++s) {
-    Place init = place(inits[s], inits[s].base);
-    if (plan.states[s] == StateStorage::InPlace) {
+    OpBuilder::InsertionGuard guard(b);
+    if (storage[s] == StateStorage::History)
+      continue;
+    if (storage[s] == StateStorage::InPlace) {
       // The caller may have given one tensor as initial and final state; then it is there already.
       Type i64 = b.getI64Type();
       Value from = LLVM::PtrToIntOp::create(b, loc, i64, inits[s].pointer);
       Value to = LLVM::PtrToIntOp::create(b, loc, i64, finals[s].pointer);
       Value differ = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, from, to);
       auto guarded = scf::IfOp::create(b, loc, differ, /*withElseRegion=*/false);
-      OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(guarded.thenBlock());
-      copy(place(finals[s], finals[s].base), init);
-    } else if (plan.states[s] == StateStorage::Ring) {
-      int64_t depth = scan.state(s).depth();
-      for (int64_t i = 0; i < depth; ++i)
-        copy(ringSlot(s, index(i + 1)), slice(init, mul(index(i), inits[s].strides[4]), b, loc));
     }
+    setInitial(s, index(0));
   }
 }
 
-void KernelEmitter::placeStates(ArrayRef<Loop> at) {
+/// Before a step at which a row's reset is true, the row's states are their initial values again.
+void KernelEmitter::emitResets(Loop at) {
+  OpBuilder::InsertionGuard guard(b);
+  Value row = index(0);
+  if (rows > 1) {
+    auto each = scf::ForOp::create(b, loc, index(0), index(rows), index(1));
+    b.setInsertionPointToStart(each.getBody());
+    row = each.getInductionVar();
+  }
+  const Operand &operand = resets[0];
+  Value where = add(operand.base, mul(at.second, operand.strides[1]));
+  if (operand.perBatch)
+    where = add(where, mul(row, operand.strides[0]));
+  Value mark = memref::LoadOp::create(b, loc, operand.memref, where);
+  Value none = arith::ConstantOp::create(b, loc, b.getIntegerAttr(operand.element, 0));
+  Value anew = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, mark, none);
+  auto guarded = scf::IfOp::create(b, loc, anew, /*withElseRegion=*/false);
+  b.setInsertionPointToStart(guarded.thenBlock());
+  for (unsigned s = 0; s < scan.numStates(); ++s)
+    setInitial(s, at.first, row);
+}
+
+void KernelEmitter::placeStates(const Body &body, ArrayRef<Loop> at) {
   newState.assign(scan.numStates(), Place());
   for (unsigned s = 0; s < scan.numStates(); ++s) {
     recur::StateAttr state = scan.state(s);
-    switch (plan.states[s]) {
+    switch (storage[s]) {
     case StateStorage::InPlace:
       newState[s] = place(finals[s], finals[s].base);
-      for (BlockArgument argument : scan.stateArgs(s))
+      for (BlockArgument argument : body.step.stateArgs(s))
         places[argument] = newState[s];
       break;
     case StateStorage::Ring: {
@@ -94,14 +145,14 @@ void KernelEmitter::placeStates(ArrayRef<Loop> at) {
         return ringSlot(s, arith::RemUIOp::create(b, loc, time, index(slots)));
       };
       newState[s] = slotAt(0);
-      for (auto [argument, read] : llvm::zip(scan.stateArgs(s), state.getReads()))
+      for (auto [argument, read] : llvm::zip(body.step.stateArgs(s), state.getReads()))
         places[argument] = slotAt(read[0]);
       break;
     }
     case StateStorage::History: {
       newState[s] = historyAt(s, at[0].first, at[1].first);
       Place init = place(inits[s], inits[s].base);
-      for (auto [argument, read] : llvm::zip(scan.stateArgs(s), state.getReads())) {
+      for (auto [argument, read] : llvm::zip(body.step.stateArgs(s), state.getReads())) {
         Value first = arith::SubIOp::create(b, loc, at[0].first, index(read[0]));
         Value second = arith::SubIOp::create(b, loc, at[1].first, index(read[1]));
         Value zero = index(0);
@@ -128,16 +179,16 @@ Place KernelEmitter::historyAt(unsigned state, Value first, Value second) {
   return place(history, add(base, mul(second, history.strides[2])));
 }
 
-void KernelEmitter::endStates() {
+void KernelEmitter::endStates(Value moves) {
   for (unsigned s = 0; s < scan.numStates(); ++s) {
-    if (plan.states[s] == StateStorage::History) {
+    if (storage[s] == StateStorage::History) {
       endHistory(s, 0);
       endHistory(s, 1);
-    } else if (plan.states[s] == StateStorage::Ring) {
+    } else if (storage[s] == StateStorage::Ring) {
       int64_t depth = scan.state(s).depth(), slots = depth + 1;
       Place final = place(finals[s], finals[s].base);
       for (int64_t i = 0; i < depth; ++i) {
-        Value time = add(extents[0], index(i + 1)); // T - depth + i, modulo depth + 1
+        Value time = add(moves, index(i + 1)); // T - depth + i, modulo depth + 1
         Value slot = arith::RemUIOp::create(b, loc, time, index(slots));
         copy(slice(final, mul(index(i), finals[s].strides[4]), b, loc), ringSlot(s, slot));
       }

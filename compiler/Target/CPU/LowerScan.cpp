@@ -1,6 +1,7 @@
 // lower-scan: the model's function becomes kernels and a program. What a kernel looks like is KernelEmitter's.
 #include "compiler/Target/CPU/KernelEmitter.h"
 #include "compiler/Target/CPU/Passes.h"
+#include "compiler/Target/CPU/ValueTiles.h"
 #include "compiler/Target/Signature.h"
 #include "dialects/Recur/Recur.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -24,7 +25,7 @@ namespace {
 /// Gives every value of a model's function a tensor of the program.
 class Tensors {
 public:
-  Tensors(func::FuncOp model) : program(describeModel(model)) {
+  Tensors(func::FuncOp model) : program(describeModel(model)), packed(takesPacked(model)) {
     Operation *ret = model.getBody().front().getTerminator();
     for (BlockArgument argument : model.getArguments())
       numbers[argument] = argument.getArgNumber();
@@ -47,7 +48,7 @@ public:
   }
 
   int addTemporary(Type type) {
-    program.tensors.push_back(describeTensor(type, {}, TensorKind::Temporary));
+    program.tensors.push_back(describeTensor(type, {}, TensorKind::Temporary, packed));
     program.alias.push_back(-1);
     return program.tensors.size() - 1;
   }
@@ -64,12 +65,14 @@ private:
     program.alias[other] = owner;
   }
 
+  bool packed;
   llvm::DenseMap<Value, int> numbers;
 };
 
 /// Storage of every step of a state of a two-axis scan: like an output, in the type of computation.
-Type historyType(recur::ScanOp scan, unsigned state) {
-  auto step = cast<RankedTensorType>(scan.yield().getStates()[state].getType());
+Type historyType(recur::ScanInterface scan, unsigned state) {
+  auto step =
+      cast<RankedTensorType>(recur::Step(scan, &scan->getRegion(0).front()).yield().getStates()[state].getType());
   auto final = cast<RankedTensorType>(scan.finals()[2 * state].getType());
   MLIRContext *context = scan.getContext();
   SmallVector<StringAttr> axes;
@@ -87,9 +90,7 @@ Type historyType(recur::ScanOp scan, unsigned state) {
   return RankedTensorType::get(shape, step.getElementType(), dims);
 }
 
-LogicalResult checkSupported(recur::ScanOp scan) {
-  if (scan.getResets() || scan.getOffsets())
-    return scan.emitError("resets and packed sequences have no CPU kernel yet; the reference interpreter runs them");
+LogicalResult checkSupported(recur::ScanInterface scan) {
   if (scan.numAxes() > 2)
     return scan.emitError("a scan over ") << scan.numAxes() << " axes has no CPU kernel; one or two axes do";
   return success();
@@ -126,15 +127,30 @@ struct LowerScan : rondo::cpu::impl::LowerScanBase<LowerScan> {
   }
 
 private:
+  /// A second kernel, for calls with fewer tasks than threads, whose tasks share out an axis of the values.
+  void addSplit(recur::ScanInterface scan, const Program &program, const ScanTensors &of, Launch &launch) {
+    std::optional<ValueTiles> tiles = splits > 1 ? findValueTiles(scan) : std::nullopt;
+    int64_t block = tiles ? valueBlock(tiles->extent, splits) : 0;
+    if (!tiles || block == tiles->extent)
+      return;
+    recur::ScanInterface narrowed = narrow(scan, *tiles, block);
+    Launch split = KernelEmitter(narrowed, program, of, vectorBits, tiles->extent / block)
+                       .emit(getOperation(), launch.symbol + "_split");
+    narrowed.erase();
+    launch.splits = tiles->extent / block;
+    launch.splitSymbol = split.symbol;
+    launch.scratchBytes = std::max(launch.scratchBytes, split.scratchBytes);
+  }
+
   LogicalResult lower(func::FuncOp model) {
-    for (auto scan : model.getOps<recur::ScanOp>())
+    for (auto scan : model.getOps<recur::ScanInterface>())
       if (failed(checkSupported(scan)))
         return failure();
     if (failed(checkResults(model)))
       return failure();
     Tensors tensors(model);
     std::vector<Launch> launches;
-    for (auto scan : model.getOps<recur::ScanOp>()) {
+    for (auto scan : model.getOps<recur::ScanInterface>()) {
       ScanTensors of;
       auto number = [&](ValueRange values, SmallVectorImpl<int> &into) {
         for (Value value : values)
@@ -145,11 +161,16 @@ private:
       number(scan.getInits(), of.inits);
       number(scan.outputs(), of.outputs);
       number(scan.finals(), of.finals);
+      if (Value resets = scan.getResets())
+        number(resets, of.resets);
+      if (Value offsets = scan.getOffsets())
+        number(offsets, of.offsets);
       if (scan.numAxes() == 2)
         for (unsigned s = 0; s < scan.numStates(); ++s)
           of.histories.push_back(tensors.addTemporary(historyType(scan, s)));
       std::string symbol = model.getName().str() + "_" + std::to_string(launches.size());
       launches.push_back(KernelEmitter(scan, tensors.program, of, vectorBits).emit(getOperation(), symbol));
+      addSplit(scan, tensors.program, of, launches.back());
     }
     tensors.program.launches = std::move(launches);
     getOperation()->setAttr(kProgramAttr, programToAttr(tensors.program, &getContext()));

@@ -3,6 +3,8 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/SubtargetFeature.h"
+#include <algorithm>
+#include <thread>
 
 using namespace rondo::cpu;
 
@@ -18,6 +20,7 @@ static Machine detect() {
     machine.vectorBits = 512;
   else if (flags.lookup("avx2"))
     machine.vectorBits = 256;
+  machine.threads = std::max(1u, std::thread::hardware_concurrency());
   return machine;
 }
 

@@ -9,6 +9,7 @@ struct Machine {
   std::string name;         // LLVM's name of the processor, e.g. "znver3"
   std::string features;     // LLVM's feature string
   int64_t vectorBits = 128; // widest vector registers worth using
+  int64_t threads = 1;      // that run at once
 };
 
 /// The machine that this process runs on.

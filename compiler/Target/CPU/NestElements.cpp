@@ -1,21 +1,12 @@
 // Elements of values inside a nest's loops: each is computed once per iteration of the outermost loop that it depends on. See
 // NestEmitter.h.
 #include "compiler/Target/CPU/NestEmitter.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
 using namespace rondo;
 using namespace rondo::cpu;
-
-SmallVector<int64_t> Place::strides() const {
-  SmallVector<int64_t> result(shape.size());
-  int64_t step = isComplex ? 2 : 1;
-  for (size_t i = shape.size(); i-- > 0; step *= shape[i])
-    result[i] = step;
-  return result;
-}
 
 void NestEmitter::moveTo(int level) {
   Level &at = levels[level];
@@ -66,16 +57,21 @@ bool NestEmitter::movesWithLanes(ArrayRef<Index> at) const {
 bool NestEmitter::isComputedHere(Value value) const {
   return value.getDefiningOp() && !isa<recur::ConcatOp, recur::ReshapeOp, arith::ConstantOp>(value.getDefiningOp()) &&
          llvm::any_of(nest.statements, [&](const Statement &s) {
-           return s.value == value && !s.isReduction &&
+           return s.value == value && !s.isReduction() &&
                   llvm::none_of(s.destinations, [](auto &d) { return d.axis >= 0; });
          });
 }
 
-Element NestEmitter::evaluate(Value value, ArrayRef<Index> at, bool isRoot) {
-  Indices resolved = resolve(at, plan.isPerSequence(value));
+NestEmitter::Key NestEmitter::keyOf(Value value, ArrayRef<Index> resolved) const {
   Key key{static_cast<int64_t>(reinterpret_cast<intptr_t>(value.getAsOpaquePointer()))};
   for (const Index &index : resolved)
     key.insert(key.end(), {index.dim, index.offset});
+  return key;
+}
+
+Element NestEmitter::evaluate(Value value, ArrayRef<Index> at, bool isRoot) {
+  Indices resolved = resolve(at, plan.isPerSequence(value));
+  Key key = keyOf(value, resolved);
   if (auto known = memo.find(key); known != memo.end())
     return known->second.element;
 
@@ -110,33 +106,21 @@ Element NestEmitter::evaluateOp(Operation *op, ArrayRef<Index> at, int level) {
     return complex ? ops.toComplex(operands.front()) : operands.front();
   }
   if (auto constant = dyn_cast<arith::ConstantOp>(op))
-    return constantElement(constant, at);
+    return ops.constant(cast<DenseElementsAttr>(constant.getValue()));
   if (isa<recur::IdentityOp>(op))
     return identityElement(at);
   return operands.front(); // broadcast, slice, a reduction over nothing
 }
 
-Element NestEmitter::constantElement(arith::ConstantOp constant, ArrayRef<Index> at) {
-  auto value = cast<DenseElementsAttr>(constant.getValue());
-  if (isa<ComplexType>(value.getElementType())) {
-    auto number = value.getSplatValue<std::complex<APFloat>>();
-    return ops.constant({number.real().convertToDouble(), number.imag().convertToDouble()}, true);
-  }
-  if (value.getElementType().isInteger(1))
-    return {arith::ConstantOp::create(b, loc, b.getBoolAttr(value.getSplatValue<bool>())), {}};
-  return ops.constant(value.getSplatValue<APFloat>().convertToDouble(), false);
-}
-
 /// The index along one axis as a value: loop variable plus offset, without lanes.
-Value NestEmitter::position(Index index) {
-  Index at = resolve(index, false).front();
-  Value offset = arith::ConstantIndexOp::create(b, loc, at.offset);
-  Value iv = at.dim >= 0 ? dims[at.dim].iv : Value();
+Value NestEmitter::position(Index resolved) {
+  Value offset = arith::ConstantIndexOp::create(b, loc, resolved.offset);
+  Value iv = resolved.dim >= 0 ? dims[resolved.dim].iv : Value();
   return iv ? arith::AddIOp::create(b, loc, iv, offset).getResult() : offset;
 }
 
 Element NestEmitter::identityElement(ArrayRef<Index> at) {
-  Value row = position(at[0]), column = position(at[1]);
+  Value row = position(resolve(at[0], false).front()), column = position(resolve(at[1], false).front());
   Element one = ops.constant(1, false), zero = ops.constant(0, false);
   bool rowLanes = movesWithLanes(at[0]), columnLanes = movesWithLanes(at[1]);
   if (rowLanes || columnLanes) {
@@ -155,13 +139,9 @@ Element NestEmitter::identityElement(ArrayRef<Index> at) {
   return {arith::SelectOp::create(b, loc, same, one.re, zero.re), {}};
 }
 
-Element NestEmitter::addTerm(const Statement &statement, Element sum) {
-  Operation *op = statement.value.getDefiningOp();
-  Indices at, reduced;
-  for (int axis : statement.axes)
-    at.push_back({axis, 0});
-  for (int dim : statement.reduced)
-    reduced.push_back({dim, 0});
+Element NestEmitter::addTerm(const Statement &statement, const Term &term, Element sum) {
+  Operation *op = term.value.getDefiningOp();
+  Indices at = statement.at(), reduced = indices(term.reduced);
   SmallVector<Element> factors;
   for (unsigned i = 0; i < op->getNumOperands(); ++i)
     factors.push_back(evaluate(op->getOperand(i), operandIndices(op, i, at, reduced)));
@@ -176,55 +156,61 @@ Element NestEmitter::addTerm(const Statement &statement, Element sum) {
   return ops.multiplyAdd(product, factors.back(), sum);
 }
 
-/// The flat index of an element: the place's base, then one term per loop, added at that loop's level so that inner loops only add
-/// what moves with them. Leaves the builder at `level`, where the address is used.
+/// The flat index of an element: the place's base, then one summand per loop, added at that loop's level so that inner loops only
+/// add what moves with them. Leaves the builder at `level`, where the address is used.
 Value NestEmitter::address(const Place &place, ArrayRef<Index> at, int level) {
   Indices resolved = resolve(at, static_cast<bool>(place.batchStride));
   SmallVector<int64_t> strides = place.strides();
   int64_t constant = 0;
-  std::map<std::pair<int, int>, int64_t> steps; // (level, dimension) -> reals per iteration
+  // A summand is a loop's variable plus an offset times a stride; an offset times a stride that is known goes to `constant`.
+  struct Summand {
+    int level;
+    Index index;
+    int64_t stride;
+    Value dynamicStride;
+  };
+  SmallVector<Summand> summands;
+  auto isLoop = [&](Index index) { return index.dim >= 0 && dims[index.dim].iv; };
+  if (place.batchStride)
+    summands.push_back({levelOf(resolved.back()), resolved.back(), 0, place.batchStride});
   for (size_t i = 0; i < strides.size(); ++i) {
-    constant += resolved[i].offset * strides[i];
-    if (resolved[i].dim >= 0 && dims[resolved[i].dim].iv)
-      steps[{dims[resolved[i].dim].level, resolved[i].dim}] += strides[i];
-  }
-  Value sum = place.base;
-  Key key{static_cast<int64_t>(reinterpret_cast<intptr_t>(place.base.getAsOpaquePointer())),
-          static_cast<int64_t>(reinterpret_cast<intptr_t>(place.batchStride.getAsOpaquePointer())), -1};
-  auto advance = [&](int level, uint32_t dimSet, ArrayRef<int64_t> what, llvm::function_ref<Value()> compute) {
-    key.insert(key.end(), what.begin(), what.end());
-    if (auto known = memo.find(key); known != memo.end()) {
-      sum = known->second.element.re;
-      return;
+    if (i == 0 && place.rowStride) {
+      summands.push_back({levelOf(resolved[i]), resolved[i], 0, place.rowStride});
+      continue;
     }
-    moveTo(level);
-    sum = compute();
-    memo[key] = {{sum, {}}, level, dimSet};
+    constant += resolved[i].offset * strides[i];
+    if (!isLoop(resolved[i]))
+      continue;
+    int dim = resolved[i].dim;
+    auto *same = llvm::find_if(summands, [&](const Summand &s) { return s.index.dim == dim && !s.dynamicStride; });
+    if (same != summands.end())
+      same->stride += strides[i];
+    else
+      summands.push_back({dims[dim].level, Index{dim, 0}, strides[i], {}});
+  }
+  auto rank = [](const Summand &s) { return std::make_tuple(s.level, !s.dynamicStride, s.index.dim, s.stride); };
+  llvm::sort(summands, [&](const Summand &x, const Summand &y) { return rank(x) < rank(y); });
+
+  auto number = [](Value value) {
+    return static_cast<int64_t>(reinterpret_cast<intptr_t>(value.getAsOpaquePointer()));
   };
   constexpr auto noWrap = arith::IntegerOverflowFlags::nsw;
-  int reached = 0;
+  Value sum = place.base;
+  Key key{number(place.base), number(place.batchStride), number(place.rowStride), -1};
   uint32_t soFar = 0;
-  if (place.batchStride) {
-    Index row = resolved.back();
-    reached = levelOf(row);
-    soFar = dimsOf(row);
-    advance(reached, soFar, {batchDim(), row.offset}, [&] {
-      Value number = arith::ConstantIndexOp::create(b, loc, row.offset);
-      if (row.dim >= 0)
-        number = arith::AddIOp::create(b, loc, dims[row.dim].iv, number, noWrap);
-      return arith::AddIOp::create(b, loc, sum, arith::MulIOp::create(b, loc, number, place.batchStride, noWrap),
-                                   noWrap)
-          .getResult();
-    });
-  }
-  for (auto [where, step] : steps) {
-    reached = std::max(reached, where.first);
-    soFar |= 1u << where.second;
-    advance(reached, soFar, {where.second, step}, [&, where = where, step = step] {
-      Value factor = arith::ConstantIndexOp::create(b, loc, step);
-      Value term = arith::MulIOp::create(b, loc, dims[where.second].iv, factor, noWrap);
-      return arith::AddIOp::create(b, loc, sum, term, noWrap).getResult();
-    });
+  for (const Summand &summand : summands) {
+    soFar |= dimsOf(summand.index);
+    key.insert(key.end(), {summand.index.dim, summand.index.offset, summand.stride, number(summand.dynamicStride)});
+    if (auto known = memo.find(key); known != memo.end()) {
+      sum = known->second.element.re;
+      continue;
+    }
+    moveTo(summand.level);
+    Value factor = position(summand.index);
+    Value stride = summand.dynamicStride ? summand.dynamicStride
+                                         : arith::ConstantIndexOp::create(b, loc, summand.stride).getResult();
+    sum = arith::AddIOp::create(b, loc, sum, arith::MulIOp::create(b, loc, factor, stride, noWrap), noWrap);
+    memo[key] = {{sum, {}}, summand.level, soFar};
   }
   moveTo(level);
   if (constant == 0)
@@ -232,46 +218,38 @@ Value NestEmitter::address(const Place &place, ArrayRef<Index> at, int level) {
   return arith::AddIOp::create(b, loc, sum, arith::ConstantIndexOp::create(b, loc, constant), noWrap);
 }
 
+bool NestEmitter::isScattered(const Place &place, ArrayRef<Index> at) const {
+  return place.rowStride && movesWithLanes(at.take_front());
+}
+
 Element NestEmitter::load(const Place &place, ArrayRef<Index> at, int level) {
   Value from = address(place, at, level);
-  if (place.isTruth) {
-    auto type = VectorType::get({tiling.lanes}, place.element);
-    bool lanes = movesWithLanes(at);
-    Value number = lanes ? vector::LoadOp::create(b, loc, type, place.memref, from).getResult()
-                         : memref::LoadOp::create(b, loc, place.memref, from).getResult();
-    return {ops.toTruth(number), {}};
+  if (!isScattered(place, at))
+    return loadElement(b, loc, ops, place, from, movesWithLanes(at) ? tiling.lanes : 0);
+  SmallVector<Value> re, im;
+  for (int64_t lane = 0; lane < tiling.lanes; ++lane) {
+    Element one = loadElement(b, loc, ops, place, from, 0);
+    re.push_back(one.re);
+    im.push_back(one.im);
+    from = arith::AddIOp::create(b, loc, from, place.rowStride);
   }
-  int64_t width = place.isComplex ? 2 : 1;
-  if (movesWithLanes(at)) {
-    auto type = VectorType::get({tiling.lanes * width}, place.element);
-    Value loaded = ops.widen(vector::LoadOp::create(b, loc, type, place.memref, from));
-    if (!place.isComplex)
-      return {loaded, {}};
-    auto split = vector::DeinterleaveOp::create(b, loc, loaded);
-    return {split.getRes1(), split.getRes2()};
-  }
-  Element element{ops.widen(memref::LoadOp::create(b, loc, place.memref, from)), {}};
-  if (place.isComplex) {
-    Value next = arith::AddIOp::create(b, loc, from, arith::ConstantIndexOp::create(b, loc, 1));
-    element.im = ops.widen(memref::LoadOp::create(b, loc, place.memref, next));
-  }
-  return element;
+  auto gathered = [&](ArrayRef<Value> parts) -> Value {
+    auto type = VectorType::get({tiling.lanes}, parts.front().getType());
+    return vector::FromElementsOp::create(b, loc, type, parts);
+  };
+  return {gathered(re), im.front() ? gathered(im) : Value()};
 }
 
 void NestEmitter::store(const Place &place, ArrayRef<Index> at, Element element) {
   Value to = address(place, at, innermost());
-  if (place.isComplex)
-    element = ops.toComplex(element);
-  if (movesWithLanes(at)) {
-    element = ops.splat(element, tiling.lanes);
-    Value stored =
-        place.isComplex ? vector::InterleaveOp::create(b, loc, element.re, element.im).getResult() : element.re;
-    vector::StoreOp::create(b, loc, ops.narrow(stored, place.element), place.memref, to);
-    return;
-  }
-  memref::StoreOp::create(b, loc, ops.narrow(element.re, place.element), place.memref, to);
-  if (place.isComplex) {
-    Value next = arith::AddIOp::create(b, loc, to, arith::ConstantIndexOp::create(b, loc, 1));
-    memref::StoreOp::create(b, loc, ops.narrow(element.im, place.element), place.memref, next);
+  if (!isScattered(place, at))
+    return storeElement(b, loc, ops, place, to, element, movesWithLanes(at) ? tiling.lanes : 0);
+  element = ops.splat(element, tiling.lanes);
+  for (int64_t lane = 0; lane < tiling.lanes; ++lane) {
+    Element one{vector::ExtractOp::create(b, loc, element.re, lane), {}};
+    if (element.isComplex())
+      one.im = vector::ExtractOp::create(b, loc, element.im, lane);
+    storeElement(b, loc, ops, place, to, one, 0);
+    to = arith::AddIOp::create(b, loc, to, place.rowStride);
   }
 }

@@ -1,5 +1,6 @@
 // The loops of a nest. See NestEmitter.h; how elements are read and computed is in NestElements.cpp.
 #include "compiler/Target/CPU/NestEmitter.h"
+#include "compiler/Target/CPU/ChunkElements.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
@@ -13,78 +14,6 @@ NestEmitter::NestEmitter(OpBuilder &b, Location loc, const StepNests &plan, cons
     : b(b), loc(loc), plan(plan), nest(nest), env(environment), ops(b, loc, environment.real),
       rows(nest.perSequence ? environment.batchTile : 1), dims(nest.dims.size() + 1) {}
 
-/// How little vectors along `dim` would serve: the number of accesses that do not move with it. Nothing when one would have to
-/// gather elements that are no neighbours.
-std::optional<int64_t> NestEmitter::accessPenalty(int dim, const SmallVectorImpl<Read> &reads) const {
-  int64_t penalty = 0;
-  bool gathers = false;
-  auto add = [&](ArrayRef<int64_t> shape, ArrayRef<Index> at) {
-    int64_t stride = 0, inner = 1;
-    for (size_t i = shape.size(); i-- > 0; inner *= shape[i])
-      if (at[i].dim == dim)
-        stride += inner;
-    gathers |= stride > 1;
-    penalty += stride == 0;
-  };
-  for (const Read &read : reads)
-    add(cast<RankedTensorType>(read.value.getType()).getShape(), read.at);
-  for (const Statement &statement : nest.statements) {
-    Indices at;
-    for (int axis : statement.axes)
-      at.push_back({axis, 0});
-    ArrayRef<int64_t> shape = cast<RankedTensorType>(statement.value.getType()).getShape();
-    if (!statement.destinations.empty())
-      add(shape, at);
-  }
-  if (gathers)
-    return std::nullopt;
-  // Lanes of a reduction must be summed at the end.
-  return penalty * 4 + (isReduction(dim) ? 2 : 0);
-}
-
-/// Sums kept in registers at once: enough to cover the latency of an addition, few enough to leave registers for operands.
-static constexpr int64_t kSums = 8;
-
-void NestEmitter::chooseTiling() {
-  int64_t widest = env.vectorBits / env.real.getIntOrFloatBitWidth();
-  SmallVector<Read> reads = plan.reads(nest);
-  int64_t best = INT64_MAX;
-  for (int d = 0; d < static_cast<int>(nest.dims.size()); ++d) {
-    std::optional<int64_t> penalty = accessPenalty(d, reads);
-    if (nest.dims[d].extent >= std::min<int64_t>(4, widest) && penalty && *penalty <= best) {
-      best = *penalty;
-      tiling.vectorDim = d;
-    }
-  }
-  tiling.unroll.assign(dims.size(), 1);
-  if (tiling.vectorDim >= 0)
-    tiling.lanes = std::min<int64_t>(widest, llvm::bit_floor(static_cast<uint64_t>(extent(tiling.vectorDim))));
-
-  int64_t reductions = llvm::count_if(nest.statements, [](const Statement &s) { return s.isReduction; });
-  auto vectors = [&](int d) { return d == tiling.vectorDim ? extent(d) / tiling.lanes : extent(d); };
-  if (!reductions) {
-    if (tiling.vectorDim >= 0)
-      tiling.unroll[tiling.vectorDim] = std::clamp<int64_t>(vectors(tiling.vectorDim), 1, 2);
-    return;
-  }
-  int64_t room = std::max<int64_t>(1, kSums / reductions);
-  auto take = [&](int d, int64_t most) {
-    int64_t n = std::max<int64_t>(1, std::min({room, most, vectors(d)}));
-    tiling.unroll[d] = llvm::bit_floor(static_cast<uint64_t>(n));
-    room /= tiling.unroll[d];
-  };
-  bool vectorIsParallel = tiling.vectorDim >= 0 && !isReduction(tiling.vectorDim);
-  if (vectorIsParallel)
-    take(tiling.vectorDim, rows > 1 ? 2 : 4);
-  take(batchDim(), 4);
-  for (int d = nest.dims.size() - 1; d >= 0; --d)
-    if (!isReduction(d) && d != tiling.vectorDim)
-      take(d, 4);
-  // A lone sum is split into several, against the latency of one chain of additions.
-  if (tiling.vectorDim >= 0 && isReduction(tiling.vectorDim))
-    take(tiling.vectorDim, 4);
-}
-
 SmallVector<NestEmitter::Segment> NestEmitter::segments(int dim) const {
   SmallVector<Segment> result;
   int64_t done = 0, all = extent(dim);
@@ -97,7 +26,9 @@ SmallVector<NestEmitter::Segment> NestEmitter::segments(int dim) const {
   };
   bool isVector = dim == tiling.vectorDim && tiling.lanes > 1;
   cut(tiling.unroll[dim], isVector);
-  cut(1, isVector);
+  // What is left over is a smaller tile, and single elements where not even a vector is left.
+  if (int64_t rest = (all - done) / (isVector ? tiling.lanes : 1))
+    cut(rest, isVector);
   cut(1, false);
   return result;
 }
@@ -105,23 +36,14 @@ SmallVector<NestEmitter::Segment> NestEmitter::segments(int dim) const {
 void NestEmitter::emit() {
   if (llvm::all_of(nest.statements, [](const Statement &s) { return s.destinations.empty(); }))
     return;
-  chooseTiling();
-  bool sums = llvm::any_of(nest.statements, [](const Statement &s) { return s.isReduction; });
-  auto push = [&](bool reduction) {
-    if (!reduction && !sums)
-      order.push_back(batchDim());
-    for (int d = 0; d < static_cast<int>(nest.dims.size()); ++d)
-      if (isReduction(d) == reduction && d != tiling.vectorDim)
-        order.push_back(d);
-    // Rows of the batch run inside the rows of a shared parameter, which stay in cache for them.
-    if (!reduction && sums)
-      order.push_back(batchDim());
-    if (tiling.vectorDim >= 0 && isReduction(tiling.vectorDim) == reduction)
-      order.push_back(tiling.vectorDim);
-  };
-  push(false);
-  firstReduction = order.size();
-  push(true);
+  if (nest.chunkOp)
+    return ChunkEmitter(b, loc, plan, nest, env).emit();
+  int64_t lanes = env.vectorBits / env.real.getIntOrFloatBitWidth();
+  tiling = chooseTiling(plan, nest, {lanes, env.vectorBits >= 512 ? 32 : 16, rows});
+  sumLoops = nest.sumLoops();
+  for (SmallVector<int> &loops : sumLoops)
+    if (auto *vectors = llvm::find(loops, tiling.vectorDim); vectors != loops.end())
+      std::rotate(vectors, vectors + 1, loops.end());
   bool atEnd = b.getInsertionPoint() == b.getInsertionBlock()->end();
   levels.push_back({b.getInsertionBlock(), atEnd ? nullptr : &*b.getInsertionPoint()});
   emitParallel(0);
@@ -169,32 +91,39 @@ void NestEmitter::inLoop(int dim, const Segment &segment, SmallVectorImpl<Value>
 }
 
 void NestEmitter::emitParallel(size_t position) {
-  if (position < firstReduction) {
-    for (const Segment &segment : segments(order[position]))
-      inLoop(order[position], segment, nullptr, [&] { emitParallel(position + 1); });
+  if (position < tiling.parallel.size()) {
+    int dim = tiling.parallel[position];
+    for (const Segment &segment : segments(dim))
+      inLoop(dim, segment, nullptr, [&] { emitParallel(position + 1); });
     return;
   }
-  bool anySum = llvm::any_of(nest.statements, [](const Statement &s) { return s.isReduction; });
-  if (!anySum)
-    return emitElementwise(points(true, true));
+  if (!nest.hasSums())
+    return emitElementwise(points(true, true), false);
   startSums();
-  emitReduction(position);
+  for (size_t term = 0; term < sumLoops.size(); ++term)
+    emitReduction(term, 0);
   finishSums();
+  emitElementwise(points(true, false), true);
 }
 
-void NestEmitter::emitReduction(size_t position) {
-  if (position == order.size()) {
-    emitElementwise(points(true, true));
-    return accumulate(points(true, false));
+void NestEmitter::emitReduction(size_t term, size_t position) {
+  if (position == sumLoops[term].size()) {
+    emitElementwise(points(true, true), false);
+    return accumulate(term);
   }
-  for (const Segment &segment : segments(order[position]))
-    inLoop(order[position], segment, &sums, [&] { emitReduction(position + 1); });
+  int dim = sumLoops[term][position];
+  for (const Segment &segment : segments(dim))
+    inLoop(dim, segment, &sums, [&] { emitReduction(term, position + 1); });
 }
 
 /// Offsets of the unrolled iterations of the current segments, for the parallel dimensions, the reduced ones, or both.
 SmallVector<NestEmitter::Point> NestEmitter::points(bool parallel, bool reduced) const {
+  SmallVector<int> order = llvm::to_vector(llvm::seq<int>(dims.size()));
+  if (tiling.vectorDim >=
+      0) // innermost: then the vectors of a tile are at hand, and one row after another is worked on
+    std::rotate(order.begin() + tiling.vectorDim, order.begin() + tiling.vectorDim + 1, order.end());
   SmallVector<Point> result{Point(dims.size(), 0)};
-  for (int d = 0; d < static_cast<int>(dims.size()); ++d) {
+  for (int d : order) {
     if (isReduction(d) ? !reduced : !parallel)
       continue;
     int64_t width = dims[d].vector ? tiling.lanes : 1;
@@ -209,18 +138,15 @@ SmallVector<NestEmitter::Point> NestEmitter::points(bool parallel, bool reduced)
   return result;
 }
 
-void NestEmitter::emitElementwise(ArrayRef<Point> where) {
+void NestEmitter::emitElementwise(ArrayRef<Point> where, bool afterSums) {
   // Every element is computed before the first is stored: an update in place must not overtake the reads of its old value.
   SmallVector<std::tuple<const Statement *, const Point *, Element>> results;
   for (const Statement &statement : nest.statements) {
-    if (statement.isReduction || statement.destinations.empty())
+    if (statement.isReduction() || statement.destinations.empty() || statement.afterSums != afterSums)
       continue;
-    Indices at;
-    for (int axis : statement.axes)
-      at.push_back({axis, 0});
     for (const Point &p : where) {
       point = &p;
-      results.emplace_back(&statement, &p, evaluate(statement.value, at, !plan.readsItself(statement)));
+      results.emplace_back(&statement, &p, evaluate(statement.value, statement.at(), !plan.readsItself(statement)));
     }
   }
   for (auto &[statement, p, element] : results) {
@@ -269,7 +195,7 @@ void NestEmitter::startSums() {
     lanes = 0;
   sums.clear();
   for (const Statement &statement : nest.statements) {
-    if (!statement.isReduction)
+    if (!statement.isReduction())
       continue;
     Element zero = ops.identity(reductionOf(statement.value), isComplexValue(statement.value));
     Element wide = ops.splat(zero, lanes);
@@ -282,15 +208,15 @@ void NestEmitter::startSums() {
   }
 }
 
-void NestEmitter::accumulate(ArrayRef<Point> parallel) {
-  SmallVector<Point> reduced = points(false, true);
+void NestEmitter::accumulate(size_t term) {
+  SmallVector<Point> parallel = points(true, false), reduced = points(false, true);
   size_t number = 0;
   for (const Statement &statement : nest.statements) {
-    if (!statement.isReduction)
+    if (!statement.isReduction())
       continue;
     bool isComplex = isComplexValue(statement.value);
-    for (auto [pointNumber, where] : llvm::enumerate(parallel))
-      for (auto [r, offset] : llvm::enumerate(reduced)) {
+    for (auto [r, offset] : llvm::enumerate(reduced))
+      for (auto [pointNumber, where] : llvm::enumerate(parallel)) {
         Point both = where;
         for (size_t d = 0; d < both.size(); ++d)
           both[d] += offset[d];
@@ -298,7 +224,7 @@ void NestEmitter::accumulate(ArrayRef<Point> parallel) {
         bool scalarTail = sumScalar && !dims[tiling.vectorDim].vector;
         size_t slot = sumIndex(number, pointNumber, scalarTail ? 0 : r % sumUnroll, scalarTail);
         Element sum{sums[slot], isComplex ? sums[slot + 1] : Value()};
-        Element next = ops.splat(addTerm(statement, sum), lanesOf(sum.re));
+        Element next = ops.splat(addTerm(statement, statement.terms[term], sum), lanesOf(sum.re));
         sums[slot] = next.re;
         sums[slot + 1] = isComplex ? next.im : next.re;
       }
@@ -311,14 +237,11 @@ void NestEmitter::finishSums() {
   size_t number = 0;
   bool vectorReduced = tiling.vectorDim >= 0 && isReduction(tiling.vectorDim);
   for (const Statement &statement : nest.statements) {
-    if (!statement.isReduction)
+    if (!statement.isReduction())
       continue;
     recur::Reduction kind = reductionOf(statement.value);
     bool isComplex = isComplexValue(statement.value);
     auto sum = [&](size_t slot) { return Element{sums[slot], isComplex ? sums[slot + 1] : Value()}; };
-    Indices at;
-    for (int axis : statement.axes)
-      at.push_back({axis, 0});
     for (auto [pointNumber, p] : llvm::enumerate(where)) {
       moveTo(innermost());
       Element total = sum(sumIndex(number, pointNumber, 0, false));
@@ -329,11 +252,18 @@ void NestEmitter::finishSums() {
       if (sumScalar)
         total = ops.combine(kind, total, sum(sumIndex(number, pointNumber, 0, true)));
       point = &p;
-      for (const Destination &destination : statement.destinations) {
-        moveTo(innermost());
-        store(env.destination(destination), at, total);
-      }
+      finish(statement, total);
     }
     ++number;
+  }
+}
+
+/// Stores a finished sum, and keeps it for the statements that follow.
+void NestEmitter::finish(const Statement &statement, Element total) {
+  Indices at = statement.at(), resolved = resolve(at, plan.isPerSequence(statement.value));
+  memo[keyOf(statement.value, resolved)] = {total, innermost(), dimsOf(resolved)};
+  for (const Destination &destination : statement.destinations) {
+    moveTo(innermost());
+    store(env.destination(destination), at, total);
   }
 }

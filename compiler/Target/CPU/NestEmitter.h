@@ -2,6 +2,8 @@
 // is computed at the outermost loop that it depends on.
 #pragma once
 #include "compiler/Target/CPU/ElementOps.h"
+#include "compiler/Target/CPU/NestTiling.h"
+#include "compiler/Target/CPU/Place.h"
 #include "compiler/Target/CPU/StepNests.h"
 #include "mlir/IR/Builders.h"
 #include <functional>
@@ -9,30 +11,6 @@
 #include <vector>
 
 namespace rondo::cpu {
-
-/// Memory of one array: a flat memref of real numbers (complex elements are two neighbours), where its first element lies, and
-/// the step from one row of the batch tile to the next (null where all rows share it). Feature axes are row-major; `base` and
-/// `batchStride` count real numbers.
-struct Place {
-  mlir::Value memref;
-  mlir::Value base;
-  mlir::Value batchStride;
-  llvm::SmallVector<int64_t> shape;
-  mlir::Type element; // real type in memory
-  bool isComplex = false;
-  bool isTruth = false; // numbers that stand for truth values: zero is false
-
-  /// Reals from one element to the next along each axis.
-  llvm::SmallVector<int64_t> strides() const;
-};
-
-/// How a nest is cut for registers: the vector dimension (-1: none), its lanes, and how many elements or vectors of each dimension
-/// are worked on at once; the batch tile is the last entry of `unroll`.
-struct NestTiling {
-  int vectorDim = -1;
-  int64_t lanes = 1;
-  llvm::SmallVector<int64_t> unroll;
-};
 
 /// What the emitter asks of the kernel that it is part of.
 struct NestEnvironment {
@@ -80,22 +58,23 @@ private:
   /// Offsets of one unrolled iteration, per dimension (batch last).
   using Point = llvm::SmallVector<int64_t>;
 
-  void chooseTiling();
-  std::optional<int64_t> accessPenalty(int dim, const llvm::SmallVectorImpl<Read> &reads) const;
   llvm::SmallVector<Segment> segments(int dim) const;
   int batchDim() const { return nest.dims.size(); }
   int64_t extent(int dim) const { return dim == batchDim() ? rows : nest.dims[dim].extent; }
   bool isReduction(int dim) const { return dim != batchDim() && nest.dims[dim].reduction; }
 
   void emitParallel(size_t position);
-  void emitReduction(size_t position);
+  void emitReduction(size_t term, size_t position);
   void inLoop(int dim, const Segment &segment, llvm::SmallVectorImpl<mlir::Value> *carried,
               llvm::function_ref<void()> body);
   void emitBody();
-  void emitElementwise(llvm::ArrayRef<Point> points);
-  void accumulate(llvm::ArrayRef<Point> points);
+  /// Computes and stores the elementwise statements of an iteration, or those that follow its finished sums.
+  void emitElementwise(llvm::ArrayRef<Point> points, bool afterSums);
+  /// Adds an iteration of the loops of term `term` to the running sums.
+  void accumulate(size_t term);
   void startSums();
   void finishSums();
+  void finish(const Statement &statement, Element total);
   llvm::SmallVector<Point> points(bool parallel, bool reduced) const;
   size_t sumIndex(size_t statement, size_t point, size_t unrolled, bool scalar) const;
 
@@ -103,13 +82,15 @@ private:
   Element evaluate(mlir::Value value, llvm::ArrayRef<Index> at, bool isRoot = false);
   Element evaluateOp(mlir::Operation *op, llvm::ArrayRef<Index> at, int level);
   Element identityElement(llvm::ArrayRef<Index> at);
-  Element constantElement(mlir::arith::ConstantOp constant, llvm::ArrayRef<Index> at);
-  /// `sum` combined with the statement's term in the current iteration.
-  Element addTerm(const Statement &statement, Element sum);
+  /// `sum` combined with the term of a statement in the current iteration.
+  Element addTerm(const Statement &statement, const Term &term, Element sum);
   Element load(const Place &place, llvm::ArrayRef<Index> at, int level);
+  /// True when lanes run along a first axis whose elements are no neighbours.
+  bool isScattered(const Place &place, llvm::ArrayRef<Index> at) const;
   void store(const Place &place, llvm::ArrayRef<Index> at, Element element);
+  Key keyOf(mlir::Value value, llvm::ArrayRef<Index> resolved) const;
   mlir::Value address(const Place &place, llvm::ArrayRef<Index> at, int level);
-  mlir::Value position(Index index);
+  mlir::Value position(Index resolved);
   bool isComputedHere(mlir::Value value) const;
   bool movesWithLanes(llvm::ArrayRef<Index> at) const;
   /// `at` in the current iteration: offsets include the unrolled point, dimensions that stand still become offsets. The
@@ -129,9 +110,8 @@ private:
   ElementOps ops;
   int64_t rows;
   NestTiling tiling;
-  llvm::SmallVector<int> order;     // dimensions from the outermost loop to the innermost
-  size_t firstReduction = 0;        // position in `order`
-  llvm::SmallVector<DimState> dims; // batch last
+  llvm::SmallVector<llvm::SmallVector<int>> sumLoops; // per term, dimensions from the outermost loop to the innermost
+  llvm::SmallVector<DimState> dims;                   // batch last
   llvm::SmallVector<Level> levels;
   std::map<Key, Known> memo;
   const Point *point = nullptr;

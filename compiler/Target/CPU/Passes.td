@@ -5,13 +5,13 @@ include "mlir/Pass/PassBase.td"
 def LowerScan : Pass<"lower-scan", "::mlir::ModuleOp"> {
   let summary = "scans to CPU kernels: loops over tasks and steps, vectors inside";
   let description = [{
-    Each `recur.scan` of the model's function becomes a kernel function over raw memory, and the function itself becomes the module
+    Each `recur.scan` and `chunk.scan` of the model's function becomes a kernel function over raw memory, and the function itself becomes the module
     attribute `rondo.program`: the tensors of the model and the launches in order. A step's values are stored or recomputed by cost, and
     values over one iteration space are computed in one sweep, so that a matrix state is read and written once per step.
 
     Requires: static step types and chosen element types (`bind-sizes`, `set-precision`). Ensures: func, scf, arith, math, memref,
     vector and LLVM pointer operations only; nothing is allocated.
-    Declines, with an error that says what is missing: resets and packed sequences, more than two scanned axes.
+    Declines, with an error that says what is missing: more than two scanned axes.
     Cost: linear in the step, times the unrolling of register tiles.
 
     ```mlir
@@ -30,7 +30,9 @@ def LowerScan : Pass<"lower-scan", "::mlir::ModuleOp"> {
     }
     ```
   }];
-  let options = [Option<"vectorBits", "vector-bits", "int64_t", "256", "width of the target's vector registers">];
+  let options = [Option<"vectorBits", "vector-bits", "int64_t", "256", "width of the target's vector registers">,
+                 Option<"splits", "splits", "int64_t", "1",
+                        "blocks at most that tasks cut an axis into where a call has fewer tasks than threads; 1: never">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect"];

@@ -1,5 +1,6 @@
 // Which statements of a step share a sweep: a statement joins a nest when their iteration spaces can be laid over each other. See
 // StepNests.h; what becomes a statement is decided in StepNests.cpp.
+#include "compiler/Target/CPU/NestTiling.h"
 #include "compiler/Target/CPU/StepNests.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/STLExtras.h"
@@ -10,6 +11,9 @@ using namespace rondo::cpu;
 
 /// Reductions in one nest; more would not leave registers for their sums.
 static constexpr int kMaxFusedReductions = 4;
+
+/// Additions per sum that are cheaper done one by one than in a sweep of their own.
+static constexpr int kMostSingleCost = 3;
 
 namespace {
 
@@ -63,10 +67,31 @@ private:
 
 } // namespace
 
-/// A statement placed into `nest`, or nothing when the two do not share an iteration space.
-static std::optional<Statement> fuse(const StepNests &plan, const Nest &nest, Statement statement,
+/// The statement along the nest's dimensions.
+static Statement placed(Statement statement, const Placement &placement) {
+  for (int &dim : statement.axes)
+    dim = placement.map[dim];
+  for (Term &term : statement.terms)
+    for (int &dim : term.reduced)
+      dim = placement.map[dim];
+  return statement;
+}
+
+/// True when a reduction can run in the loops that the nest's sums have, or is to have the first.
+static bool mayShareLoops(const Nest &nest, const Statement &statement) {
+  int reductions = llvm::count_if(nest.statements, [](const Statement &s) { return s.isReduction(); });
+  if (reductions >= kMaxFusedReductions)
+    return false;
+  for (auto [d, dim] : llvm::enumerate(nest.dims))
+    if (reductions && dim.reduction != llvm::is_contained(statement.terms.front().reduced, static_cast<int>(d)))
+      return false;
+  return true;
+}
+
+/// A statement over all dimensions of `nest`, or nothing when the two do not share an iteration space.
+static std::optional<Statement> fuse(const StepNests &plan, const Nest &nest, const Statement &statement,
                                      ArrayRef<int64_t> extents, ArrayRef<Read> own) {
-  if (nest.dims.size() != extents.size())
+  if (nest.chunkOp || nest.dims.size() != extents.size() || nest.sumLoops().size() > 1 || statement.terms.size() > 1)
     return std::nullopt;
   Placement placement(extents, nest);
   bool related = false;
@@ -74,10 +99,7 @@ static std::optional<Statement> fuse(const StepNests &plan, const Nest &nest, St
   for (const Read &read : own)
     for (const Statement &producer : nest.statements)
       if (producer.value == read.value) {
-        Indices at;
-        for (int dim : producer.axes)
-          at.push_back({dim, 0});
-        if (producer.isReduction || !placement.bind(read.at, at))
+        if (producer.isReduction() || producer.afterSums || !placement.bind(read.at, producer.at()))
           return std::nullopt;
         related = true;
       }
@@ -85,25 +107,47 @@ static std::optional<Statement> fuse(const StepNests &plan, const Nest &nest, St
     for (const Read &other : there)
       if (!related && other.value == read.value && read.at.size() == extents.size() && read.at.size() > 1)
         related = placement.bind(read.at, other.at);
-  if (!placement.complete(statement.reduced, !related))
+  ArrayRef<int> reduced = statement.isReduction() ? ArrayRef<int>(statement.terms.front().reduced) : ArrayRef<int>();
+  if (!placement.complete(reduced, !related))
     return std::nullopt;
-  for (int &dim : statement.axes)
-    dim = placement.map[dim];
-  for (int &dim : statement.reduced)
-    dim = placement.map[dim];
-  int reductions = llvm::count_if(nest.statements, [](const Statement &s) { return s.isReduction; });
-  bool anyReduction = reductions > 0;
-  if (statement.isReduction) {
-    if (reductions >= kMaxFusedReductions)
-      return std::nullopt;
-    for (auto [d, dim] : llvm::enumerate(nest.dims))
-      if (anyReduction && dim.reduction != llvm::is_contained(statement.reduced, static_cast<int>(d)))
-        return std::nullopt;
-  }
+  Statement result = placed(statement, placement);
+  if (result.isReduction() && !mayShareLoops(nest, result))
+    return std::nullopt;
   // Unrelated statements gain nothing from one sweep unless they do the same kind of work.
-  if (!related && statement.isReduction != anyReduction)
+  if (!related && result.isReduction() != nest.hasSums())
     return std::nullopt;
-  return statement;
+  return result;
+}
+
+/// A statement that follows the finished sums of `nest` in registers, or nothing when it does not read one of them at the element
+/// that is being computed.
+static std::optional<Statement> fuseAfterSums(const StepNests &plan, const Nest &nest, const Statement &statement,
+                                              ArrayRef<int64_t> extents, ArrayRef<Read> own) {
+  size_t parallel = llvm::count_if(nest.dims, [](const NestDim &dim) { return !dim.reduction; });
+  if (!nest.hasSums() || statement.isReduction() || plan.readsItself(statement) || parallel != extents.size())
+    return std::nullopt;
+  Placement placement(extents, nest);
+  bool related = false;
+  for (const Read &read : own)
+    for (const Statement &producer : nest.statements)
+      if (producer.value == read.value) {
+        // What is computed inside the loops of a sum is a row of elements, not one.
+        if ((!producer.isReduction() && !producer.afterSums) || !placement.bind(read.at, producer.at()))
+          return std::nullopt;
+        related = true;
+      }
+  if (!related || !placement.complete({}, true))
+    return std::nullopt;
+  Nest with = nest;
+  with.statements.push_back(placed(statement, placement));
+  with.statements.back().afterSums = true;
+  // Sums along vectors leave single numbers behind, with which little should be done.
+  int vectors = vectorDimension(plan, nest, kPlannedLanes);
+  bool single = vectors >= 0 && nest.dims[vectors].reduction;
+  if (vectorDimension(plan, with, kPlannedLanes) != vectors ||
+      (single && plan.ownCost(statement.value) > kMostSingleCost))
+    return std::nullopt;
+  return with.statements.back();
 }
 
 void StepNests::place(Statement statement, ArrayRef<int64_t> extents) {
@@ -117,8 +161,9 @@ void StepNests::place(Statement statement, ArrayRef<int64_t> extents) {
   alone.perSequence = sequence;
   for (int64_t extent : extents)
     alone.dims.push_back({extent, false});
-  for (int dim : statement.reduced)
-    alone.dims[dim].reduction = true;
+  for (const Term &term : statement.terms)
+    for (int dim : term.reduced)
+      alone.dims[dim].reduction = true;
   alone.statements.push_back(statement);
   SmallVector<Read> own = reads(alone);
 
@@ -129,23 +174,25 @@ void StepNests::place(Statement statement, ArrayRef<int64_t> extents) {
     for (auto [n, nest] : llvm::enumerate(list))
       for (const Statement &producer : nest.statements) {
         Value memory = withoutReshapes(read.value);
-        const Destination &first = producer.destinations.front();
-        bool piece = first.axis >= 0;
-        bool makes =
-            piece ? bufferOf.count(memory) && first.number == bufferOf.lookup(memory) : producer.value == memory;
-        bool sameElement = !piece && !producer.isReduction && memory == read.value;
-        if (makes)
-          earliest = std::max(earliest, n + (sameElement ? 0 : 1));
+        if (!makes(producer, memory))
+          continue;
+        bool piece = producer.destinations.front().axis >= 0;
+        bool late = statement.isReduction() && (producer.isReduction() || producer.afterSums);
+        bool sameElement = !piece && !late && memory == read.value;
+        earliest = std::max(earliest, n + (sameElement ? 0 : 1));
       }
-  for (size_t n = list.size(); n-- > earliest;) {
-    if (list[n].perSequence != sequence)
-      continue;
-    if (std::optional<Statement> fused = fuse(*this, list[n], statement, extents, own)) {
-      for (int dim : fused->reduced)
-        list[n].dims[dim].reduction = true;
-      list[n].statements.push_back(*fused);
-      return;
-    }
-  }
+  auto join = [&](Nest &nest, const Statement &fused) {
+    for (const Term &term : fused.terms)
+      for (int dim : term.reduced)
+        nest.dims[dim].reduction = true;
+    nest.statements.push_back(fused);
+  };
+  if (earliest < list.size() && list[earliest].perSequence == sequence)
+    if (auto fused = fuseAfterSums(*this, list[earliest], statement, extents, own))
+      return join(list[earliest], *fused);
+  for (size_t n = list.size(); n-- > earliest;)
+    if (list[n].perSequence == sequence)
+      if (auto fused = fuse(*this, list[n], statement, extents, own))
+        return join(list[n], *fused);
   list.push_back(std::move(alone));
 }

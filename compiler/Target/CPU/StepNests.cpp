@@ -1,7 +1,8 @@
 // Which values of a step are stored, and which are computed in one sweep. See StepNests.h.
 #include "compiler/Target/CPU/StepNests.h"
+#include "compiler/Target/CPU/NestTiling.h"
+#include "dialects/Chunk/Chunk.h"
 #include "mlir/IR/BuiltinTypes.h"
-#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -23,9 +24,12 @@ bool isEvaluatedInPlace(Operation *op) {
   if (auto constant = dyn_cast<arith::ConstantOp>(op))
     return cast<DenseElementsAttr>(constant.getValue()).isSplat();
   return isa<recur::MapOp, recur::ContractOp, recur::ReduceOp, recur::BroadcastOp, recur::SliceOp, recur::CastOp,
-             recur::IdentityOp>(op) &&
+             recur::IdentityOp, chunk::AsSourceOp>(op) &&
          !isReductionOp(op);
 }
+
+/// Operations along a chunk: a row needs the rows before it, so that no loop over elements computes them.
+bool isChunkOp(Operation *op) { return isa<chunk::ProductsOp, chunk::ScoresOp, chunk::ApplyOp, chunk::SolveOp>(op); }
 
 /// Rough cost of one element, in additions.
 int cost(recur::Fn fn) {
@@ -79,10 +83,10 @@ Value rondo::cpu::withoutReshapes(Value value) {
 
 SmallVector<int64_t> rondo::cpu::reductionExtents(Operation *op) {
   SmallVector<int64_t> extents;
-  if (auto reduce = dyn_cast<recur::ReduceOp>(op)) {
+  if (auto reduce = dyn_cast_or_null<recur::ReduceOp>(op)) {
     for (int64_t dim : reduce.getDims())
       extents.push_back(shapeOf(reduce.getOperand())[dim]);
-  } else if (auto contract = dyn_cast<recur::ContractOp>(op)) {
+  } else if (auto contract = dyn_cast_or_null<recur::ContractOp>(op)) {
     auto spec = *recur::parseContractSpec(contract.getSpec());
     std::string seen = spec.result;
     for (auto [letters, operand] : llvm::zip(spec.operands, contract.getOperands_()))
@@ -143,10 +147,32 @@ Indices rondo::cpu::operandIndices(Operation *op, unsigned number, ArrayRef<Inde
   return Indices(at);
 }
 
-StepNests::StepNests(recur::ScanOp scan) : scan(scan) {
+Indices rondo::cpu::indices(ArrayRef<int> dims) {
+  Indices result;
+  for (int dim : dims)
+    result.push_back({dim, 0});
+  return result;
+}
+
+Indices Statement::at() const { return indices(axes); }
+
+bool Nest::hasSums() const {
+  return llvm::any_of(statements, [](const Statement &s) { return s.isReduction(); });
+}
+
+SmallVector<SmallVector<int>> Nest::sumLoops() const {
+  SmallVector<SmallVector<int>> loops;
+  auto sum = llvm::find_if(statements, [](const Statement &s) { return s.isReduction(); });
+  if (sum != statements.end())
+    for (const Term &term : sum->terms)
+      loops.push_back(term.reduced);
+  return loops;
+}
+
+StepNests::StepNests(recur::Step step) : step(step), scan(step.getScan()) {
   classify();
   chooseStored();
-  recur::YieldOp yield = scan.yield();
+  recur::YieldOp yield = step.yield();
   auto destinationsOf = [&](Value value, auto &&visit) {
     for (auto [i, state] : llvm::enumerate(yield.getStates()))
       if (state == value)
@@ -155,7 +181,7 @@ StepNests::StepNests(recur::ScanOp scan) : scan(scan) {
       if (output == value)
         visit(Destination{Destination::Output, static_cast<int>(i)});
   };
-  for (Operation &op : *scan.step())
+  for (Operation &op : *step.getBlock())
     for (Value result : op.getResults()) {
       if (!stored.contains(result) || isa<arith::ConstantOp>(op))
         continue;
@@ -183,17 +209,20 @@ StepNests::StepNests(recur::ScanOp scan) : scan(scan) {
     if ((isa<BlockArgument>(value) || isa<arith::ConstantOp>(value.getDefiningOp())) && copied.insert(value).second)
       destinationsOf(value, [&](Destination d) { addStatement(value, d, true); });
   chooseStateStorage();
+  dropUnreadMemory();
 }
 
 void StepNests::classify() {
-  for (BlockArgument argument : scan.step()->getArguments())
+  for (BlockArgument argument : step.getBlock()->getArguments())
     timeVarying[argument] = perSequence[argument] = true;
-  for (auto [argument, operand] : llvm::zip(scan.paramArgs(), scan.getParams())) {
+  for (auto [argument, operand] : llvm::zip(step.paramArgs(), scan.getParams())) {
     timeVarying[argument] = false;
     perSequence[argument] = recur::dimsOf(operand.getType()).axisPosition("batch") >= 0;
   }
-  for (Operation &op : *scan.step())
+  for (Operation &op : *step.getBlock())
     for (Value result : op.getResults()) {
+      if (isReductionOp(&op))
+        termsOf[result] = {result};
       timeVarying[result] = llvm::any_of(op.getOperands(), [&](Value v) { return timeVarying[v]; });
       perSequence[result] = llvm::any_of(op.getOperands(), [&](Value v) { return perSequence[v]; });
       auto contract = dyn_cast<recur::ContractOp>(op);
@@ -205,27 +234,84 @@ void StepNests::classify() {
 
 bool StepNests::isStored(Value value) const { return isa<BlockArgument>(value) || stored.contains(value); }
 
-/// Decides by walking each statement's expression: a costly value inside a larger iteration space, or shared by statements, or
-/// constant over time inside a step, gets memory. New statements are walked in turn, so the walk repeats until nothing changes.
 void StepNests::chooseStored() {
-  for (Operation &op : *scan.step())
+  for (Operation &op : *step.getBlock())
     for (Value result : op.getResults())
       if (!isEvaluatedInPlace(&op))
         stored.insert(result);
-  for (Operation &op : *scan.step())
+  for (Operation &op : *step.getBlock())
     if (isa<recur::ReshapeOp>(op) && op.getOperand(0).getDefiningOp())
       stored.insert(op.getOperand(0));
-  for (Value value : scan.yield()->getOperands())
+  for (Operation &op : *step.getBlock())
+    if (isChunkOp(&op))
+      for (Value operand : op.getOperands())
+        if (Operation *maker = operand.getDefiningOp(); maker && !isa<arith::ConstantOp>(maker))
+          stored.insert(operand);
+  for (Value value : step.yield()->getOperands())
     if (Operation *op = value.getDefiningOp(); op && !isa<arith::ConstantOp>(op))
       stored.insert(value);
-
-  DenseMap<Value, int> treeCost;
-  for (Operation &op : *scan.step())
+  joinSums();
+  for (Operation &op : *step.getBlock())
     for (Value result : op.getResults()) {
-      treeCost[result] = cost(&op);
+      int total = cost(&op);
       for (Value operand : op.getOperands())
-        treeCost[result] += isStored(operand) ? 0 : treeCost[operand];
+        total += costOf(operand);
+      computeCost[result] = total;
     }
+  storeWhatIsDear();
+}
+
+/// A sum of two matrix products is one statement: the second product goes on with the running sums of the first.
+void StepNests::joinSums() {
+  for (auto map : step.getBlock()->getOps<recur::MapOp>()) {
+    if (map.getFn() != recur::Fn::Add)
+      continue;
+    SmallVector<Value, 1> terms;
+    bool all = llvm::all_of(map->getOperands(), [&](Value operand) {
+      auto found = termsOf.find(operand);
+      if (found == termsOf.end() || !operand.hasOneUse())
+        return false;
+      llvm::append_range(terms, found->second);
+      return true;
+    });
+    if (!all || !mayJoin(map.getResult(), terms))
+      continue;
+    for (Value operand : map->getOperands()) {
+      termsOf.erase(operand);
+      stored.erase(operand);
+    }
+    stored.insert(map.getResult());
+    termsOf[map.getResult()] = std::move(terms);
+  }
+}
+
+/// Matrices only: a vector of sums may share a sweep with what it reads. Vectors must run along the same axis of the result in
+/// every product.
+bool StepNests::mayJoin(Value sum, ArrayRef<Value> terms) const {
+  if (shapeOf(sum).size() < 2)
+    return false;
+  std::optional<int> along;
+  for (Value term : terms) {
+    auto reduce = term.getDefiningOp<recur::ReduceOp>();
+    if (term.getType() != sum.getType() || (reduce && reduce.getKind() != recur::Reduction::Sum) ||
+        timeVarying.lookup(term) != timeVarying.lookup(sum) || perSequence.lookup(term) != perSequence.lookup(sum))
+      return false;
+    SmallVector<int64_t> extents;
+    Nest alone;
+    alone.statements.push_back(newStatement(term, false, extents));
+    for (auto [d, extent] : llvm::enumerate(extents))
+      alone.dims.push_back({extent, d >= shapeOf(sum).size()});
+    int vectors = vectorDimension(*this, alone, kPlannedLanes);
+    if (vectors < 0 || alone.dims[vectors].reduction || (along && *along != vectors))
+      return false;
+    along = vectors;
+  }
+  return true;
+}
+
+/// Decides by walking each statement's expression: a costly value inside a larger iteration space, or shared by statements, or
+/// constant over time inside a step, gets memory. New statements are walked in turn, so the walk repeats until nothing changes.
+void StepNests::storeWhatIsDear() {
   for (bool changed = true; changed;) {
     changed = false;
     DenseMap<Value, int> users;
@@ -234,14 +320,17 @@ void StepNests::chooseStored() {
       Operation *op = value.getDefiningOp();
       if (!op || (!isRoot && stored.contains(value)) || isa<arith::ConstantOp>(op))
         return;
+      int cost = computeCost[value];
       if (!isRoot) {
         llvm::SmallDenseSet<int> dims;
         for (const Index &index : at)
           if (index.dim >= 0)
             dims.insert(index.dim);
-        bool repeated = !dims.empty() && dims.size() < space && treeCost[value] >= kStoreCost;
-        bool invariant = varies && !timeVarying[value] && treeCost[value] > 0;
-        bool shared = seen.insert(value).second && ++users[value] > 1 && treeCost[value] >= kShareCost;
+        // A factor of a matrix product is asked for once per tile of the product.
+        bool factor = dims.size() >= 2 && cost > 0;
+        bool repeated = !dims.empty() && dims.size() < space && (factor || cost >= kStoreCost);
+        bool invariant = varies && !timeVarying[value] && cost > 0;
+        bool shared = seen.insert(value).second && ++users[value] > 1 && cost >= kShareCost;
         bool truth = cast<RankedTensorType>(value.getType()).getElementType().isInteger(1);
         if ((repeated || invariant || shared) && !truth) {
           stored.insert(value);
@@ -249,24 +338,24 @@ void StepNests::chooseStored() {
           return;
         }
       }
-      if (isa<recur::ConcatOp, recur::ReshapeOp>(op))
+      if (isa<recur::ConcatOp, recur::ReshapeOp>(op) || isChunkOp(op))
         return;
       for (unsigned i = 0; i < op->getNumOperands(); ++i)
         self(self, op->getOperand(i), operandIndices(op, i, at, reduced), {}, space, varies, false, seen);
     };
-    for (Operation &op : *scan.step())
+    for (Operation &op : *step.getBlock())
       for (Value result : op.getResults()) {
         bool piece = llvm::any_of(result.getUsers(), [](Operation *user) { return isa<recur::ConcatOp>(user); });
         if (!stored.contains(result) && !piece)
           continue;
-        Indices at, reduced;
-        for (size_t i = 0; i < shapeOf(result).size(); ++i)
-          at.push_back({static_cast<int>(i), 0});
-        if (isReductionOp(&op))
-          for (size_t i = 0; i < reductionExtents(&op).size(); ++i)
-            reduced.push_back({static_cast<int>(at.size() + i), 0});
+        SmallVector<int64_t> extents;
+        Statement statement = newStatement(result, false, extents);
         DenseSet<Value> seen;
-        visit(visit, result, at, reduced, at.size() + reduced.size(), timeVarying[result], true, seen);
+        if (!statement.isReduction())
+          visit(visit, result, statement.at(), {}, extents.size(), timeVarying[result], true, seen);
+        for (const Term &term : statement.terms)
+          visit(visit, term.value, statement.at(), indices(term.reduced), statement.axes.size() + term.reduced.size(),
+                timeVarying[result], true, seen);
       }
   }
 }
@@ -287,20 +376,41 @@ void StepNests::addStatement(Value value, Destination destination, bool isPiece)
           statement.destinations.push_back(destination);
           return;
         }
+  SmallVector<int64_t> extents;
+  Statement statement = newStatement(value, isPiece, extents);
+  statement.destinations.push_back(destination);
+  if (value.getDefiningOp() && isChunkOp(value.getDefiningOp()) && !readsItself(statement)) {
+    Nest alone;
+    alone.perSequence = perSequence[value] || statement.destinations.front().kind != Destination::Scratch;
+    alone.chunkOp = value.getDefiningOp();
+    for (int64_t extent : extents)
+      alone.dims.push_back({extent, false});
+    alone.statements.push_back(std::move(statement));
+    list.push_back(std::move(alone));
+    return;
+  }
+  place(std::move(statement), extents);
+}
+
+/// A statement in an iteration space of its own: the value's axes, then the reduction dimensions. A piece is elementwise.
+Statement StepNests::newStatement(Value value, bool isPiece, SmallVectorImpl<int64_t> &extents) const {
   Statement statement;
   statement.value = value;
-  statement.destinations.push_back(destination);
-  Operation *op = value.getDefiningOp();
-  statement.isReduction = op && isReductionOp(op) && !isPiece;
-  SmallVector<int64_t> extents(shapeOf(value));
+  extents.assign(shapeOf(value).begin(), shapeOf(value).end());
   for (size_t i = 0; i < extents.size(); ++i)
     statement.axes.push_back(i);
-  if (statement.isReduction)
-    for (int64_t extent : reductionExtents(op)) {
-      statement.reduced.push_back(extents.size());
+  auto terms = termsOf.find(value);
+  if (isPiece || terms == termsOf.end())
+    return statement;
+  for (Value of : terms->second) {
+    Term &term = statement.terms.emplace_back();
+    term.value = of;
+    for (int64_t extent : reductionExtents(of.getDefiningOp())) {
+      term.reduced.push_back(extents.size());
       extents.push_back(extent);
     }
-  place(std::move(statement), extents);
+  }
+  return statement;
 }
 
 void StepNests::collectReads(Value value, ArrayRef<Index> at, ArrayRef<Index> reduced, bool isRoot, int statement,
@@ -326,83 +436,16 @@ bool StepNests::readsItself(const Statement &statement) const {
 
 SmallVector<Read> StepNests::reads(const Nest &nest) const {
   SmallVector<Read> result;
+  for (Value operand : nest.chunkOp ? ValueRange(nest.chunkOp->getOperands()) : ValueRange())
+    if (isStored(operand)) // at no element in particular
+      result.push_back({operand, Indices(shapeOf(operand).size(), Index{-1, 0}), 0});
   for (auto [i, statement] : llvm::enumerate(nest.statements)) {
-    Indices at, reduced;
-    for (int dim : statement.axes)
-      at.push_back({dim, 0});
-    for (int dim : statement.reduced)
-      reduced.push_back({dim, 0});
-    collectReads(statement.value, at, reduced, !readsItself(statement), i, result);
+    if (nest.chunkOp)
+      continue;
+    if (!statement.isReduction())
+      collectReads(statement.value, statement.at(), {}, !readsItself(statement), i, result);
+    for (const Term &term : statement.terms)
+      collectReads(term.value, statement.at(), indices(term.reduced), true, i, result);
   }
   return result;
-}
-
-bool StepNests::mayUpdateInPlace(unsigned state) const {
-  Value update = scan.yield().getStates()[state];
-  auto isUpdate = [&](const Destination &d) {
-    return d.kind == Destination::State && d.number == static_cast<int>(state);
-  };
-  size_t at = 0;
-  const Statement *writer = nullptr;
-  for (auto [n, nest] : llvm::enumerate(nests))
-    for (const Statement &statement : nest.statements)
-      if (llvm::any_of(statement.destinations, isUpdate)) {
-        at = n;
-        writer = &statement;
-      }
-  if (!writer || writer->value != update || writer->isReduction)
-    return false;
-  Indices same;
-  for (int dim : writer->axes)
-    same.push_back({dim, 0});
-  for (BlockArgument old : scan.stateArgs(state))
-    for (auto [n, nest] : llvm::enumerate(nests)) {
-      if (n < at)
-        continue;
-      // The elementwise statements of a nest read before one writes. Sums come after, and use what the update has read.
-      bool early = false, late = false;
-      for (const Read &read : reads(nest)) {
-        if (read.value != old)
-          continue;
-        if (n > at || read.at != same)
-          return false;
-        late |= nest.statements[read.statement].isReduction;
-        early |= &nest.statements[read.statement] == writer;
-      }
-      if (late && !early)
-        return false;
-    }
-  return true;
-}
-
-void StepNests::chooseStateStorage() {
-  for (unsigned s = 0; s < scan.numStates(); ++s) {
-    StateStorage storage = StateStorage::Ring;
-    if (scan.numAxes() > 1)
-      storage = StateStorage::History;
-    else if (scan.state(s).depth() <= 1 && mayUpdateInPlace(s))
-      storage = StateStorage::InPlace;
-    states.push_back(storage);
-  }
-  // A stored value that is also a state's new slice is read from there; one that no other nest reads needs no memory at all.
-  DenseSet<Value> readElsewhere;
-  for (auto *list : {&prologue, &nests})
-    for (const Nest &nest : *list)
-      for (const Read &read : reads(nest)) {
-        Value value = read.value;
-        bool here = llvm::any_of(
-            nest.statements, [&](const Statement &s) { return s.value == value && !s.isReduction && !readsItself(s); });
-        if (!here || value.getDefiningOp<recur::ConcatOp>() || withoutReshapes(value) != value)
-          readElsewhere.insert(withoutReshapes(value));
-      }
-  for (auto *list : {&prologue, &nests})
-    for (Nest &nest : *list)
-      for (Statement &statement : nest.statements) {
-        auto own = bufferOf.find(statement.value);
-        if (own == bufferOf.end() || readElsewhere.contains(statement.value))
-          continue;
-        llvm::erase_if(statement.destinations,
-                       [&](const Destination &d) { return d.kind == Destination::Scratch && d.number == own->second; });
-        buffers[own->second].needed = false;
-      }
 }

@@ -22,11 +22,14 @@ struct Index {
 };
 using Indices = llvm::SmallVector<Index, 4>;
 
+/// The element at offset 0 of each dimension.
+Indices indices(llvm::ArrayRef<int> dims);
+
 /// The indices at which an operation reads operand `number` when its own result is asked for at `at`. `reduced` are the dimensions
 /// that a reduction runs over, in the order of reductionExtents. Only for operations that are evaluated in place.
 Indices operandIndices(mlir::Operation *op, unsigned number, llvm::ArrayRef<Index> at, llvm::ArrayRef<Index> reduced);
 
-/// Sizes of the dimensions that `op` reduces over; empty for an elementwise operation.
+/// Sizes of the dimensions that `op` reduces over; empty for an elementwise operation, null included.
 llvm::SmallVector<int64_t> reductionExtents(mlir::Operation *op);
 
 /// The value whose memory a reshaped value shares.
@@ -40,12 +43,25 @@ struct Destination {
   int64_t offset = 0; // ... the value begins at this element
 };
 
+/// One reduction of a statement: the operation's result, and the nest dimension of each dimension that it reduces over.
+struct Term {
+  mlir::Value value;
+  llvm::SmallVector<int> reduced;
+};
+
+/// Computes one stored value. A reduction has a term, or several that add up to the value and run one after another into the same
+/// running sums. Anything else is elementwise: over all of the nest's dimensions, or, `afterSums`, over those that no sum runs
+/// over, on the finished sums.
 struct Statement {
-  mlir::Value value; // what is computed
-  bool isReduction = false;
-  llvm::SmallVector<int> axes;    // nest dimension of each axis of the value
-  llvm::SmallVector<int> reduced; // nest dimension of each reduction dimension
+  mlir::Value value;
+  llvm::SmallVector<Term, 1> terms;
+  bool afterSums = false;
+  llvm::SmallVector<int> axes; // nest dimension of each axis of the value
   llvm::SmallVector<Destination> destinations;
+
+  bool isReduction() const { return !terms.empty(); }
+  /// The value's element in the current iteration.
+  Indices at() const;
 };
 
 struct NestDim {
@@ -57,6 +73,12 @@ struct Nest {
   llvm::SmallVector<NestDim> dims; // the batch tile is implicit
   llvm::SmallVector<Statement> statements;
   bool perSequence = true; // false: depends on parameters alone
+  /// An operation along a chunk, which has code of its own (ChunkElements.h) instead of loops over `dims`; else null.
+  mlir::Operation *chunkOp = nullptr;
+
+  bool hasSums() const;
+  /// The terms' reduction dimensions, in the order in which their loops run; all reductions of a nest have the same.
+  llvm::SmallVector<llvm::SmallVector<int>> sumLoops() const;
 };
 
 /// A value with memory of its own in the scratch area.
@@ -84,7 +106,8 @@ struct Read {
 /// The plan of a step.
 class StepNests {
 public:
-  explicit StepNests(recur::ScanOp scan);
+  /// `step` is the step region of a scan, or a chunk.
+  explicit StepNests(recur::Step step);
 
   std::vector<Nest> prologue; // what does not change over time, once per task
   std::vector<Nest> nests;    // every step, in order
@@ -100,6 +123,10 @@ public:
   /// False for what depends on parameters and constants alone.
   bool isTimeVarying(mlir::Value value) const { return timeVarying.lookup(value); }
   bool isPerSequence(mlir::Value value) const { return perSequence.lookup(value); }
+  /// Rough cost of an element that is computed where it is used, in additions. Zero for what is read from memory.
+  int costOf(mlir::Value value) const { return isStored(value) ? 0 : computeCost.lookup(value); }
+  /// The same of the value's own computation, stored or not.
+  int ownCost(mlir::Value value) const { return computeCost.lookup(value); }
   /// True for a statement that copies what lies in memory; others compute their value.
   bool readsItself(const Statement &statement) const;
   /// Stored values and arguments that `nest` reads, with the indices.
@@ -108,17 +135,28 @@ public:
 private:
   void classify();
   void chooseStored();
+  void storeWhatIsDear();
+  void joinSums();
+  bool mayJoin(mlir::Value sum, llvm::ArrayRef<mlir::Value> terms) const;
   void addStatement(mlir::Value value, Destination destination, bool isPiece);
   void place(Statement statement, llvm::ArrayRef<int64_t> extents);
   void chooseStateStorage();
+  bool makes(const Statement &statement, mlir::Value memory) const;
+  size_t updateOf(unsigned state, const Statement *&writer) const;
+  void sinkUpdate(unsigned state);
+  void dropUnreadMemory();
   int newBuffer(mlir::Value value);
+  Statement newStatement(mlir::Value value, bool isPiece, llvm::SmallVectorImpl<int64_t> &extents) const;
   void collectReads(mlir::Value value, llvm::ArrayRef<Index> at, llvm::ArrayRef<Index> reduced, bool isRoot,
                     int statement, llvm::SmallVectorImpl<Read> &reads) const;
   bool mayUpdateInPlace(unsigned state) const;
 
-  mutable recur::ScanOp scan; // an op handle, whose accessors are not const
+  recur::Step step;
+  mutable recur::ScanInterface scan; // an op handle, whose accessors are not const
   llvm::DenseMap<mlir::Value, bool> timeVarying, perSequence;
+  llvm::DenseMap<mlir::Value, int> computeCost;
   llvm::DenseSet<mlir::Value> stored;
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value, 1>> termsOf; // of every reduction
 };
 
 } // namespace rondo::cpu

@@ -154,7 +154,7 @@ int bench(const BenchArguments &arguments) {
     return fail(kernel.error());
   const Program &program = kernel->program();
   const RandomRequest request = randomRequest(arguments.spec);
-  const CallShape shape = withGroups(program.tensors, request.over({1, 1024, 32, 8, 1}));
+  const CallShape shape = fitted(program.tensors, request.over({1, 1024, 32, 8, 1}));
   const BenchCall call(program, shape, request.seed);
   const RunOptions callWith = callOptions(program, shape, arguments.spec.threads);
   const auto launch = Clock::now();
@@ -183,6 +183,8 @@ void addBench(CLI::App &app, int &status) {
   addTarget(*command, arguments->spec);
   addDims(*command, arguments->spec);
   addTypes(*command, arguments->spec, "element types: for all tensors, for some by name; default: f32");
+  addPlan(*command, arguments->spec);
+  addBoundaries(*command, arguments->spec);
   addRandom(*command, arguments->spec, "the seed and the sizes; default: 1,B=1,T=1024,H=8");
   addThreads(*command, arguments->spec);
   command->add_option("--seconds", arguments->seconds, "measure for so long")

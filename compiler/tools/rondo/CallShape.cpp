@@ -6,7 +6,7 @@
 namespace rondo::tool {
 namespace {
 
-constexpr const char *letters[] = {"B", "T", "T1", "H", "G", "lag"};
+constexpr const char *letters[] = {"B", "T", "T1", "H", "G", "N", "lag"};
 
 int64_t sizeUnder(const AxisSpec &axis, const CallShape &shape) {
   if (axis.size >= 0)
@@ -22,6 +22,8 @@ int64_t sizeUnder(const AxisSpec &axis, const CallShape &shape) {
     return shape.heads;
   case Axis::Group:
     return shape.groups;
+  case Axis::Sequence:
+    return shape.sequences;
   default:
     return 1;
   }
@@ -36,7 +38,7 @@ int64_t largestProperDivisor(int64_t number) {
 
 } // namespace
 
-bool isGiven(TensorKind kind) { return kind <= TensorKind::Init; }
+bool isGiven(TensorKind kind) { return kind <= TensorKind::Offsets; }
 bool isComputed(TensorKind kind) { return kind == TensorKind::Output || kind == TensorKind::Final; }
 
 std::vector<const TensorSpec *> computedTensors(const Program &program) {
@@ -47,6 +49,10 @@ std::vector<const TensorSpec *> computedTensors(const Program &program) {
   return found;
 }
 
+bool hasKind(const std::vector<TensorSpec> &tensors, TensorKind kind) {
+  return std::any_of(tensors.begin(), tensors.end(), [&](const TensorSpec &spec) { return spec.kind == kind; });
+}
+
 bool asksFor(const std::vector<TensorSpec> &tensors, Axis axis) {
   for (const TensorSpec &spec : tensors)
     for (const AxisSpec &each : spec.axes)
@@ -55,17 +61,21 @@ bool asksFor(const std::vector<TensorSpec> &tensors, Axis axis) {
   return false;
 }
 
-CallShape withGroups(const std::vector<TensorSpec> &tensors, CallShape shape) {
+CallShape fitted(const std::vector<TensorSpec> &tensors, CallShape shape) {
   int64_t heads = shape.heads;
   for (const TensorSpec &spec : tensors)
     for (const AxisSpec &axis : spec.axes)
       if (axis.axis == Axis::Head && axis.size >= 0)
         heads = axis.size;
   shape.groups = largestProperDivisor(heads);
+  if (hasKind(tensors, TensorKind::Offsets))
+    shape.batch = 1;
   return shape;
 }
 
 std::vector<int64_t> shapeOf(const TensorSpec &spec, const CallShape &shape) {
+  if (spec.kind == TensorKind::Offsets)
+    return {shape.sequences + 1};
   std::vector<int64_t> sizes;
   for (const AxisSpec &axis : spec.axes)
     sizes.push_back(sizeUnder(axis, shape));
@@ -74,7 +84,7 @@ std::vector<int64_t> shapeOf(const TensorSpec &spec, const CallShape &shape) {
 
 std::string describe(const std::vector<TensorSpec> &tensors, const CallShape &shape) {
   std::vector<std::string> parts;
-  for (Axis axis : {Axis::Batch, Axis::Time, Axis::Time1, Axis::Head, Axis::Group})
+  for (Axis axis : {Axis::Batch, Axis::Time, Axis::Time1, Axis::Head, Axis::Group, Axis::Sequence})
     if (axis <= Axis::Time || asksFor(tensors, axis))
       parts.push_back(fmt::format("{}={}", letters[size_t(axis)], sizeUnder({axis, -1, ""}, shape)));
   return fmt::format("{}", fmt::join(parts, " "));
@@ -102,7 +112,7 @@ Blocks blocksOf(const TensorSpec &spec, const std::vector<int64_t> &shape) {
     if (position == 0)
       break;
     const int64_t size = shape[--position];
-    if (axis == Axis::Batch) {
+    if (axis == Axis::Batch || axis == Axis::Sequence) {
       blocks.batch = std::max<int64_t>(size, 1);
       blocks.batchStride = stride;
     } else if (axis == Axis::Head) {

@@ -88,6 +88,8 @@ void addCompile(CLI::App &app, int &status) {
   addTarget(*command, arguments->spec);
   addDims(*command, arguments->spec);
   addTypes(*command, arguments->spec, "element types: for all tensors, for some by name; default: f32");
+  addPlan(*command, arguments->spec);
+  addBoundaries(*command, arguments->spec);
   command->footer("Examples:\n"
                   "  rondo compile gla --emit recur\n"
                   "  rondo compile gla --emit asm --dim K=64 V=64 --dtype bf16,g=f32 -o gla.s\n"

@@ -49,6 +49,9 @@ void setSize(CallShape &shape, Axis axis, int64_t size) {
   case Axis::Group:
     shape.groups = size;
     break;
+  case Axis::Sequence:
+    shape.sequences = size;
+    break;
   default:
     break;
   }
@@ -91,6 +94,15 @@ void inferTypes(const ModelInfo &info, const NamedBuffers &tensors, CompileOptio
   options.type = uniform ? seen[0] : DType::F32;
 }
 
+void inferBoundaries(const ModelInfo &info, const NamedBuffers &tensors, CompileOptions &options) {
+  for (const auto &[name, buffer] : tensors) {
+    if (find(info.tensors, name))
+      continue;
+    options.resets |= name == "resets";
+    options.packed |= name == "offsets";
+  }
+}
+
 InferredShape inferShape(const Program &program, const NamedBuffers &tensors) {
   InferredShape inferred;
   for (const auto &[name, buffer] : tensors) {
@@ -98,6 +110,8 @@ InferredShape inferShape(const Program &program, const NamedBuffers &tensors) {
     if (!spec)
       continue;
     const auto &sizes = buffer.shape();
+    if (spec->kind == TensorKind::Offsets && sizes.size() == 1 && sizes[0] > 0)
+      inferred.shape.sequences = sizes[0] - 1;
     const bool headless = sizes.size() + 1 == spec->axes.size();
     if (!headless && sizes.size() != spec->axes.size())
       continue; // a wrong rank, which Kernel::run reports

@@ -13,6 +13,9 @@ void inferDims(const ModelInfo &info, const NamedBuffers &tensors, CompileOption
 /// that all inputs have.
 void inferTypes(const ModelInfo &info, const NamedBuffers &tensors, CompileOptions &options);
 
+/// Asks for resets and for packed sequences where there are tensors `resets` and `offsets` that are none of the model's own.
+void inferBoundaries(const ModelInfo &info, const NamedBuffers &tensors, CompileOptions &options);
+
 /// The sizes of a call with these tensors. `complete` is false where the head axis was left away.
 struct InferredShape {
   CallShape shape;

@@ -145,8 +145,30 @@ void drawRecurrentVector(const Tensor &to, Random &random) {
   }
 }
 
-void drawTensor(const TensorSpec &spec, const Tensor &to, uint64_t seed) {
+void drawResets(const Tensor &to, Random &random) {
+  for (int64_t i = 0, count = to.elements(); i < count; ++i)
+    storeElement(to, i, random.uniform() < 0.125);
+}
+
+void drawOffsets(const Tensor &to, int64_t steps, Random &random) {
+  std::vector<int64_t> offsets(size_t(to.elements()), steps);
+  for (int64_t &offset : offsets)
+    offset = int64_t(double(steps + 1) * random.uniform());
+  offsets.front() = 0;
+  offsets.back() = steps;
+  std::sort(offsets.begin(), offsets.end());
+  if (offsets.size() > 4)
+    offsets[2] = offsets[1];
+  for (size_t i = 0; i < offsets.size(); ++i)
+    storeElement(to, int64_t(i), double(offsets[i]));
+}
+
+void drawTensor(const TensorSpec &spec, const Tensor &to, const CallShape &shape, uint64_t seed) {
   Random random(seed, spec.name);
+  if (spec.kind == TensorKind::Resets)
+    return drawResets(to, random);
+  if (spec.kind == TensorKind::Offsets)
+    return drawOffsets(to, shape.time, random);
   if (spec.hasInterval)
     return drawInterval(spec, to, random);
   const Features features = featuresOf(spec);
@@ -205,7 +227,7 @@ NamedBuffers drawInputs(const Program &program, const CallShape &shape, uint64_t
     if (spec.kind == TensorKind::Init && (inits == Inits::Default || hasMeaningfulDefault(spec)))
       continue;
     Buffer buffer(spec.type, shapeOf(spec, shape));
-    drawTensor(spec, buffer.view(), seed);
+    drawTensor(spec, buffer.view(), shape, seed);
     drawn.emplace_back(spec.name, std::move(buffer));
   }
   return drawn;

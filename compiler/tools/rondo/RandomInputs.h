@@ -13,6 +13,8 @@
 //   recurrent params    square: scaled to a spectral radius of at most 0.9; other matrices: to a 2-norm of at most 0.9; vectors and
 //                       scalars (the diagonal of a transition): uniform in (-0.9, 0.9)
 //   all others          N(0, 1), complex numbers with variance 1 in both parts
+//   resets              each with a probability of 1/8
+//   offsets             lengths that add up to T; of four sequences or more one is empty
 //   initial states      as the others; one whose default is not zero (-inf, a one-hot vector) means something by it and is left out
 #pragma once
 #include "compiler/tools/rondo/CallShape.h"

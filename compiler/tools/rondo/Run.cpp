@@ -82,6 +82,7 @@ Result<void> Runner::readInputs() {
     return inFile(arguments.inputs, read.error());
   inputs = std::move(*read);
   inferDims(info, inputs, options);
+  inferBoundaries(info, inputs, options);
   if (arguments.spec.dtypes.empty())
     inferTypes(info, inputs, options);
   return {};
@@ -109,7 +110,7 @@ Result<void> Runner::prepare() {
   kernel = std::move(*compiled);
   if (random) {
     const RandomRequest request = randomRequest(arguments.spec);
-    shape = withGroups(kernel.program().tensors, request.over({2, 128, 16, 4, 1}));
+    shape = fitted(kernel.program().tensors, request.over({2, 128, 16, 4, 1}));
     inputs = convert(drawInputs(kernel.program(), shape, request.seed, Inits::Drawn), kernel.program());
     return {};
   }
@@ -234,11 +235,16 @@ void addRun(CLI::App &app, int &status) {
   addTarget(*command, arguments->spec);
   addDims(*command, arguments->spec);
   addTypes(*command, arguments->spec, "element types: for all tensors, for some by name; default: the file's");
+  addPlan(*command, arguments->spec);
+  addBoundaries(*command, arguments->spec);
   addRandom(*command, arguments->spec, "draw the inputs by declaration, instead of --inputs");
   addThreads(*command, arguments->spec);
-  command->footer("Sizes and element types that the file tells need not be given. Examples:\n"
-                  "  rondo run gla --inputs in.safetensors --out out.npz --compare reference\n"
-                  "  rondo run gla --dim K=64 V=64 --dtype bf16,g=f32 --random 1,B=2,T=128,H=4");
+  command->footer(
+      "Sizes and element types that the file tells need not be given, nor --resets and --packed where it has tensors\n"
+      "of these names. Examples:\n"
+      "  rondo run gla --inputs in.safetensors --out out.npz --compare reference\n"
+      "  rondo run gla --dim K=64 V=64 --dtype bf16,g=f32 --random 1,B=2,T=128,H=4\n"
+      "  rondo run gla --packed --random 1,N=8,T=512,H=4");
   command->callback([arguments, &status] {
     if (arguments->inputs.empty() == arguments->spec.random.empty())
       throw CLI::ValidationError("run", "exactly one of --inputs and --random is needed");

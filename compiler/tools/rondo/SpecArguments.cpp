@@ -91,6 +91,25 @@ void addRandom(CLI::App &command, SpecArguments &arguments, const std::string &h
       });
 }
 
+void addPlan(CLI::App &command, SpecArguments &arguments) {
+  command
+      .add_option("--form", arguments.form,
+                  "how recurrences are computed: step, one step after another; chunk, many steps at once; auto chooses")
+      ->check(CLI::IsMember({"auto", "step", "chunk"}))
+      ->capture_default_str();
+  command.add_option("--chunk", arguments.chunk, "steps per chunk; default: the compiler's choice")
+      ->type_name("N")
+      ->check(CLI::Range(2, 1024));
+}
+
+void addBoundaries(CLI::App &command, SpecArguments &arguments) {
+  command.add_flag("--resets", arguments.resets,
+                   "the kernel takes 'resets', bool [B, T]: where the states begin again from their initial values");
+  command.add_flag(
+      "--packed", arguments.packed,
+      "the kernel takes 'offsets', [N+1] from 0 to T: sequences of any lengths, end to end in one batch entry");
+}
+
 void addThreads(CLI::App &command, SpecArguments &arguments) {
   command.add_option("--threads", arguments.threads, "threads; default: as many as the machine has")
       ->type_name("N")
@@ -143,6 +162,7 @@ CallShape RandomRequest::over(CallShape shape) const {
   shape.time = time.value_or(shape.time);
   shape.time1 = time1.value_or(shape.time1);
   shape.heads = heads.value_or(shape.heads);
+  shape.sequences = sequences.value_or(shape.sequences);
   return shape;
 }
 
@@ -166,8 +186,10 @@ std::string parseRandom(const std::string &text, RandomRequest &request) {
       request.time1 = size;
     else if (name == "H")
       request.heads = size;
+    else if (name == "N")
+      request.sequences = size;
     else
-      return fmt::format("'{}' is no axis of a call; expected B, T, T1 or H (sizes of dimensions: --dim)", name);
+      return fmt::format("'{}' is no axis of a call; expected B, T, T1, H or N (sizes of dimensions: --dim)", name);
   }
   return "";
 }
@@ -182,6 +204,10 @@ CompileOptions compileOptions(const SpecArguments &arguments) {
     parseTypes(text, choice);
   options.type = choice.type.value_or(DType::F32);
   options.types = choice.types;
+  options.form = arguments.form;
+  options.chunk = arguments.chunk;
+  options.resets = arguments.resets;
+  options.packed = arguments.packed;
   for (const std::string &text : arguments.dims)
     parseDims(text, options.dims);
   return options;

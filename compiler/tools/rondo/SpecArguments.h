@@ -17,6 +17,9 @@ struct SpecArguments {
   std::vector<std::string> dims;   // "K=64", "K=64,V=32"
   std::vector<std::string> dtypes; // "bf16", "bf16,g=f32"
   std::string random;              // "seed,B=2,T=128"
+  std::string form = "auto";
+  int64_t chunk = 0;
+  bool resets = false, packed = false;
   int threads = 0;
 };
 
@@ -27,6 +30,8 @@ void addTarget(CLI::App &command, SpecArguments &arguments);
 void addDims(CLI::App &command, SpecArguments &arguments);
 void addTypes(CLI::App &command, SpecArguments &arguments, const std::string &help);
 void addRandom(CLI::App &command, SpecArguments &arguments, const std::string &help);
+void addPlan(CLI::App &command, SpecArguments &arguments);
+void addBoundaries(CLI::App &command, SpecArguments &arguments);
 void addThreads(CLI::App &command, SpecArguments &arguments);
 
 /// Joins the values of `--dim K=64 V=32` into `--dim K=64,V=32`, so that the spec's name may stand behind them.
@@ -45,7 +50,7 @@ std::string parseDims(const std::string &text, std::map<std::string, int64_t> &d
 struct RandomRequest {
   bool given = false;
   uint64_t seed = 1;
-  std::optional<int64_t> batch, time, time1, heads;
+  std::optional<int64_t> batch, time, time1, heads, sequences;
   CallShape over(CallShape shape) const;
 };
 std::string parseRandom(const std::string &text, RandomRequest &request);

@@ -146,6 +146,9 @@ bool canBeCut(const Program &program) {
   const auto inits = ofKind(program, TensorKind::Init), finals = ofKind(program, TensorKind::Final);
   if (inits.size() != finals.size() || asksFor(program.tensors, Axis::Time1))
     return false;
+  // A reset means the initial values of the whole run, and offsets are positions in it.
+  if (hasKind(program.tensors, TensorKind::Resets) || hasKind(program.tensors, TensorKind::Offsets))
+    return false;
   const CallShape probe{2, 3, 5, 7, 7};
   for (size_t i = 0; i < inits.size(); ++i)
     if (shapeOf(*inits[i], probe) != shapeOf(*finals[i], probe) || inits[i]->type != finals[i]->type)

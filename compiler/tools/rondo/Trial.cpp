@@ -108,7 +108,7 @@ std::string Redraws::describe() const {
 
 Result<Trial> drawTrial(const Kernel &reference, const Kernel &kernel, const TrialOptions &options) {
   Trial trial;
-  trial.shape = withGroups(reference.program().tensors, options.shape);
+  trial.shape = fitted(reference.program().tensors, options.shape);
   while (trial.redraws.total() < mostDraws) {
     const uint64_t seed = options.seed + 0x632be5ab * uint64_t(trial.redraws.total());
     trial.inputs = convert(drawInputs(reference.program(), trial.shape, seed, options.inits), kernel.program());

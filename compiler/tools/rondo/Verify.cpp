@@ -4,6 +4,7 @@
 #include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Terminal.h"
 #include "compiler/tools/rondo/Trial.h"
+#include <algorithm>
 #include <fmt/format.h>
 #include <map>
 #include <memory>
@@ -24,6 +25,14 @@ struct Case {
   std::vector<int64_t> dims;
   CallShape shape;
   Inits inits;
+  bool resets = false, packed = false;
+  std::string form = "step";
+  int64_t chunk = 0; // 0: the compiler's choice
+  /// What tells kernels of one model and one type apart.
+  std::string name() const {
+    std::string text = form + (chunk ? std::to_string(chunk) : "");
+    return text + (packed ? " packed" : resets ? " resets" : "");
+  }
 };
 std::vector<int64_t> smallDims() { return {7, 5, 3, 9, 11, 13, 15}; }
 
@@ -33,6 +42,20 @@ std::vector<Case> standardCases() {
       {smallDims(), {2, 17, 5, 1, 1}, Inits::Default},            // a prime, one head
       {{19, 33, 5, 3, 9, 11, 7}, {3, 67, 7, 3, 1}, Inits::Drawn}, // a longer prime, beyond the vectors' widths
   };
+}
+
+/// By chunks: of a size that the length is no multiple of, with a rest, and shorter ones than the length of a vector.
+std::vector<Case> chunkCases() {
+  return {{smallDims(), {2, 17, 5, 1, 1}, Inits::Default, false, false, "chunk", 5},
+          {{19, 33, 5, 3, 9, 11, 7}, {3, 67, 7, 3, 1}, Inits::Drawn, false, false, "chunk", 16},
+          {smallDims(), {2, 31, 1, 2, 1}, Inits::Drawn, true, false, "chunk", 8},
+          {smallDims(), {1, 43, 1, 3, 1, 5}, Inits::Drawn, true, true, "chunk", 4}};
+}
+
+/// Where sequences begin: more rows than a tile of the batch has, and sequences of which one is empty, with resets inside.
+std::vector<Case> boundaryCases() {
+  return {{smallDims(), {11, 9, 1, 2, 1}, Inits::Drawn, true, false},
+          {smallDims(), {1, 23, 1, 3, 1, 5}, Inits::Drawn, true, true}};
 }
 
 struct Totals {
@@ -51,11 +74,12 @@ public:
 
 private:
   std::vector<Case> cases() const;
+  std::vector<std::string> typesOf(const Case &which) const;
   Result<void> compileReference(const Case &which);
-  Result<Kernel> compileKernel(const std::string &type, const TypeChoice &choice);
+  Result<Kernel> compileKernel(const Case &which, const std::string &type, const TypeChoice &choice);
   void verifyType(const Case &which, const std::string &type);
-  void check(const Kernel &kernel, const Trial &trial, const std::string &type, const char *form, int64_t piece);
-  void report(const Verdict &verdict, const Trial &trial, const std::string &type, const char *form);
+  void check(const Kernel &kernel, const Trial &trial, const std::string &type, const std::string &form, int64_t piece);
+  void report(const Verdict &verdict, const Trial &trial, const std::string &type, const std::string &form);
   void fault(const std::string &type, const Error &error);
 
   Engine &engine;
@@ -66,19 +90,47 @@ private:
   Totals &totals;
   std::map<std::string, int64_t> dims;
   // For `dims`, and kept while they stay: most of the time of a verification is LLVM's.
-  std::optional<Kernel> reference;
-  std::map<std::string, Kernel> kernels; // by element type
+  std::map<std::string, Kernel> references; // by what begins sequences
+  std::map<std::string, Kernel> kernels;    // by form and element type
+  const Kernel *reference = nullptr;        // of the current case
 };
 
 std::vector<Case> ModelVerifier::cases() const {
   const RandomRequest request = randomRequest(arguments.spec);
-  if (!request.given) {
-    std::vector<Case> all = standardCases();
-    if (asksFor(info.tensors, Axis::Group)) // three groups of three heads
-      all.back().shape.heads = 9;
-    return all;
+  const bool resets = arguments.spec.resets, packed = arguments.spec.packed;
+  if (request.given)
+    return {{smallDims(), request.over({3, 17, 5, 3, 1}), arguments.defaultInits ? Inits::Default : Inits::Drawn,
+             resets, packed}};
+  std::vector<Case> all = standardCases();
+  if (asksFor(info.tensors, Axis::Group)) // three groups of three heads
+    all.back().shape.heads = 9;
+  if (arguments.spec.form == "auto" && std::ranges::find(info.forms, "chunk") != info.forms.end())
+    for (const Case &each : chunkCases())
+      all.push_back(each);
+  for (Case &each : all) {
+    if (arguments.spec.form != "auto") {
+      each.form = arguments.spec.form;
+      each.chunk = arguments.spec.chunk;
+    }
+    each.resets |= resets;
+    each.packed |= packed;
   }
-  return {{smallDims(), request.over({3, 17, 5, 3, 1}), arguments.defaultInits ? Inits::Default : Inits::Drawn}};
+  if (!resets && !packed && !asksFor(info.tensors, Axis::Time1))
+    for (const Case &each : boundaryCases())
+      all.push_back(each);
+  return all;
+}
+
+/// Where sequences begin has nothing to do with element types, so that one stands for all.
+std::vector<std::string> ModelVerifier::typesOf(const Case &which) const {
+  if (!arguments.spec.dtypes.empty())
+    return arguments.spec.dtypes;
+  const bool asked = arguments.spec.resets || arguments.spec.packed;
+  if ((which.resets || which.packed) && !asked)
+    return {"f32"};
+  if (which.form != "step") // what is loaded and stored is the same in every form
+    return {"f64", "f32"};
+  return {"f64", "f32", "bf16", "f16"};
 }
 
 void ModelVerifier::fault(const std::string &type, const Error &error) {
@@ -93,37 +145,50 @@ Result<void> ModelVerifier::compileReference(const Case &which) {
   CompileOptions options = compileOptions(arguments.spec);
   if (Result<void> complete = completeDims(info, which.dims, options.dims); !complete)
     return complete;
-  if (reference && options.dims == dims)
-    return {};
-  dims = options.dims;
-  reference.reset();
-  kernels.clear();
-  options.model = info.name;
-  options.target = "reference";
-  options.type = DType::F64;
-  options.types.clear();
-  Result<Kernel> kernel = engine.compileFile(path, options);
-  if (!kernel)
-    return kernel.error();
-  reference = std::move(*kernel);
+  if (options.dims != dims) {
+    dims = options.dims;
+    references.clear();
+    kernels.clear();
+  }
+  const std::string boundaries = which.packed ? "packed" : which.resets ? "resets" : "";
+  auto known = references.find(boundaries);
+  if (known == references.end()) {
+    options.model = info.name;
+    options.target = "reference";
+    options.type = DType::F64;
+    options.types.clear();
+    options.resets = which.resets;
+    options.packed = which.packed;
+    Result<Kernel> kernel = engine.compileFile(path, options);
+    if (!kernel)
+      return kernel.error();
+    known = references.emplace(boundaries, std::move(*kernel)).first;
+  }
+  reference = &known->second;
   return {};
 }
 
-Result<Kernel> ModelVerifier::compileKernel(const std::string &type, const TypeChoice &choice) {
-  if (const auto known = kernels.find(type); known != kernels.end())
+Result<Kernel> ModelVerifier::compileKernel(const Case &which, const std::string &type, const TypeChoice &choice) {
+  const std::string key = which.name() + (" " + type);
+  if (const auto known = kernels.find(key); known != kernels.end())
     return known->second;
   CompileOptions options = compileOptions(arguments.spec);
   options.model = info.name;
   options.dims = dims;
   options.type = choice.type.value_or(DType::F32);
   options.types = choice.types;
+  options.form = which.form;
+  options.chunk = which.chunk;
+  options.resets = which.resets;
+  options.packed = which.packed;
   Result<Kernel> kernel = engine.compileFile(path, options);
   if (kernel)
-    kernels.emplace(type, *kernel);
+    kernels.emplace(key, *kernel);
   return kernel;
 }
 
-void ModelVerifier::report(const Verdict &verdict, const Trial &trial, const std::string &type, const char *form) {
+void ModelVerifier::report(const Verdict &verdict, const Trial &trial, const std::string &type,
+                           const std::string &form) {
   ++totals.checks;
   progress.clear();
   const std::string sizes =
@@ -138,7 +203,7 @@ void ModelVerifier::report(const Verdict &verdict, const Trial &trial, const std
   fmt::print("        worst in '{}', batch {}, head {}\n", verdict.tensor, verdict.batch, verdict.head);
 }
 
-void ModelVerifier::check(const Kernel &kernel, const Trial &trial, const std::string &type, const char *form,
+void ModelVerifier::check(const Kernel &kernel, const Trial &trial, const std::string &type, const std::string &form,
                           int64_t piece) {
   Result<NamedBuffers> results = runTrial(kernel, trial, arguments.spec.threads, piece);
   if (!results)
@@ -150,7 +215,7 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
   progress.show(fmt::format("{}: {} T={} ...", info.name, type, which.shape.time));
   TypeChoice choice;
   parseTypes(type, choice);
-  Result<Kernel> kernel = compileKernel(type, choice);
+  Result<Kernel> kernel = compileKernel(which, type, choice);
   if (!kernel)
     return fault(type, kernel.error());
   Result<Trial> trial = drawTrial(
@@ -158,7 +223,7 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
   if (!trial)
     return fault(type, trial.error());
   totals.redrawn += trial->redraws.total();
-  check(*kernel, *trial, type, "step", 0);
+  check(*kernel, *trial, type, which.name(), 0);
   // Fed back through f16 or bf16 the states would be rounded at every step, which the bound does not cover.
   const DType stored = choice.type.value_or(DType::F32);
   const bool keepsStates = choice.types.empty() && (stored == DType::F32 || stored == DType::F64);
@@ -169,14 +234,12 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
 void ModelVerifier::verify() {
   ++totals.models;
   fmt::print("{} ({})\n", paint(Colour::Bold, info.name), path);
-  const std::vector<std::string> types =
-      arguments.spec.dtypes.empty() ? std::vector<std::string>{"f64", "f32", "bf16", "f16"} : arguments.spec.dtypes;
   for (const Case &which : cases()) {
     if (Result<void> compiled = compileReference(which); !compiled) {
       fault("reference", compiled.error());
       continue;
     }
-    for (const std::string &type : types)
+    for (const std::string &type : typesOf(which))
       verifyType(which, type);
   }
 }
@@ -220,7 +283,9 @@ int verify(const VerifyArguments &arguments) {
 
 constexpr const char *explanation =
     R"(Every model of every spec is run on inputs drawn by its declarations, at T=1, T=17 and T=67, in f64, f32, bf16 and f16, and where
-its states can be fed back also one step at a time ("decode"). For every batch entry and head of every result
+its states can be fed back also one step at a time ("decode"); in f64 and f32 also by chunks of several sizes, where a scan has that
+form ("chunk16"); models over one axis also in f32 with resets, more rows than share a
+tile, and with packed sequences that have resets inside ("resets", "packed"). For every batch entry and head of every result
 
   ||x - ref||_2 / ||ref||_2  <=  tolerance      max |x - ref|  <=  10 tolerance rms(ref)
 
@@ -245,7 +310,9 @@ void addVerify(CLI::App &app, int &status) {
   addModel(*command, arguments->spec);
   addDims(*command, arguments->spec);
   addTypes(*command, arguments->spec, "verify these element types instead of all four; may be given several times");
-  addRandom(*command, arguments->spec, "verify one draw of this seed and size instead of the three standard ones");
+  addPlan(*command, arguments->spec);
+  addRandom(*command, arguments->spec, "verify one draw of this seed and size instead of the standard ones");
+  addBoundaries(*command, arguments->spec);
   command->add_flag("--default-inits", arguments->defaultInits, "with --random: leave the initial states out");
   addThreads(*command, arguments->spec);
   command->footer(explanation);

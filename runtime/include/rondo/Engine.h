@@ -19,6 +19,10 @@ struct CompileOptions {
   std::map<std::string, int64_t> dims; // sizes of the spec's dimensions
   DType type = DType::F32;             // element type of tensors that `types` does not name
   std::map<std::string, DType> types;  // element types by tensor name
+  std::string form = "auto";           // how recurrences are computed: "auto", "step" or "chunk"
+  int64_t chunk = 0;                   // steps per chunk; 0 leaves them to the compiler
+  bool resets = false;                 // the kernel takes a tensor `resets`: where the states begin again
+  bool packed = false;                 // the kernel takes a tensor `offsets`: sequences of any lengths, end to end
   bool checkIntervals = false;         // debug: run fails where an input leaves its declared interval
   std::string from;                    // texts named "*.mlir" hold IR: the phase that it was printed after
   std::string dumpPhases;              // a directory that gets one file per phase; empty: none
@@ -37,6 +41,7 @@ struct ModelInfo {
   std::vector<std::string> dims;   // in the order of the declaration
   std::vector<TensorSpec> tensors; // inputs, params, inits, outputs, finals; sizes of named axes are -1
   bool hasHeads = false;           // the head axis is left to the caller
+  std::vector<std::string> forms;  // how its recurrences can be computed: "step", and "chunk" where one has that form
   std::string report;              // what the analysis found, as text
 };
 

@@ -38,6 +38,9 @@ public:
   /// of outputs must not overlap that of inputs, except that a final state may be the very memory (same strides) of its
   /// own initial state; overlap of contiguous tensors is reported, that of interleaved views is the caller's to avoid.
   /// A data layout without the head axis means one head: then no tensor of the call has it, outputs included.
+  /// A kernel compiled with CompileOptions::resets takes `resets`, bool [B, T], unless it is left out: no step begins anew
+  /// then. One compiled with CompileOptions::packed needs `offsets`, [N+1] from 0 to T, rising: inputs and outputs have
+  /// B = 1, and each of the N sequences has its own initial and final states, [N, ...].
   /// Errors name the tensor, what was expected and what came; every mistake of a call is its own diagnostic.
   Result<void> run(const NamedTensors &inputs, const NamedTensors &outputs, const RunOptions &options = {}) const;
 

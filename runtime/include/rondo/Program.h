@@ -13,8 +13,8 @@
 namespace rondo {
 
 /// What an axis of a tensor counts. Named axes have a size fixed when the model is compiled; the others are taken from the tensors
-/// of a call.
-enum class Axis : uint8_t { Batch, Time, Time1, Head, Group, Lag, Named };
+/// of a call. Sequence takes Batch's place on tensors without time where a program takes packed sequences.
+enum class Axis : uint8_t { Batch, Time, Time1, Head, Group, Sequence, Lag, Named };
 
 struct AxisSpec {
   Axis axis = Axis::Named;
@@ -22,7 +22,9 @@ struct AxisSpec {
   std::string name;  // "batch", "time", "head", "K", "2*H"
 };
 
-enum class TensorKind : uint8_t { Input, Param, Init, Output, Final, Temporary };
+/// Resets are bool over [B, T]: where one is true, the states are their initial values again before that step; a call may leave them
+/// out. Offsets [0, n1, n1 + n2, ..., T] (i64, or i32) cut the time axis of one batch entry into packed sequences.
+enum class TensorKind : uint8_t { Input, Param, Init, Resets, Offsets, Output, Final, Temporary };
 
 /// One tensor of a program's signature.
 struct TensorSpec {
@@ -39,8 +41,9 @@ struct TensorSpec {
   std::vector<double> defaultValue = {0.0};
 };
 
-/// Arguments of a kernel. Operand i has base pointer `pointers[i]` and strides in elements `strides[i*5 ...]` for batch, time,
-/// time1, head (or group), lag; feature axes are row-major and contiguous inside.
+/// Arguments of a kernel. Operand i has base pointer `pointers[i]` and strides in elements `strides[i*5 ...]` for batch (or sequence),
+/// time, time1, head (or group), lag; feature axes are row-major and contiguous inside. `batch` counts packed sequences where the
+/// launch takes such.
 struct KernelCall {
   void *const *pointers;
   const int64_t *strides;
@@ -51,14 +54,19 @@ struct KernelCall {
 using KernelFunction = void (*)(const KernelCall *call, int64_t begin, int64_t end, void *scratch);
 
 /// One kernel and what it works on. Tasks are independent; their number is
-/// ceil(batch / batchTile) * (perHead ? heads : 1) * splits * (timeBlock ? ceil(time / timeBlock) : 1).
+/// ceil(batch / batchTile) * (perHead ? heads : 1) * (timeBlock ? ceil(time / timeBlock) : 1).
 struct Launch {
   std::string symbol;
   KernelFunction function = nullptr;
   std::vector<int> operands; // indices into Program::tensors
   int64_t batchTile = 1;
   bool perHead = false;
+  bool packed = false; // tasks are packed sequences instead of rows of the batch
+  /// Where there is a second function: it computes the same in `splits` times as many tasks, each a block of an axis of the values.
+  /// Meant for calls with fewer tasks than threads, since every block repeats what does not have the axis.
   int64_t splits = 1;
+  std::string splitSymbol;
+  KernelFunction splitFunction = nullptr;
   /// Steps of one task where the steps are independent of each other (a scan without states); 0 where a task takes all of them.
   /// Such a kernel may be called with batch and time as one axis, where the operands' strides allow it.
   int64_t timeBlock = 0;
@@ -68,7 +76,8 @@ struct Launch {
 /// The signature and the launches, in order. `code` keeps the machine code alive.
 struct Program {
   std::string model;
-  std::vector<TensorSpec> tensors; // inputs, params, inits, outputs, finals in the model's order, then temporaries
+  /// Inputs, params, inits, resets, offsets, outputs, finals in the model's order, then temporaries.
+  std::vector<TensorSpec> tensors;
   std::vector<Launch> launches;
   /// Temporaries that are another tensor under a different shape: alias[i] is the tensor whose memory tensor i shares, or -1.
   std::vector<int> alias;

@@ -20,7 +20,7 @@ func.func private @f(tensor<?xf64, #recur.dims<beam>>)
 // -----
 
 // In their order.
-// expected-error @+1 {{implicit axis 'batch' is out of order: batch, lag, time, time1, ..., then head or group}}
+// expected-error @+1 {{implicit axis 'batch' is out of order: batch, lag, time, time1, ..., source, then head or group}}
 func.func private @f(tensor<?x?xf64, #recur.dims<time, batch>>)
 
 // -----

@@ -456,7 +456,7 @@ func.func @f(%x: !bt, %s0: !bl) {
 
 // A yield lies in a scan.
 func.func @f(%x: !s) {
-  // expected-error @+1 {{expects parent op 'recur.scan'}}
+  // expected-error @+1 {{belongs in a region of a scan}}
   recur.yield outputs(%x : !s)
   return
 }

@@ -1,39 +1,9 @@
 // What lower-scan declines, each with the error that says what is missing.
 // RUN: split-file %s %t
-// RUN: not rondo-opt --lower-scan %t/resets.mlir 2>&1 | FileCheck %t/resets.mlir
-// RUN: not rondo-opt --lower-scan %t/offsets.mlir 2>&1 | FileCheck %t/offsets.mlir
 // RUN: not rondo-opt --lower-scan %t/axes.mlir 2>&1 | FileCheck %t/axes.mlir
 // RUN: not rondo-opt --lower-scan %t/models.mlir 2>&1 | FileCheck %t/models.mlir
 // RUN: not rondo-opt --lower-scan %t/argument.mlir 2>&1 | FileCheck %t/argument.mlir
 // RUN: not rondo-opt --lower-scan %t/twice.mlir 2>&1 | FileCheck %t/twice.mlir
-
-//--- resets.mlir
-// CHECK: error: resets and packed sequences have no CPU kernel yet; the reference interpreter runs them
-!x = tensor<?x?xf32, #recur.dims<batch, time>>
-!h = tensor<?xf32, #recur.dims<batch>>
-!t = tensor<f32, #recur.dims<>>
-func.func @resets(%x: !x, %h0: !h, %r: tensor<?x?xi1, #recur.dims<batch, time>>) -> !h {
-  %h = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) inits(%h0 : !h)
-      resets(%r : tensor<?x?xi1, #recur.dims<batch, time>>) {
-  ^bb0(%xt: !t, %ht: !t):
-    recur.yield states(%xt : !t)
-  } : !h
-  return %h : !h
-}
-
-//--- offsets.mlir
-// CHECK: error: resets and packed sequences have no CPU kernel yet; the reference interpreter runs them
-!x = tensor<?x?xf32, #recur.dims<batch, time>>
-!h = tensor<?xf32, #recur.dims<batch>>
-!t = tensor<f32, #recur.dims<>>
-func.func @offsets(%x: !x, %h0: !h, %n: tensor<?xi64>) -> !h {
-  %h = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) inits(%h0 : !h)
-      offsets(%n : tensor<?xi64>) {
-  ^bb0(%xt: !t, %ht: !t):
-    recur.yield states(%xt : !t)
-  } : !h
-  return %h : !h
-}
 
 //--- axes.mlir
 // CHECK: error: a scan over 3 axes has no CPU kernel; one or two axes do

@@ -7,12 +7,15 @@
 // RUN: rondo-opt --lower-scan %t/grid.mlir | FileCheck %t/grid.mlir
 // RUN: rondo-opt --lower-scan %t/heads.mlir | FileCheck %t/heads.mlir
 // RUN: rondo-opt --lower-scan %t/stored.mlir | FileCheck %t/stored.mlir
+// RUN: rondo-opt --lower-scan %t/resets.mlir | FileCheck %t/resets.mlir
+// RUN: rondo-opt --lower-scan %t/packed.mlir | FileCheck %t/packed.mlir
+// RUN: rondo-opt --lower-scan %t/chunks.mlir | FileCheck %t/chunks.mlir
 
 //--- decay.mlir
 // A state that each element updates for itself lies in the tensor of its final value: no scratch. The initial value is copied
 // there unless the caller gave the same memory for both. Vectors are as wide as the target's registers; what is left of ten
 // elements is done one by one.
-// CHECK: launches = [{batch_tile = 1 : i64, operands = array<i64: 0, 1, 2, 3>, per_head = false, scratch_bytes = 0 : i64
+// CHECK: launches = [{batch_tile = 1 : i64, operands = array<i64: 0, 1, 2, 3>, packed = false, per_head = false, scratch_bytes = 0 : i64
 // CHECK-LABEL: func.func @decay_0(%{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: !llvm.ptr)
 // CHECK-NOT: recur.
 // CHECK: %[[DIFFER:.*]] = arith.cmpi ne
@@ -99,7 +102,7 @@ func.func @lag(%x: !x {recur.name = "x", recur.kind = "input"}, %h0: !h {recur.n
 
 //--- grid.mlir
 // Over two axes the state of every step is kept, in a temporary tensor over both.
-// CHECK: axes = [{axis = 0 : i64, name = "batch"{{[^]]*}}}, {axis = 1 : i64, name = "time"{{[^]]*}}}, {axis = 2 : i64, name = "time1"{{[^]]*}}}]{{.*}} kind = 5
+// CHECK: axes = [{axis = 0 : i64, name = "batch"{{[^]]*}}}, {axis = 1 : i64, name = "time"{{[^]]*}}}, {axis = 2 : i64, name = "time1"{{[^]]*}}}]{{.*}} kind = 7
 // CHECK-LABEL: func.func @grid_0(
 !x = tensor<?x?x?xf32, #recur.dims<batch, time, time1>>
 !h = tensor<?xf32, #recur.dims<batch>>
@@ -155,4 +158,88 @@ func.func @stored(%x: !x {recur.name = "x", recur.kind = "input"}) -> (!y {recur
     recur.yield outputs(%n : !t)
   } : !y
   return %y : !y
+}
+
+//--- resets.mlir
+// Each step looks at one mark per row of the tile, and copies the initial value of the rows that begin anew.
+// CHECK: launches = [{batch_tile = 8 : i64, operands = array<i64: 0, 1, 2, 4, 5, 3>
+// CHECK-LABEL: func.func @resets_0(
+// CHECK: scf.for %{{.*}} = %{{.*}} to %c8{{.*}} step
+// CHECK: %[[MARK:.*]] = memref.load {{.*}} : memref<?xi8>
+// CHECK: %[[ANEW:.*]] = arith.cmpi ne, %[[MARK]],
+// CHECK: scf.if %[[ANEW]]
+!x = tensor<?x?x10xf32, #recur.dims<batch, time | "10">>
+!h = tensor<?x10xf32, #recur.dims<batch | "10">>
+!w = tensor<10x10xf32, #recur.dims<| "10", "10">>
+!r = tensor<?x?xi1, #recur.dims<batch, time>>
+!t = tensor<10xf32, #recur.dims<| "10">>
+func.func @resets(%x: !x, %w: !w {recur.kind = "param"}, %h0: !h {recur.kind = "init"}, %r: !r {recur.kind = "resets"}) -> (!x, !h {recur.kind = "final"}) {
+  %y, %hT = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) params(%w : !w) inits(%h0 : !h)
+      resets(%r : !r) {
+  ^bb0(%xt: !t, %W: !w, %h: !t):
+    %k = recur.contract "ab,b->a"(%W, %h) : (!w, !t) -> !t
+    %n = recur.map add(%k, %xt) : (!t, !t) -> !t
+    recur.yield states(%n : !t) outputs(%n : !t)
+  } : !x, !h
+  return %y, %hT : !x, !h
+}
+
+//--- packed.mlir
+// A task is a sequence, also where rows of a batch would share a tile: it loads where it begins and ends. What has no time counts
+// sequences (axis 5) in place of batch entries.
+// CHECK: launches = [{batch_tile = 1 : i64, {{.*}}, packed = true,
+// CHECK: axes = [{axis = 5 : i64, name = "batch"{{[^]]*}}]{{.*}} kind = 2
+// CHECK: axes = [{axis = 7 : i64, name = "N+1", size = -1 : i64}]{{.*}} kind = 4 : i64{{.*}} type = "i64"
+// CHECK-LABEL: func.func @packed_0(
+// CHECK: %[[BEGIN:.*]] = memref.load {{.*}} : memref<?xi64>
+// CHECK: %[[FROM:.*]] = arith.index_cast %[[BEGIN]]
+// CHECK: %[[END:.*]] = memref.load {{.*}} : memref<?xi64>
+// CHECK: %[[TO:.*]] = arith.index_cast %[[END]]
+// CHECK: %[[STEPS:.*]] = arith.subi %[[TO]], %[[FROM]]
+// CHECK: scf.for {{.*}} to %[[STEPS]] step
+!x = tensor<?x?x10xf32, #recur.dims<batch, time | "10">>
+!h = tensor<?x10xf32, #recur.dims<batch | "10">>
+!w = tensor<10x10xf32, #recur.dims<| "10", "10">>
+!t = tensor<10xf32, #recur.dims<| "10">>
+func.func @packed(%x: !x, %w: !w {recur.kind = "param"}, %h0: !h {recur.kind = "init"}, %o: tensor<?xi64> {recur.kind = "offsets"}) -> (!x, !h {recur.kind = "final"}) {
+  %y, %hT = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) params(%w : !w) inits(%h0 : !h)
+      offsets(%o : tensor<?xi64>) {
+  ^bb0(%xt: !t, %W: !w, %h: !t):
+    %k = recur.contract "ab,b->a"(%W, %h) : (!w, !t) -> !t
+    %n = recur.map add(%k, %xt) : (!t, !t) -> !t
+    recur.yield states(%n : !t) outputs(%n : !t)
+  } : !x, !h
+  return %y, %hT : !x, !h
+}
+
+//--- chunks.mlir
+// Four steps at once wherever four are left and no reset is among the last three of them; else one.
+// CHECK-LABEL: func.func @chunks_0(
+// CHECK: scf.while (%{{.*}} = %{{.*}}, %{{.*}} = %{{.*}})
+// CHECK: %[[ENOUGH:.*]] = arith.cmpi sge, %{{.*}}, %c4
+// CHECK: %[[FITS:.*]] = scf.if %[[ENOUGH]] -> (i1)
+// CHECK: scf.for {{.*}} -> (i8)
+// CHECK: arith.ori
+// CHECK: scf.if %[[FITS]] -> (index)
+// CHECK: scf.yield %c4
+// CHECK: } else {
+// CHECK: scf.yield %c1
+!x = tensor<?x?x10xf32, #recur.dims<batch, time | "10">>
+!h = tensor<?x10xf32, #recur.dims<batch | "10">>
+!r = tensor<?x?xi1, #recur.dims<batch, time>>
+!t = tensor<10xf32, #recur.dims<| "10">>
+!c = tensor<4x10xf32, #recur.dims<time | "10">>
+func.func @chunks(%x: !x, %h0: !h {recur.kind = "init"}, %r: !r {recur.kind = "resets"}) -> (!h {recur.kind = "final"}) {
+  %hT = chunk.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) inits(%h0 : !h) resets(%r : !r)
+      plan <form = chunk, schedule = carry, chunk = 4> step {
+  ^bb0(%xt: !t, %h: !t):
+    %n = recur.map add(%h, %xt) : (!t, !t) -> !t
+    recur.yield states(%n : !t)
+  } chunk {
+  ^bb0(%xs: !c, %h: !t):
+    %total = recur.reduce sum [0] (%xs) : (!c) -> !t
+    %n = recur.map add(%h, %total) : (!t, !t) -> !t
+    recur.yield states(%n : !t)
+  } : !h
+  return %hT : !h
 }

@@ -1,0 +1,57 @@
+// The structure of a scan as an expansion of states: decays, outer products and transitions, read off the linear forms of its
+// updates. Facts alone; the pass raise-scans makes an op of them.
+#pragma once
+#include "compiler/Analysis/LinearForm.h"
+#include <string>
+
+namespace rondo::analysis {
+
+/// scale * product of factors.
+struct FactorProduct {
+  llvm::SmallVector<Factor> factors;
+  double scale = 1;
+};
+using FactorSum = llvm::SmallVector<FactorProduct, 1>;
+
+/// One factor of a state's decay: over the state's `axes`, whose letters are their numbers.
+struct ExpansionDecay {
+  unsigned state;
+  llvm::SmallVector<int64_t> axes;
+  FactorSum sum;
+};
+
+/// key ⊗ value into a state. The letters are the state's axes.
+struct ExpansionOuter {
+  unsigned state;
+  FactorProduct key, value;
+};
+
+/// write ⊗ (readᵀ S): `write` has the letter of the key axis, each product of `read` a letter of its own.
+struct ExpansionTransition {
+  unsigned state;
+  FactorProduct write;
+  FactorSum read;
+  llvm::SmallVector<int, 1> summed; // the letter of the key axis in each product of `read`
+};
+
+struct ScanExpansion {
+  llvm::SmallVector<int64_t> keyAxes; // per state
+  llvm::SmallVector<ExpansionDecay> decays;
+  llvm::SmallVector<ExpansionOuter> outers;
+  llvm::SmallVector<ExpansionTransition> transitions;
+  std::string missed;                  // why the scan is no expansion; empty where it is one
+  mlir::Operation *obstacle = nullptr; // the operation to blame, where there is one
+  explicit operator bool() const { return missed.empty(); }
+};
+
+/// Sorts the updates of a scan, whose states are read one step back, into the parts of an expansion. `linearity` knows all states.
+ScanExpansion findExpansion(recur::ScanOp scan, Linearity &linearity);
+
+/// The factors that are linked to `letter`, directly or through letters that neither is one of `fixed`, and the rest.
+struct SplitFactors {
+  llvm::SmallVector<Factor> linked, rest;
+};
+SplitFactors splitByLetter(llvm::ArrayRef<Factor> factors, int letter, llvm::ArrayRef<int> fixed);
+bool hasLetter(llvm::ArrayRef<Factor> factors, int letter);
+
+} // namespace rondo::analysis

@@ -1,0 +1,155 @@
+// The loops over the steps of a task: one by one, or a chunk at once wherever one fits. See KernelEmitter.h.
+#include "compiler/Target/CPU/KernelEmitter.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::cpu;
+
+/// Sets the number of steps. Where in time the task's sequence begins; null where a task has the whole of time.
+Value KernelEmitter::openSequence(Value sequence) {
+  steps = extents[0];
+  if (!launch.packed)
+    return {};
+  auto offsetAt = [&](Value number) {
+    Value offset = memref::LoadOp::create(b, loc, offsets[0].memref, number);
+    return arith::IndexCastOp::create(b, loc, b.getIndexType(), offset).getResult();
+  };
+  Value begin = offsetAt(sequence);
+  steps = arith::SubIOp::create(b, loc, offsetAt(add(sequence, index(1))), begin);
+  return begin;
+}
+
+Value KernelEmitter::emitSteps(size_t axis, SmallVectorImpl<Loop> &at) {
+  if (axis == scan.numAxes()) {
+    emitBody(bodies[0], at);
+    return {};
+  }
+  Value extent = axis == 0 ? steps : extents[axis];
+  auto loop = scf::ForOp::create(b, loc, index(0), extent, index(1));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Value number = loop.getInductionVar(), where = number;
+  if (isReverse(axis))
+    where = arith::SubIOp::create(b, loc, arith::SubIOp::create(b, loc, extent, index(1)), number);
+  at.push_back({number, where});
+  if (!resets.empty())
+    emitResets(at.back());
+  emitSteps(axis + 1, at);
+  at.pop_back();
+  return extent;
+}
+
+/// While steps are left: a chunk where it fits, else one step.
+Value KernelEmitter::emitChunks() {
+  Type type = b.getIndexType();
+  auto loop = scf::WhileOp::create(b, loc, TypeRange{type, type}, ValueRange{index(0), index(0)});
+  OpBuilder::InsertionGuard guard(b);
+  Block *before = b.createBlock(&loop.getBefore(), {}, {type, type}, {loc, loc});
+  Value left = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, before->getArgument(0), steps);
+  scf::ConditionOp::create(b, loc, left, before->getArguments());
+
+  Block *after = b.createBlock(&loop.getAfter(), {}, {type, type}, {loc, loc});
+  Value step = after->getArgument(0), moves = after->getArgument(1), where = step;
+  if (isReverse(0))
+    where = arith::SubIOp::create(b, loc, arith::SubIOp::create(b, loc, steps, index(1)), step);
+  Loop at{moves, where};
+  if (!resets.empty())
+    emitResets(at);
+  auto choice = scf::IfOp::create(b, loc, TypeRange{type}, chunkFits(step, where), /*withElseRegion=*/true);
+  for (auto [block, body] : {std::pair(choice.thenBlock(), &bodies[1]), std::pair(choice.elseBlock(), &bodies[0])}) {
+    b.setInsertionPointToStart(block);
+    Value taken = index(body->size);
+    emitBody(*body, at);
+    b.setInsertionPointToEnd(block);
+    scf::YieldOp::create(b, loc, taken);
+  }
+  b.setInsertionPointToEnd(after);
+  scf::YieldOp::create(b, loc, ValueRange{add(step, choice.getResult(0)), add(moves, index(1))});
+  return loop.getResult(1);
+}
+
+/// Whether a chunk's steps are left from `step` on, without a reset before any of them but the first.
+Value KernelEmitter::chunkFits(Value step, Value where) {
+  int64_t size = bodies[1].size;
+  Value rest = arith::SubIOp::create(b, loc, steps, step);
+  Value enough = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, rest, index(size));
+  if (resets.empty())
+    return enough;
+  const Operand &operand = resets[0];
+  auto looked = scf::IfOp::create(b, loc, TypeRange{b.getI1Type()}, enough, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(looked.elseBlock());
+  scf::YieldOp::create(b, loc, ValueRange{enough});
+  b.setInsertionPointToStart(looked.thenBlock());
+  Value none = arith::ConstantOp::create(b, loc, b.getIntegerAttr(operand.element, 0));
+  Value first = add(operand.base, mul(where, operand.strides[1])), stride = operand.strides[1];
+  if (isReverse(0))
+    stride = arith::SubIOp::create(b, loc, index(0), stride);
+  auto loop = scf::ForOp::create(b, loc, index(1), index(size), index(1), ValueRange{none});
+  {
+    OpBuilder::InsertionGuard inner(b);
+    b.setInsertionPointToStart(loop.getBody());
+    Value at = add(first, mul(loop.getInductionVar(), stride));
+    Value mark = memref::LoadOp::create(b, loc, operand.memref, at);
+    Value marks = arith::OrIOp::create(b, loc, loop.getRegionIterArg(0), mark);
+    scf::YieldOp::create(b, loc, marks);
+  }
+  Value unbroken = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, loop.getResult(0), none);
+  scf::YieldOp::create(b, loc, unbroken);
+  return looked.getResult(0);
+}
+
+void KernelEmitter::emitBody(Body &body, ArrayRef<Loop> at) {
+  for (auto [argument, operand] : llvm::zip(body.step.inputArgs(), inputs))
+    places[argument] = atTime(operand, at, body.size);
+  placeStates(body, at);
+  SmallVector<Place> outputPlaces;
+  for (const Operand &operand : outputs)
+    outputPlaces.push_back(atTime(operand, at, body.size));
+  emitNests(body, body.plan.nests, outputPlaces);
+}
+
+void KernelEmitter::emitPrologues() {
+  for (Body &body : bodies)
+    emitNests(body, body.plan.prologue, {});
+}
+
+void KernelEmitter::emitNests(Body &body, ArrayRef<Nest> nests, ArrayRef<Place> outputPlaces) {
+  NestEnvironment environment;
+  environment.placeOf = [&](Value value) { return placeOf(body, value); };
+  environment.destination = [&](const Destination &to) {
+    switch (to.kind) {
+    case Destination::Output:
+      return outputPlaces[to.number];
+    case Destination::State:
+      return newState[to.number];
+    case Destination::Scratch:
+      break;
+    }
+    return body.bufferPlaces[to.number];
+  };
+  environment.real = real;
+  environment.batchTile = rows;
+  environment.vectorBits = vectorBits;
+  for (const Nest &nest : nests)
+    NestEmitter(b, loc, body.plan, nest, environment).emit();
+}
+
+/// An input or an output at a step, or at the steps of a chunk, which go against time where the scan does.
+Place KernelEmitter::atTime(const Operand &operand, ArrayRef<Loop> at, int64_t size) {
+  Value base = operand.base;
+  for (auto [axis, loop] : llvm::enumerate(at))
+    base = add(base, mul(loop.second, operand.strides[1 + axis]));
+  Place result = place(operand, base);
+  if (size > 1) {
+    result.shape.insert(result.shape.begin(), size);
+    if (!result.whole.empty())
+      result.whole.insert(result.whole.begin(), size);
+    result.rowStride = operand.strides[1];
+    if (isReverse(0))
+      result.rowStride = arith::SubIOp::create(b, loc, index(0), result.rowStride);
+  }
+  return result;
+}

@@ -1,0 +1,260 @@
+// The cost model of register tiles. See NestTiling.h.
+#include "compiler/Target/CPU/NestTiling.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+#include <functional>
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::cpu;
+
+static ArrayRef<int64_t> shapeOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
+
+static bool isComplex(Value value) {
+  return isa<ComplexType>(cast<RankedTensorType>(value.getType()).getElementType());
+}
+
+/// How little vectors along `dim` would serve: the number of accesses that do not move with it. Nothing when one would have to
+/// gather elements that are no neighbours.
+static std::optional<int64_t> accessPenalty(const Nest &nest, int dim, ArrayRef<Read> reads) {
+  int64_t penalty = 0;
+  bool gathers = false;
+  auto add = [&](ArrayRef<int64_t> shape, ArrayRef<Index> at) {
+    int64_t stride = 0, inner = 1;
+    for (size_t i = shape.size(); i-- > 0; inner *= shape[i])
+      if (at[i].dim == dim)
+        stride += inner;
+    gathers |= stride > 1;
+    penalty += stride == 0;
+  };
+  for (const Read &read : reads)
+    add(shapeOf(read.value), read.at);
+  for (const Statement &statement : nest.statements)
+    if (!statement.destinations.empty())
+      add(shapeOf(statement.value), statement.at());
+  if (gathers)
+    return std::nullopt;
+  // Lanes of a reduction must be summed at the end.
+  return penalty * 4 + (nest.dims[dim].reduction ? 2 : 0);
+}
+
+int rondo::cpu::vectorDimension(const StepNests &plan, const Nest &nest, int64_t widest) {
+  SmallVector<Read> reads = plan.reads(nest);
+  bool manyLoops = nest.sumLoops().size() > 1; // one of them could have lanes, the others not
+  int64_t best = INT64_MAX;
+  int result = -1;
+  for (int d = 0; d < static_cast<int>(nest.dims.size()); ++d) {
+    if (nest.dims[d].extent < std::min<int64_t>(4, widest) || (manyLoops && nest.dims[d].reduction))
+      continue;
+    std::optional<int64_t> penalty = accessPenalty(nest, d, reads);
+    if (penalty && *penalty <= best) {
+      best = *penalty;
+      result = d;
+    }
+  }
+  return result;
+}
+
+namespace {
+
+/// Cycles until a multiply-add's result can be added to, and one to spare.
+constexpr double kLatency = 5;
+
+/// What one iteration of the sums' loops costs, in cycles of a machine with two multiply-adds and two loads a cycle.
+class LoopCost {
+public:
+  LoopCost(const StepNests &plan, const Nest &nest, const NestTiling &tiling, const TilingTarget &target)
+      : nest(nest), tiling(tiling), target(target), batch(nest.dims.size()) {
+    llvm::SmallDenseSet<std::pair<Value, uint32_t>> known;
+    for (const Read &read : plan.reads(nest)) {
+      if (nest.statements[read.statement].afterSums)
+        continue;
+      uint32_t dims = plan.isPerSequence(read.value) ? 1u << batch : 0;
+      for (const Index &index : read.at)
+        if (index.dim >= 0)
+          dims |= 1u << index.dim;
+      if (known.insert({read.value, dims}).second)
+        accesses.push_back({dims, isComplex(read.value) ? 2 : 1});
+    }
+    for (const Statement &statement : nest.statements) {
+      int width = isComplex(statement.value) ? 2 : 1;
+      if (statement.isReduction())
+        sums += width;
+      else if (!statement.afterSums)
+        stores += width * statement.destinations.size();
+      if (!statement.afterSums)
+        for (Value value : values(statement))
+          arithmetic += width * width * std::max(1, plan.ownCost(value));
+    }
+  }
+
+  int64_t extent(int dim) const { return dim == batch ? target.rows : nest.dims[dim].extent; }
+  bool isReduced(int dim) const { return dim != batch && nest.dims[dim].reduction; }
+  int64_t blocks(int dim) const { return dim == tiling.vectorDim ? extent(dim) / tiling.lanes : extent(dim); }
+
+  /// True when running sums, what stays the same in the loop, and the operands at hand have registers.
+  bool fits(ArrayRef<int64_t> unroll) const {
+    int64_t points = llvm::product_of(unroll), registers = sums * points, widest = 1;
+    bool severalRows = tiling.vectorDim >= 0 && points > unroll[tiling.vectorDim]; // use a vector again
+    for (auto [dims, width] : accesses) {
+      bool moves = llvm::any_of(llvm::seq(batch), [&, dims = dims](int d) { return isReduced(d) && dims >> d & 1; });
+      if (!moves)
+        registers += width * copies(dims, unroll);
+      else if (severalRows && dims >> tiling.vectorDim & 1)
+        widest = std::max(widest, width * unroll[tiling.vectorDim]);
+    }
+    return registers + widest + 1 <= target.registers;
+  }
+
+  /// Cycles for all of the nest's elements.
+  double total(ArrayRef<int64_t> unroll) const {
+    SmallVector<int64_t> now(unroll.size(), 1);
+    std::function<double(int)> from = [&](int dim) -> double {
+      if (dim > batch)
+        return iteration(now);
+      int64_t all = blocks(dim), rest = all % unroll[dim];
+      double cycles = 0;
+      now[dim] = unroll[dim];
+      if (all >= unroll[dim])
+        cycles += all / unroll[dim] * from(dim + 1);
+      now[dim] = rest;
+      if (rest)
+        cycles += from(dim + 1);
+      return cycles;
+    };
+    double cycles = from(0);
+    if (tiling.vectorDim >= 0 && isReduced(tiling.vectorDim)) // lanes are added up
+      cycles += sums * points() * (3 + 0.5 * (unroll[tiling.vectorDim] - 1));
+    return cycles;
+  }
+
+  /// Elements that the loop reads and that move along `dim`.
+  double footprint(int dim) const {
+    double total = 0;
+    for (auto [dims, width] : accesses) {
+      double elements = width;
+      for (int d = 0; d <= batch; ++d)
+        elements *= dims >> d & 1 ? extent(d) : 1;
+      total += dims >> dim & 1 ? elements : 0;
+    }
+    return total;
+  }
+
+private:
+  /// The reductions of a statement, or its value.
+  static SmallVector<Value> values(const Statement &statement) {
+    SmallVector<Value> result;
+    for (const Term &term : statement.terms)
+      result.push_back(term.value);
+    if (result.empty())
+      result.push_back(statement.value);
+    return result;
+  }
+  static int64_t copies(uint32_t dims, ArrayRef<int64_t> unroll) {
+    int64_t count = 1;
+    for (auto [d, n] : llvm::enumerate(unroll))
+      count *= dims >> d & 1 ? n : 1;
+    return count;
+  }
+  int64_t points() const {
+    int64_t count = 1;
+    for (int d = 0; d <= batch; ++d)
+      count *= isReduced(d) ? 1 : blocks(d);
+    return count;
+  }
+  double iteration(ArrayRef<int64_t> unroll) const {
+    int64_t n = llvm::product_of(unroll);
+    double loads = 0;
+    for (auto [dims, width] : accesses)
+      if (llvm::any_of(llvm::seq(batch), [&, dims = dims](int d) { return isReduced(d) && dims >> d & 1; }))
+        loads += width * copies(dims, unroll);
+    // A loop's own instructions; loads cost a little even where there is time for them.
+    double latency = sums ? kLatency : 0, overhead = 0.5 + 0.02 * loads;
+    return std::max({arithmetic * n / 2, (loads + stores * n) / 2, stores * n, latency}) + overhead;
+  }
+
+  const Nest &nest;
+  const NestTiling &tiling;
+  const TilingTarget &target;
+  int batch;
+  SmallVector<std::pair<uint32_t, int64_t>> accesses; // dimensions that a read moves along; parts of its elements
+  int64_t sums = 0;
+  double arithmetic = 0, stores = 0;
+};
+
+} // namespace
+
+/// Tiles of one to so many elements or vectors of a dimension.
+static constexpr int64_t kLargestTile = 8;
+
+/// A larger tile is more code: it has to be faster by this factor.
+static constexpr double kWorthMoreCode = 1.03;
+
+/// The cheapest tile of the dimensions `tiled`; all others are left at 1.
+static SmallVector<int64_t> cheapestTile(const LoopCost &cost, ArrayRef<int> tiled, size_t dims) {
+  SmallVector<std::pair<double, SmallVector<int64_t>>> tiles;
+  SmallVector<int64_t> unroll(dims, 1);
+  std::function<void(size_t)> search = [&](size_t position) {
+    if (position == tiled.size()) {
+      tiles.push_back({cost.total(unroll), unroll});
+      return;
+    }
+    int dim = tiled[position];
+    for (int64_t n = 1; n <= std::clamp<int64_t>(cost.blocks(dim), 1, kLargestTile); ++n) {
+      unroll[dim] = n;
+      if (n > 1 && !cost.fits(unroll))
+        break;
+      search(position + 1);
+    }
+    unroll[dim] = 1;
+  };
+  search(0);
+  double best = llvm::min_element(tiles)->first;
+  llvm::erase_if(tiles, [&](const auto &tile) { return tile.first > best * kWorthMoreCode; });
+  auto size = [](const auto &tile) { return llvm::product_of(tile.second); };
+  return llvm::min_element(tiles,
+                           [&](const auto &x, const auto &y) {
+                             return std::make_pair(size(x), x.first) < std::make_pair(size(y), y.first);
+                           })
+      ->second;
+}
+
+NestTiling rondo::cpu::chooseTiling(const StepNests &plan, const Nest &nest, const TilingTarget &target) {
+  NestTiling tiling;
+  int batch = nest.dims.size(), vectors = tiling.vectorDim = vectorDimension(plan, nest, target.lanes);
+  if (vectors >= 0)
+    tiling.lanes = std::min<int64_t>(target.lanes, llvm::bit_floor(static_cast<uint64_t>(nest.dims[vectors].extent)));
+  bool sums = nest.hasSums();
+  LoopCost cost(plan, nest, tiling, target);
+  tiling.unroll.assign(nest.dims.size() + 1, 1);
+
+  if (!sums)
+    tiling.parallel.push_back(batch);
+  for (int d = 0; d < batch; ++d)
+    if (!nest.dims[d].reduction && d != vectors)
+      tiling.parallel.push_back(d);
+  if (sums)
+    tiling.parallel.push_back(batch);
+  if (vectors >= 0 && !nest.dims[vectors].reduction)
+    tiling.parallel.push_back(vectors);
+  if (!sums) {
+    if (vectors >= 0)
+      tiling.unroll[vectors] = std::clamp<int64_t>(cost.blocks(vectors), 1, 2);
+    return tiling;
+  }
+  SmallVector<int> tiled(tiling.parallel);
+  if (vectors >= 0 && nest.dims[vectors].reduction)
+    tiled.push_back(vectors);
+  tiling.unroll = cheapestTile(cost, tiled, tiling.unroll.size());
+  // A second iteration in the innermost loop, where nothing but sums is computed in it.
+  bool onlySums = llvm::all_of(nest.statements, [](const Statement &s) { return s.isReduction() || s.afterSums; });
+  if (vectors < 0 || !nest.dims[vectors].reduction)
+    for (ArrayRef<int> loop : nest.sumLoops())
+      tiling.unroll[loop.back()] = onlySums ? std::min<int64_t>(2, nest.dims[loop.back()].extent) : 1;
+  // What moves with an inner loop is read again for every block of an outer one, so the larger operand stands outside.
+  SmallVector<int> plain(tiling.parallel);
+  auto rank = [&](int d) { return std::make_pair(-cost.footprint(d), llvm::find(plain, d)); };
+  llvm::sort(tiling.parallel, [&](int x, int y) { return rank(x) < rank(y); });
+  return tiling;
+}

@@ -1,0 +1,33 @@
+// How a nest is cut for vector registers: the dimension that vectors run along, how many rows and vectors are worked on at once,
+// and which loop stands inside which. Arithmetic on the plan; creates no IR. A product of matrices, `[t, k] @ [k, v]`, gets a tile
+// of a few rows t by a few vectors along v whose sums stay in registers while k runs.
+#pragma once
+#include "compiler/Target/CPU/StepNests.h"
+
+namespace rondo::cpu {
+
+/// Lanes that the plan reckons with, which is made before the machine is known.
+inline constexpr int64_t kPlannedLanes = 4;
+
+struct NestTiling {
+  int vectorDim = -1; // -1: none
+  int64_t lanes = 1;
+  /// How many elements, or vectors, of each dimension are worked on at once; the batch tile is the last entry.
+  llvm::SmallVector<int64_t> unroll;
+  /// Dimensions that are not summed over, the batch tile included, from the outermost loop to the innermost.
+  llvm::SmallVector<int> parallel;
+};
+
+/// What a nest is cut for.
+struct TilingTarget {
+  int64_t lanes = 8;      // of the widest vector of the type of computation
+  int64_t registers = 16; // vector registers
+  int64_t rows = 1;       // of the batch tile, as far as the nest runs over it
+};
+
+/// The dimension along which neighbouring accesses are contiguous or repeated, never gathered; -1 where there is none.
+int vectorDimension(const StepNests &plan, const Nest &nest, int64_t widest);
+
+NestTiling chooseTiling(const StepNests &plan, const Nest &nest, const TilingTarget &target);
+
+} // namespace rondo::cpu

@@ -1,0 +1,32 @@
+// Registers the dialect, and checks plans.
+#include "dialects/Chunk/Chunk.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::chunk;
+
+#include "dialects/Chunk/ChunkDialect.cpp.inc"
+#include "dialects/Chunk/ChunkEnums.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Chunk/ChunkAttrs.cpp.inc"
+
+void ChunkDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/Chunk/ChunkAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Chunk/ChunkOps.cpp.inc"
+      >();
+}
+
+LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError, Form form, Schedule, int64_t chunk) {
+  if (chunk < 1)
+    return emitError() << "a chunk has at least 1 step, got " << chunk;
+  if (form == Form::Step && chunk != 1)
+    return emitError() << "the form 'step' has no chunks, got chunk = " << chunk;
+  return success();
+}

@@ -1,0 +1,106 @@
+// The ops inside a chunk: verifiers and builders. The constraints are numbered in the ops' documents (ChunkOps.td).
+#include "dialects/Chunk/Chunk.h"
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::chunk;
+
+#define GET_OP_CLASSES
+#include "dialects/Chunk/ChunkOps.cpp.inc"
+
+RankedTensorType rondo::chunk::withAxis(Type type, StringRef axis, int64_t size) {
+  auto step = cast<RankedTensorType>(type);
+  SmallVector<int64_t> shape{size};
+  llvm::append_range(shape, step.getShape());
+  MLIRContext *context = type.getContext();
+  auto dims = recur::DimsAttr::get(context, {StringAttr::get(context, axis)}, recur::dimsOf(step).getNames());
+  return RankedTensorType::get(shape, step.getElementType(), dims);
+}
+
+/// True for exactly the implicit axes `axes` and `named` named ones.
+static bool hasAxes(Value value, ArrayRef<StringRef> axes, std::optional<unsigned> named = std::nullopt) {
+  recur::DimsAttr dims = recur::dimsOf(value.getType());
+  bool same = llvm::equal(dims.getAxes(), axes, [](StringAttr a, StringRef b) { return a.getValue() == b; });
+  return same && (!named || dims.getNames().size() == *named);
+}
+
+/// `type` with its first implicit axis called `axis`.
+static RankedTensorType renamed(RankedTensorType type, StringRef axis) {
+  recur::DimsAttr dims = recur::dimsOf(type);
+  SmallVector<StringAttr> axes(dims.getAxes());
+  axes.front() = StringAttr::get(type.getContext(), axis);
+  return RankedTensorType::get(type.getShape(), type.getElementType(),
+                               recur::DimsAttr::get(type.getContext(), axes, dims.getNames()));
+}
+
+LogicalResult ProductsOp::verify() {
+  auto type = cast<RankedTensorType>(getOperand().getType());
+  if (!hasAxes(getOperand(), {"time"}))
+    return emitOpError() << "the operand's first axis must be 'time' (C1)";
+  Type expected = type;
+  if (getSpan() == Span::All)
+    expected = RankedTensorType::get(
+        type.getShape().drop_front(), type.getElementType(),
+        recur::DimsAttr::get(getContext(), ArrayRef<StringAttr>(), recur::dimsOf(type).getNames()));
+  if (getResult().getType() != expected)
+    return emitOpError() << "expected the result " << expected << ", got " << getResult().getType() << " (C2)";
+  return success();
+}
+
+/// <time, source> of the chunk that `steps` covers.
+static LogicalResult verifySquare(Operation *op, Value square, Value steps, StringRef constraint) {
+  auto type = cast<RankedTensorType>(square.getType()), like = cast<RankedTensorType>(steps.getType());
+  int64_t size = like.getShape().front();
+  if (hasAxes(square, {"time", "source"}, 0) && type.getShape() == ArrayRef<int64_t>{size, size} &&
+      type.getElementType() == like.getElementType())
+    return success();
+  return op->emitOpError() << "expected numbers over <time, source> of " << size << " steps, got " << type << " ("
+                           << constraint << ")";
+}
+
+LogicalResult ScoresOp::verify() {
+  if (!hasAxes(getQueries(), {"time"}, 1) || getQueries().getType() != getKeys().getType())
+    return emitOpError() << "queries and keys must have one type over time and one named axis (C1)";
+  auto type = cast<RankedTensorType>(getKeys().getType());
+  if (Value decay = getDecay()) {
+    auto of = cast<RankedTensorType>(decay.getType());
+    bool scalar = hasAxes(decay, {"time"}, 0) && of.getShape() == type.getShape().take_front() &&
+                  of.getElementType() == type.getElementType();
+    if (!scalar && of != type)
+      return emitOpError() << "the decay must have the keys' type, or be one number per step (C2)";
+  }
+  return verifySquare(*this, getResult(), getKeys(), "C3");
+}
+
+void ScoresOp::build(OpBuilder &builder, OperationState &state, Value queries, Value keys, Value decay, bool before) {
+  auto type = cast<RankedTensorType>(keys.getType());
+  int64_t size = type.getShape().front();
+  MLIRContext *context = builder.getContext();
+  auto dims = recur::DimsAttr::get(context, {StringAttr::get(context, "time"), StringAttr::get(context, "source")},
+                                   ArrayRef<StringAttr>());
+  build(builder, state, RankedTensorType::get({size, size}, type.getElementType(), dims), queries, keys, decay,
+        before ? builder.getUnitAttr() : UnitAttr());
+}
+
+LogicalResult ApplyOp::verify() {
+  if (!hasAxes(getValues(), {"time"}, 1))
+    return emitOpError() << "values must have the axes time and one named axis (C2)";
+  return verifySquare(*this, getScores(), getValues(), "C1");
+}
+
+LogicalResult SolveOp::verify() {
+  if (!hasAxes(getRight(), {"time"}) || recur::dimsOf(getRight().getType()).getNames().size() > 1)
+    return emitOpError() << "the right side must have the axis time and at most one named axis (C2)";
+  return verifySquare(*this, getMatrix(), getRight(), "C1");
+}
+
+LogicalResult AsSourceOp::verify() {
+  if (!hasAxes(getOperand(), {"time"}) ||
+      getResult().getType() != renamed(cast<RankedTensorType>(getOperand().getType()), "source"))
+    return emitOpError() << "the operand's axis 'time' must become 'source', and nothing else change (C1)";
+  return success();
+}
+
+void AsSourceOp::build(OpBuilder &builder, OperationState &state, Value operand) {
+  build(builder, state, renamed(cast<RankedTensorType>(operand.getType()), "source"), operand);
+}
