@@ -323,7 +323,14 @@ Outcome<ModelFacts> driver::Compiler::inspect(const Source &source, const Option
   facts.hasHeads = model->hasAttr(recur::kHeadsAttr);
   Findings findings = reportModel(*compilation.module);
   facts.report = std::move(findings.text);
+  facts.families = std::move(findings.families);
   facts.forms = std::move(findings.forms);
+  bool sized = llvm::all_of(facts.dims, [&](const std::string &name) { return options.dims.count(name); });
+  if (sized && !facts.dims.empty() && compilation.runThrough("plan")) {
+    facts.plans = plansOf(*compilation.module);
+    for (const std::string &plan : facts.plans)
+      facts.report += "    " + plan + "\n";
+  }
   return compilation.finish(std::optional(std::move(facts)));
 }
 

@@ -25,10 +25,10 @@ struct Options {
   std::map<std::string, DType> types;
   std::string form = "auto"; // how recurrences are computed: auto, step or chunk
   int64_t chunk = 0;         // steps per chunk; 0 leaves them to the compiler
-  bool resets = false;    // the program takes `resets`
-  bool packed = false;    // the program takes the `offsets` of packed sequences
-  std::string from;       // IR sources: the phase that the text was printed after
-  std::string dumpPhases; // a directory that gets one file per phase; empty: none
+  bool resets = false;       // the program takes `resets`
+  bool packed = false;       // the program takes the `offsets` of packed sequences
+  std::string from;          // IR sources: the phase that the text was printed after
+  std::string dumpPhases;    // a directory that gets one file per phase; empty: none
 };
 
 struct Times {
@@ -47,11 +47,13 @@ template <typename T> struct Outcome {
 /// Facts about a model that need no sizes, for `check` and `explain`.
 struct ModelFacts {
   std::string name;
-  std::vector<std::string> models; // every model of the file, in the order of the text
-  std::vector<std::string> dims;   // in the order of the declaration
-  std::vector<TensorSpec> tensors; // sizes of named axes are -1
-  std::vector<std::string> forms;  // "step", and "chunk" where a scan has that form
-  std::string report;              // what the analysis found, as text
+  std::vector<std::string> models;   // every model of the file, in the order of the text
+  std::vector<std::string> dims;     // in the order of the declaration
+  std::vector<TensorSpec> tensors;   // sizes of named axes are -1
+  std::vector<std::string> families; // of each group of states, e.g. "S: expand, decay scalar"
+  std::vector<std::string> forms;    // "step", and "chunk" where a scan has that form
+  std::vector<std::string> plans; // of each raised scan, e.g. "S: chunk of 16"; only where every dimension has a size
+  std::string report;             // what the analysis found, as text
   bool hasHeads = false;
 };
 

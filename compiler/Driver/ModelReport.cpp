@@ -3,6 +3,7 @@
 #include "compiler/Analysis/Families.h"
 #include "compiler/Transforms/ExpansionChunk.h"
 #include "compiler/Transforms/Passes.h"
+#include "dialects/Chunk/Chunk.h"
 #include "dialects/Recur/Recur.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
@@ -57,12 +58,12 @@ static std::string describe(Operation *op) {
   return (map ? recur::stringifyFn(map.getFn()).str() : op->getName().stripDialect().str()) + placeOf(op->getLoc());
 }
 
-static void reportStratum(recur::ScanOp scan, const analysis::StratumFacts &facts, llvm::raw_ostream &out) {
+/// "complex expand, decay scalar, 1 outer product in".
+static std::string familyText(const analysis::StratumFacts &facts) {
   using analysis::Family;
-  out << "    ";
-  for (unsigned s : facts.stratum.states)
-    out << (s == facts.stratum.states.front() ? "" : ", ") << scan.state(s).getName().getValue();
-  out << " is " << (facts.isComplex ? "complex " : "") << nameOf(facts.family);
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  out << (facts.isComplex ? "complex " : "") << nameOf(facts.family);
   bool isMatrix = facts.family == Family::Expand || facts.family == Family::Delta;
   if (isMatrix)
     out << ", decay " << nameOf(facts.decay);
@@ -72,11 +73,30 @@ static void reportStratum(recur::ScanOp scan, const analysis::StratumFacts &fact
     out << ", transition of rank " << facts.transitionRank;
   if (facts.isTimeInvariant && facts.family != Family::Cell)
     out << ", time-invariant";
+  return text;
+}
+
+static std::string stateNames(recur::ScanInterface scan, ArrayRef<unsigned> states) {
+  std::string text;
+  for (unsigned s : states)
+    text += (text.empty() ? "" : ", ") + scan.state(s).getName().str();
+  return text;
+}
+
+static void reportStratum(recur::ScanOp scan, const analysis::StratumFacts &facts, driver::Findings &findings,
+                          llvm::raw_ostream &out) {
+  std::string names = stateNames(scan, facts.stratum.states), family = familyText(facts);
+  findings.families.push_back(names + ": " + family);
+  out << "    " << names << " is " << family;
   if (facts.obstacle)
     out << ": not linear in its states because of " << describe(facts.obstacle);
   if (!facts.missed.empty())
     out << ": " << facts.missed;
   out << "\n";
+}
+
+static std::string allNames(recur::ScanInterface scan) {
+  return stateNames(scan, llvm::to_vector(llvm::seq<unsigned>(0, scan.numStates())));
 }
 
 /// The raised scans with their forms.
@@ -86,9 +106,7 @@ static void reportRaised(ModuleOp raised, std::vector<std::string> &forms, llvm:
     if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
       return;
     auto scan = cast<recur::ScanInterface>(op);
-    out << "    " << op->getName().stripDialect() << " of ";
-    for (unsigned s = 0; s < scan.numStates(); ++s)
-      out << (s ? ", " : "") << scan.state(s).getName().getValue();
+    out << "    " << op->getName().stripDialect() << " of " << allNames(scan);
     std::string why = "its states take in no outer products";
     if (auto expand = dyn_cast<recur::ExpandScanOp>(op))
       why = noChunkForm(Expansion(expand));
@@ -139,11 +157,25 @@ driver::Findings driver::reportModel(ModuleOp module) {
       for (unsigned s = 0; s < scan.numStates(); ++s)
         reportState(scan, s, lags, out);
       for (const analysis::StratumFacts &facts : analysis::findFamilies(scan))
-        reportStratum(scan, facts, out);
+        reportStratum(scan, facts, findings, out);
       if (scan.numStates() == 0)
         out << "    no state: every step is independent of the others\n";
     }
   }
   reportForms(module, findings, out);
   return findings;
+}
+
+std::vector<std::string> driver::plansOf(ModuleOp module) {
+  std::vector<std::string> plans;
+  module.walk([&](recur::ScanInterface scan) {
+    auto plan = scan->getAttrOfType<chunk::PlanAttr>(kPlanAttr);
+    if (!plan)
+      return;
+    std::string text = allNames(scan) + ": " + chunk::stringifyForm(plan.getForm()).str();
+    if (plan.getForm() == chunk::Form::Chunk)
+      text += " of " + std::to_string(plan.getChunk());
+    plans.push_back(text);
+  });
+  return plans;
 }

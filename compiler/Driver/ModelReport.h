@@ -8,9 +8,13 @@ namespace rondo::driver {
 /// What is known about a model's recurrences.
 struct Findings {
   std::string text;
-  std::vector<std::string> forms; // "step", and "chunk" where a scan has that form
+  std::vector<std::string> families; // of each group of states
+  std::vector<std::string> forms;    // "step", and "chunk" where a scan has that form
 };
 
 /// `module` holds a model in the recur dialect; its sizes may be symbolic.
 Findings reportModel(mlir::ModuleOp module);
+
+/// What was chosen for each raised scan of a module after phase plan: "S: chunk of 16", "h: step".
+std::vector<std::string> plansOf(mlir::ModuleOp module);
 } // namespace rondo::driver

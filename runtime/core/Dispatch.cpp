@@ -134,7 +134,7 @@ Result<void> dispatch(const Program &program, const Launch &launch, const Bindin
   if (tasks == 0)
     return {};
   const int most = threads > 0 ? threads : omp_get_max_threads();
-  const bool split = launch.splitFunction && tasks < most;
+  const KernelFunction split = launch.splitFunction && tasks < most ? launch.splitFunction() : nullptr;
   if (split)
     tasks *= launch.splits;
   const int wanted = int(std::min<int64_t>(tasks, most));
@@ -145,8 +145,7 @@ Result<void> dispatch(const Program &program, const Launch &launch, const Bindin
     if (!scratch)
       return Error(fmt::format("out of memory: {} bytes of scratch for {} threads", scratchStride, wanted));
   }
-  runTasks(split ? launch.splitFunction : launch.function, call, tasks, wanted, static_cast<char *>(scratch.get()),
-           scratchStride);
+  runTasks(split ? split : launch.function, call, tasks, wanted, static_cast<char *>(scratch.get()), scratchStride);
   return {};
 }
 

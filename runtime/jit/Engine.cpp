@@ -106,7 +106,9 @@ ModelInfo toPublic(driver::ModelFacts facts) {
   info.dims = std::move(facts.dims);
   info.tensors = std::move(facts.tensors);
   info.hasHeads = facts.hasHeads;
+  info.families = std::move(facts.families);
   info.forms = std::move(facts.forms);
+  info.plans = std::move(facts.plans);
   info.report = std::move(facts.report);
   return info;
 }

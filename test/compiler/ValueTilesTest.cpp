@@ -68,7 +68,7 @@ std::string example(const std::string &name) {
 int64_t sizeOf(const TensorSpec &spec, const AxisSpec &axis) {
   switch (axis.axis) {
   case Axis::Time:
-    return 9;
+    return 37;
   case Axis::Sequence:
     return 3;
   case Axis::Batch:
@@ -95,12 +95,12 @@ std::vector<std::pair<std::string, Buffer>> inputsOf(const Program &program) {
                       : std::isfinite(spec.hi) ? spec.hi - 1
                                                : -0.5,
                  hi = std::isfinite(spec.hi) ? spec.hi : lo + 1;
-    const int64_t offsets[] = {0, 4, 4, 9};
+    const int64_t offsets[] = {0, 4, 4, 37};
     for (int64_t i = 0; i < view.elements(); ++i)
       storeElement(view, i,
                    spec.kind == TensorKind::Offsets ? double(offsets[i])
                    : spec.kind == TensorKind::Resets
-                       ? i == 2 || i == 7
+                       ? i == 2 || i == 30
                        : lo + (hi - lo) * (0.05 + 0.9 * double((i * 37 + 11) % 101) / 101));
   }
   return inputs;

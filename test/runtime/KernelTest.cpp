@@ -112,7 +112,7 @@ TEST_CASE("no steps and no batch entries are fine", "[kernel]") {
   REQUIRE(decayError(noBatch) == "no error");
 }
 
-TEST_CASE("tasks are cut by batch tile, heads and splits, each run once", "[kernel]") {
+TEST_CASE("tasks are cut by batch tile and heads, each run once", "[kernel]") {
   static std::atomic<int64_t> seen[1000];
   for (auto &s : seen)
     s = 0;
@@ -125,9 +125,8 @@ TEST_CASE("tasks are cut by batch tile, heads and splits, each run once", "[kern
       ++seen[i];
   };
   launch.batchTile = 4;
-  launch.splits = 3;
   launch.perHead = GENERATE(true, false);
-  const int64_t tasks = 3 * 3 * (launch.perHead ? 2 : 1);
+  const int64_t tasks = 3 * (launch.perHead ? 2 : 1);
   Data data = decayData(9, 1, 2, 1);
   RunOptions options;
   options.threads = GENERATE(1, 2, 7);
@@ -254,4 +253,37 @@ TEST_CASE("sizes that no tensor has come from the options", "[kernel]") {
   const Result<NamedBuffers> many = Kernel(program).run({}, options);
   REQUIRE(messageOf(many) == "no error");
   CHECK((*many)[0].second.shape() == std::vector<int64_t>{3, 4, 2});
+}
+
+/// A task is one of two halves of decaySum's: the first does the work.
+static std::atomic<int64_t> halves;
+static void decayHalves(const KernelCall *call, int64_t begin, int64_t end, void *scratch) {
+  for (int64_t task = begin; task < end; ++task) {
+    ++halves;
+    if (task % 2 == 0)
+      decaySum(call, task / 2, task / 2 + 1, scratch);
+  }
+}
+
+TEST_CASE("with fewer tasks than threads the second function splits them", "[kernel]") {
+  auto program = decayProgram();
+  program->launches[0].splits = 2;
+  bool found = true;
+  program->launches[0].splitFunction = [&]() -> KernelFunction { return found ? decayHalves : nullptr; };
+  Data data = decayData(3, 4, 2, 1); // six tasks
+  const auto tasksWith = [&](int threads) {
+    halves = 0;
+    RunOptions options;
+    options.threads = threads;
+    const Result<NamedBuffers> out = Kernel(program).run(data.views, options);
+    REQUIRE(messageOf(out) == "no error");
+    Tensor o, S;
+    expectDecay(data, find(*out, "o", o), find(*out, "S", S));
+    return halves.load();
+  };
+  CHECK(tasksWith(1) == 0);
+  CHECK(tasksWith(6) == 0);
+  CHECK(tasksWith(7) == 12);
+  found = false; // it could not be compiled: the first one serves
+  CHECK(tasksWith(7) == 0);
 }

@@ -91,7 +91,7 @@ void ChunkEmitter::planes(ArrayRef<Matrix> matrices, size_t axis, function_ref<v
   if (axis == axes)
     return body(matrices);
   loop(0, extent, 1, [&](Value at) {
-    SmallVector<Matrix> there(matrices);
+    SmallVector<Matrix, 0> there(matrices);
     for (Matrix &matrix : there)
       if (!matrix.planes.empty())
         matrix.place.base = add(matrix.place.base, mul(at, index(matrix.planes[axis].second)));

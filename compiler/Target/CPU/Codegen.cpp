@@ -14,6 +14,7 @@
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/ExecutionEngine/Orc/CompileUtils.h"
 #include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
 #include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
@@ -23,6 +24,8 @@
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+#include <atomic>
 
 using namespace mlir;
 using namespace rondo;
@@ -85,7 +88,7 @@ static llvm::Expected<llvm::orc::JITTargetMachineBuilder> hostBuilder() {
   return builder;
 }
 
-/// LLVM IR of the module, optimised for the host.
+/// LLVM IR of the module for the host, not optimised yet.
 static llvm::Expected<std::unique_ptr<llvm::Module>> translate(ModuleOp module, llvm::LLVMContext &context,
                                                                llvm::TargetMachine &machine) {
   std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context);
@@ -100,9 +103,67 @@ static llvm::Expected<std::unique_ptr<llvm::Module>> translate(ModuleOp module, 
     function.addFnAttr("target-features", hostMachine().features);
     function.addFnAttr("prefer-vector-width", std::to_string(hostMachine().vectorBits));
   }
-  if (llvm::Error error = optimise(*code, machine))
-    return std::move(error);
   return code;
+}
+
+/// Takes the functions that split tasks out of `code`, into a module of their own: most calls never need them.
+static std::unique_ptr<llvm::Module> takeSplit(llvm::Module &code, const Program &program) {
+  llvm::StringSet<> symbols;
+  for (const Launch &launch : program.launches)
+    if (!launch.splitSymbol.empty())
+      symbols.insert(launch.splitSymbol);
+  if (symbols.empty())
+    return nullptr;
+  std::unique_ptr<llvm::Module> split = llvm::CloneModule(code);
+  for (llvm::Function &function : llvm::make_early_inc_range(*split))
+    if (!function.isDeclaration() && !symbols.contains(function.getName()))
+      function.eraseFromParent();
+  for (const auto &symbol : symbols)
+    code.getFunction(symbol.getKey())->eraseFromParent();
+  return split;
+}
+
+/// A linker whose modules are optimised and compiled when one of their functions is looked up.
+static llvm::Expected<std::unique_ptr<llvm::orc::LLJIT>> makeLinker(llvm::orc::JITTargetMachineBuilder builder) {
+  llvm::orc::LLJITBuilder jitBuilder;
+  jitBuilder.setJITTargetMachineBuilder(builder).setNumCompileThreads(0);
+  auto jit = jitBuilder.create();
+  if (!jit)
+    return jit.takeError();
+  // Elementary functions that have no expansion here (sin, cos, erf, pow) come from the process's own math library.
+  auto process =
+      llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess((*jit)->getDataLayout().getGlobalPrefix());
+  if (!process)
+    return process.takeError();
+  (*jit)->getMainJITDylib().addGenerator(std::move(*process));
+  auto transform =
+      [builder](llvm::orc::ThreadSafeModule code,
+                llvm::orc::MaterializationResponsibility &) mutable -> llvm::Expected<llvm::orc::ThreadSafeModule> {
+    auto machine = builder.createTargetMachine();
+    if (!machine)
+      return machine.takeError();
+    if (llvm::Error error = code.withModuleDo([&](llvm::Module &module) { return optimise(module, **machine); }))
+      return std::move(error);
+    return std::move(code);
+  };
+  (*jit)->getIRTransformLayer().setTransform(std::move(transform));
+  return std::move(*jit);
+}
+
+/// Finds a function when it is first wanted, which may be from several threads at once.
+static std::function<KernelFunction()> findLater(llvm::orc::LLJIT &jit, std::string symbol) {
+  auto found = std::make_shared<std::atomic<KernelFunction>>(nullptr);
+  return [&jit, symbol = std::move(symbol), found]() -> KernelFunction {
+    if (KernelFunction known = found->load())
+      return known;
+    auto address = jit.lookup(symbol);
+    if (!address) {
+      llvm::consumeError(address.takeError()); // then there is the other function
+      return nullptr;
+    }
+    found->store(address->toPtr<KernelFunction>());
+    return found->load();
+  };
 }
 
 llvm::Expected<std::string> rondo::cpu::printCode(ModuleOp module, CodeText what) {
@@ -116,6 +177,8 @@ llvm::Expected<std::string> rondo::cpu::printCode(ModuleOp module, CodeText what
   auto code = translate(module, context, **machine);
   if (!code)
     return code.takeError();
+  if (llvm::Error error = optimise(**code, **machine))
+    return std::move(error);
   if (what == CodeText::LLVM) {
     std::string text;
     llvm::raw_string_ostream stream(text);
@@ -147,29 +210,24 @@ llvm::Expected<std::shared_ptr<const Program>> rondo::cpu::load(ModuleOp module)
   if (!code)
     return code.takeError();
 
-  llvm::orc::LLJITBuilder jitBuilder;
-  jitBuilder.setJITTargetMachineBuilder(*builder).setNumCompileThreads(0);
-  auto jit = jitBuilder.create();
+  auto jit = makeLinker(*builder);
   if (!jit)
     return jit.takeError();
-  // Elementary functions that have no expansion here (sin, cos, erf, pow) come from the process's own math library.
-  auto process =
-      llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess((*jit)->getDataLayout().getGlobalPrefix());
-  if (!process)
-    return process.takeError();
-  (*jit)->getMainJITDylib().addGenerator(std::move(*process));
-  if (llvm::Error error = (*jit)->addIRModule(llvm::orc::ThreadSafeModule(std::move(*code), std::move(context))))
+  llvm::orc::ThreadSafeContext shared(std::move(context));
+  std::unique_ptr<llvm::Module> split = takeSplit(**code, *program);
+  if (llvm::Error error = (*jit)->addIRModule(llvm::orc::ThreadSafeModule(std::move(*code), shared)))
     return std::move(error);
-  for (Launch &launch : program->launches)
-    for (auto [symbol, function] :
-         {std::pair(&launch.symbol, &launch.function), {&launch.splitSymbol, &launch.splitFunction}}) {
-      if (symbol->empty())
-        continue;
-      auto address = (*jit)->lookup(*symbol);
-      if (!address)
-        return address.takeError();
-      *function = address->toPtr<KernelFunction>();
-    }
+  if (split)
+    if (llvm::Error error = (*jit)->addIRModule(llvm::orc::ThreadSafeModule(std::move(split), shared)))
+      return std::move(error);
+  for (Launch &launch : program->launches) {
+    auto address = (*jit)->lookup(launch.symbol);
+    if (!address)
+      return address.takeError();
+    launch.function = address->toPtr<KernelFunction>();
+    if (!launch.splitSymbol.empty())
+      launch.splitFunction = findLater(**jit, launch.splitSymbol);
+  }
   program->code = std::shared_ptr<llvm::orc::LLJIT>(std::move(*jit));
   return std::make_shared<const Program>(std::move(*program));
 }

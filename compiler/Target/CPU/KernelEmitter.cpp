@@ -319,11 +319,20 @@ void KernelEmitter::layOutScratch() {
       int64_t offset = take(realsOf(buffer.shape, buffer.element) * copies);
       body.bufferPlaces.push_back(scratchPlace(offset, buffer.shape, buffer.element, buffer.perSequence));
     }
+    body.packed.clear();
+    for (BlockArgument input : body.step.inputArgs()) {
+      auto type = cast<RankedTensorType>(input.getType());
+      bool packed = isPacked(body, input);
+      int64_t offset = take(packed ? realsOf(type.getShape(), type.getElementType()) : 0);
+      body.packed.push_back(packed ? scratchPlace(offset, type.getShape(), type.getElementType(), false) : Place());
+    }
   }
   for (unsigned s = 0; s < scan.numStates(); ++s) {
     auto type = cast<RankedTensorType>(bodies[0].step.yield().getStates()[s].getType());
     int64_t slices = storage[s] == StateStorage::Ring ? scan.state(s).depth() + 1 : 0;
-    ringOffset.push_back(take(slices * rows * realsOf(type.getShape(), type.getElementType())));
+    int64_t pitch = paddedPitch(s);
+    ringOffset.push_back(
+        take(pitch ? pitch * type.getDimSize(0) : slices * rows * realsOf(type.getShape(), type.getElementType())));
   }
   launch.scratchBytes = std::max<size_t>(launch.scratchBytes, next * bytes);
 }

@@ -49,6 +49,7 @@ private:
     StepNests plan;
     int64_t size;                          // steps; 1 where inputs and outputs have no axis for them
     llvm::SmallVector<Place> bufferPlaces; // of the plan's scratch buffers
+    llvm::SmallVector<Place> packed;       // of inputs that are copied there first; no memref for the others
   };
 
   void planBodies();
@@ -63,10 +64,14 @@ private:
   mlir::Value emitChunks();
   mlir::Value chunkFits(mlir::Value step, mlir::Value where);
   void emitBody(Body &body, llvm::ArrayRef<Loop> at);
+  bool isPacked(const Body &body, mlir::BlockArgument input);
   void emitPrologues();
   void emitNests(Body &body, llvm::ArrayRef<Nest> nests, llvm::ArrayRef<Place> outputPlaces);
   void layOutScratch();
   void beginStates();
+  void placeInPlaceStates();
+  mlir::Value takesChunks();
+  int64_t paddedPitch(unsigned state);
   void emitResets(Loop at);
   void setInitial(unsigned state, mlir::Value step, mlir::Value row = {});
   void endStates(mlir::Value moves);
@@ -111,6 +116,7 @@ private:
   int64_t rows = 1;                          // of a tile: rows of the batch, or steps when rowsAreSteps
   bool rowsAreSteps = false;                 // the scan has no states, so that a tile may hold steps of one sequence
   llvm::SmallVector<int64_t> ringOffset;     // in reals from the start of scratch
+  llvm::SmallVector<Place> inPlace;          // of the current task: states that are updated in place
   llvm::SmallVector<Place> newState;         // where the step's new states go
   llvm::DenseMap<mlir::Value, Place> places; // of step arguments, in the current step
 };

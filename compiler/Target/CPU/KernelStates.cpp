@@ -16,7 +16,7 @@ static int64_t reals(const Place &place) {
   return count;
 }
 
-/// Both places have the type of computation, so that a copy moves bits.
+/// Into the type of computation: what is narrower widens.
 void KernelEmitter::copy(const Place &to, const Place &from, Value row) {
   OpBuilder::InsertionGuard guard(b);
   if (!row) {
@@ -31,14 +31,17 @@ void KernelEmitter::copy(const Place &to, const Place &from, Value row) {
   // A block of a larger array: what lies together in both is one run, the axes before it are walked.
   SmallVector<int64_t> strides[] = {to.strides(), from.strides()};
   int64_t count = to.isComplex ? 2 : 1;
-  size_t axis = to.shape.size();
-  while (axis > 0 && strides[0][axis - 1] == count && strides[1][axis - 1] == count)
+  size_t axis = to.shape.size(), first = to.rowStride || from.rowStride ? 1 : 0;
+  while (axis > first && strides[0][axis - 1] == count && strides[1][axis - 1] == count)
     count *= to.shape[--axis];
   for (size_t i = 0; i < axis; ++i) {
     auto each = scf::ForOp::create(b, loc, index(0), index(to.shape[i]), index(1));
     b.setInsertionPointToStart(each.getBody());
-    target.base = add(target.base, mul(each.getInductionVar(), index(strides[0][i])));
-    source.base = add(source.base, mul(each.getInductionVar(), index(strides[1][i])));
+    auto strideOf = [&](const Place &place, int64_t stride) {
+      return i == 0 && place.rowStride ? place.rowStride : index(stride);
+    };
+    target.base = add(target.base, mul(each.getInductionVar(), strideOf(to, strides[0][i])));
+    source.base = add(source.base, mul(each.getInductionVar(), strideOf(from, strides[1][i])));
   }
   copyRun(target, source, count);
 }
@@ -46,6 +49,7 @@ void KernelEmitter::copy(const Place &to, const Place &from, Value row) {
 /// Copies `count` neighbouring reals.
 void KernelEmitter::copyRun(const Place &to, const Place &from, int64_t count) {
   int64_t lanes = vectorBits / real.getIntOrFloatBitWidth();
+  ElementOps ops(b, loc, real);
   auto sweep = [&](int64_t begin, int64_t end, int64_t step) {
     if (begin == end)
       return;
@@ -54,9 +58,10 @@ void KernelEmitter::copyRun(const Place &to, const Place &from, int64_t count) {
     b.setInsertionPointToStart(loop.getBody());
     Value at = add(from.base, loop.getInductionVar()), into = add(to.base, loop.getInductionVar());
     if (step == 1)
-      return (void)memref::StoreOp::create(b, loc, memref::LoadOp::create(b, loc, from.memref, at), to.memref, into);
-    auto type = VectorType::get({step}, real);
-    vector::StoreOp::create(b, loc, vector::LoadOp::create(b, loc, type, from.memref, at), to.memref, into);
+      return (void)memref::StoreOp::create(b, loc, ops.widen(memref::LoadOp::create(b, loc, from.memref, at)),
+                                           to.memref, into);
+    auto type = VectorType::get({step}, from.element);
+    vector::StoreOp::create(b, loc, ops.widen(vector::LoadOp::create(b, loc, type, from.memref, at)), to.memref, into);
   };
   sweep(0, count / lanes * lanes, lanes);
   sweep(count / lanes * lanes, count, 1);
@@ -80,7 +85,7 @@ static Place slice(Place place, Value offset, OpBuilder &b, Location loc) {
 void KernelEmitter::setInitial(unsigned s, Value step, Value row) {
   Place init = place(inits[s], inits[s].base);
   if (storage[s] == StateStorage::InPlace)
-    return copy(place(finals[s], finals[s].base), init, row);
+    return copy(inPlace[s], init, row);
   int64_t depth = scan.state(s).depth();
   for (int64_t i = 0; i < depth; ++i) {
     Value slot = arith::RemUIOp::create(b, loc, add(step, index(i + 1)), index(depth + 1));
@@ -88,7 +93,45 @@ void KernelEmitter::setInitial(unsigned s, Value step, Value row) {
   }
 }
 
+/// Where the states lie that are updated in place: in the caller's final states, or, for a task that takes chunks, with padded rows in
+/// scratch. A product walks down the columns of a state; rows of a large power of two would then share a few lines of the cache.
+void KernelEmitter::placeInPlaceStates() {
+  inPlace.assign(scan.numStates(), Place());
+  for (unsigned s = 0; s < scan.numStates(); ++s) {
+    if (storage[s] != StateStorage::InPlace)
+      continue;
+    Place &state = inPlace[s];
+    state = place(finals[s], finals[s].base);
+    int64_t pitch = paddedPitch(s);
+    if (!pitch)
+      continue;
+    Place padded = scratchPlace(ringOffset[s], state.shape, real, false);
+    Value chunks = takesChunks();
+    auto choose = [&](Value yes, Value no) { return arith::SelectOp::create(b, loc, chunks, yes, no).getResult(); };
+    int64_t plain = state.strides().front();
+    state.memref = choose(padded.memref, state.memref);
+    state.base = choose(padded.base, state.base);
+    state.rowStride = choose(index(pitch), index(plain));
+    state.batchStride = {}; // such a task has one row, and `base` is its
+  }
+}
+
+Value KernelEmitter::takesChunks() {
+  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, steps, index(bodies.back().size));
+}
+
+/// Reals from one row of a padded state to the next, or 0 for a state that needs no padding.
+int64_t KernelEmitter::paddedPitch(unsigned s) {
+  auto type = cast<RankedTensorType>(bodies[0].step.yield().getStates()[s].getType());
+  if (bodies.size() < 2 || storage[s] != StateStorage::InPlace || type.getRank() != 2 ||
+      isa<ComplexType>(type.getElementType()))
+    return 0;
+  int64_t line = 64 / (real.getIntOrFloatBitWidth() / 8), row = type.getDimSize(1);
+  return row % (4 * line) == 0 ? row + line : 0;
+}
+
 void KernelEmitter::beginStates() {
+  placeInPlaceStates();
   for (unsigned s = 0; s < scan.numStates(); ++s) {
     OpBuilder::InsertionGuard guard(b);
     if (storage[s] == StateStorage::History)
@@ -99,6 +142,8 @@ void KernelEmitter::beginStates() {
       Value from = LLVM::PtrToIntOp::create(b, loc, i64, inits[s].pointer);
       Value to = LLVM::PtrToIntOp::create(b, loc, i64, finals[s].pointer);
       Value differ = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, from, to);
+      if (paddedPitch(s))
+        differ = arith::OrIOp::create(b, loc, differ, takesChunks());
       auto guarded = scf::IfOp::create(b, loc, differ, /*withElseRegion=*/false);
       b.setInsertionPointToStart(guarded.thenBlock());
     }
@@ -134,7 +179,7 @@ void KernelEmitter::placeStates(const Body &body, ArrayRef<Loop> at) {
     recur::StateAttr state = scan.state(s);
     switch (storage[s]) {
     case StateStorage::InPlace:
-      newState[s] = place(finals[s], finals[s].base);
+      newState[s] = inPlace[s];
       for (BlockArgument argument : body.step.stateArgs(s))
         places[argument] = newState[s];
       break;
@@ -184,6 +229,11 @@ void KernelEmitter::endStates(Value moves) {
     if (storage[s] == StateStorage::History) {
       endHistory(s, 0);
       endHistory(s, 1);
+    } else if (paddedPitch(s)) {
+      auto moved = scf::IfOp::create(b, loc, takesChunks(), /*withElseRegion=*/false);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(moved.thenBlock());
+      copy(place(finals[s], finals[s].base), inPlace[s], index(0));
     } else if (storage[s] == StateStorage::Ring) {
       int64_t depth = scan.state(s).depth(), slots = depth + 1;
       Place final = place(finals[s], finals[s].base);

@@ -101,9 +101,27 @@ Value KernelEmitter::chunkFits(Value step, Value where) {
   return looked.getResult(0);
 }
 
+/// An input of a chunk that sums read again and again is copied first: its rows may lie a power of two apart, where they would share a
+/// few lines of the cache, and may be narrower than what is computed with.
+bool KernelEmitter::isPacked(const Body &body, BlockArgument input) {
+  if (body.size == 1 || cast<RankedTensorType>(input.getType()).getRank() < 2)
+    return false;
+  return llvm::any_of(body.plan.nests, [&](const Nest &nest) {
+    bool sums = llvm::any_of(nest.dims, [](const NestDim &dim) { return dim.reduction; }) ||
+                llvm::any_of(nest.statements, [](const Statement &s) { return isChunkOp(s.value.getDefiningOp()); });
+    return sums &&
+           llvm::any_of(body.plan.reads(nest), [&](const Read &read) { return withoutReshapes(read.value) == input; });
+  });
+}
+
 void KernelEmitter::emitBody(Body &body, ArrayRef<Loop> at) {
-  for (auto [argument, operand] : llvm::zip(body.step.inputArgs(), inputs))
+  for (auto [argument, operand, packed] : llvm::zip(body.step.inputArgs(), inputs, body.packed)) {
     places[argument] = atTime(operand, at, body.size);
+    if (!packed.memref)
+      continue;
+    copy(packed, places[argument], index(0));
+    places[argument] = packed;
+  }
   placeStates(body, at);
   SmallVector<Place> outputPlaces;
   for (const Operand &operand : outputs)

@@ -189,7 +189,7 @@ private:
 static constexpr int64_t kLargestTile = 8;
 
 /// A larger tile is more code: it has to be faster by this factor.
-static constexpr double kWorthMoreCode = 1.03;
+static constexpr double kWorthMoreCode = 1.01;
 
 /// The cheapest tile of the dimensions `tiled`; all others are left at 1.
 static SmallVector<int64_t> cheapestTile(const LoopCost &cost, ArrayRef<int> tiled, size_t dims) {

@@ -9,6 +9,8 @@ def LowerScan : Pass<"lower-scan", "::mlir::ModuleOp"> {
     attribute `rondo.program`: the tensors of the model and the launches in order. A step's values are stored or recomputed by cost, and
     values over one iteration space are computed in one sweep, so that a matrix state is read and written once per step.
 
+    With `splits` above 1, a launch whose step is independent along an axis gets a second kernel, in which a task is a block of it.
+
     Requires: static step types and chosen element types (`bind-sizes`, `set-precision`). Ensures: func, scf, arith, math, memref,
     vector and LLVM pointer operations only; nothing is allocated.
     Declines, with an error that says what is missing: more than two scanned axes.

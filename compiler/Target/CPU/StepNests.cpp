@@ -28,9 +28,6 @@ bool isEvaluatedInPlace(Operation *op) {
          !isReductionOp(op);
 }
 
-/// Operations along a chunk: a row needs the rows before it, so that no loop over elements computes them.
-bool isChunkOp(Operation *op) { return isa<chunk::ProductsOp, chunk::ScoresOp, chunk::ApplyOp, chunk::SolveOp>(op); }
-
 /// Rough cost of one element, in additions.
 int cost(recur::Fn fn) {
   using recur::Fn;
@@ -74,6 +71,10 @@ constexpr int kStoreCost = 4;
 constexpr int kShareCost = 8;
 
 } // namespace
+
+bool rondo::cpu::isChunkOp(Operation *op) {
+  return isa_and_present<chunk::ProductsOp, chunk::ScoresOp, chunk::ApplyOp, chunk::SolveOp>(op);
+}
 
 Value rondo::cpu::withoutReshapes(Value value) {
   while (auto reshape = value.getDefiningOp<recur::ReshapeOp>())

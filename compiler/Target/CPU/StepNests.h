@@ -32,6 +32,9 @@ Indices operandIndices(mlir::Operation *op, unsigned number, llvm::ArrayRef<Inde
 /// Sizes of the dimensions that `op` reduces over; empty for an elementwise operation, null included.
 llvm::SmallVector<int64_t> reductionExtents(mlir::Operation *op);
 
+/// Operations along a chunk: a row needs the rows before it, so that no loop over elements computes them.
+bool isChunkOp(mlir::Operation *op);
+
 /// The value whose memory a reshaped value shares.
 mlir::Value withoutReshapes(mlir::Value value);
 

@@ -86,7 +86,10 @@ void addExplain(CLI::App &app, int &status) {
   auto arguments = std::make_shared<SpecArguments>();
   addSpec(*command, *arguments);
   addModel(*command, *arguments);
-  command->footer("Example: rondo explain gla");
+  addDims(*command, *arguments);
+  addPlan(*command, *arguments);
+  command->footer("With sizes, the plan that is chosen for each recurrence is printed, too.\n"
+                  "Example: rondo explain gla --dim K=64 V=64");
   command->callback([arguments, &status] { status = explain(*arguments); });
 }
 

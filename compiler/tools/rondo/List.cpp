@@ -2,6 +2,7 @@
 #include "compiler/tools/rondo/Commands.h"
 #include "compiler/tools/rondo/Examples.h"
 #include "compiler/tools/rondo/Terminal.h"
+#include "rondo/Engine.h"
 #include <algorithm>
 #include <fmt/format.h>
 #include <memory>
@@ -27,14 +28,57 @@ int listExamples(bool paths) {
   return 0;
 }
 
+/// Sizes that the table chooses plans for: every dimension has this one.
+constexpr int64_t tableSizes[] = {8, 64, 128};
+
+std::string joined(const std::vector<std::string> &parts) { return fmt::format("{}", fmt::join(parts, "<br>")); }
+
+/// One row: families, forms, and what is chosen for three sizes.
+Result<std::string> tableRow(Engine &engine, const Example &example) {
+  Result<ModelInfo> info = engine.inspectFile(example.path, {});
+  if (!info)
+    return info.error();
+  std::string row = fmt::format("| [{0}]({0}.rondo) | {1} | {2} |", example.name, joined(info->families),
+                                fmt::join(info->forms, ", "));
+  for (const int64_t size : tableSizes) {
+    CompileOptions options;
+    options.form = "auto";
+    for (const std::string &dim : info->dims)
+      options.dims[dim] = size;
+    Result<ModelInfo> sized = engine.inspectFile(example.path, options);
+    // Sizes may contradict each other when they are all alike.
+    row += fmt::format(" {} |", !sized ? "–" : sized->plans.empty() ? "step" : joined(sized->plans));
+  }
+  return row;
+}
+
+int listFamilies() {
+  Engine engine;
+  fmt::print("| example | families | forms |");
+  for (const int64_t size : tableSizes)
+    fmt::print(" every size {} |", size);
+  fmt::print("\n|---|---|---|---|---|---|\n");
+  for (const Example &example : examplesIn(examplesFolder())) {
+    Result<std::string> row = tableRow(engine, example);
+    if (!row)
+      return fail(row.error());
+    fmt::print("{}\n", *row);
+  }
+  return 0;
+}
+
 } // namespace
 
 void addList(CLI::App &app, int &status) {
   CLI::App *command = app.add_subcommand("list", "list the example specs");
   auto paths = std::make_shared<bool>(false);
   command->add_flag("--paths", *paths, "print only their paths, for scripts");
+  auto families = std::make_shared<bool>(false);
+  command
+      ->add_flag("--families", *families, "a table in Markdown: what analysis finds in each, and the form it chooses")
+      ->excludes("--paths");
   command->footer("Example: rondo verify $(rondo list --paths)");
-  command->callback([paths, &status] { status = listExamples(*paths); });
+  command->callback([paths, families, &status] { status = *families ? listFamilies() : listExamples(*paths); });
 }
 
 } // namespace rondo::tool

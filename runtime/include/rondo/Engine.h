@@ -37,12 +37,14 @@ struct CompileTimes {
 /// What is known about a model before its dimensions have sizes.
 struct ModelInfo {
   std::string name;
-  std::vector<std::string> models; // every model of the file, in the order of the text
-  std::vector<std::string> dims;   // in the order of the declaration
-  std::vector<TensorSpec> tensors; // inputs, params, inits, outputs, finals; sizes of named axes are -1
-  bool hasHeads = false;           // the head axis is left to the caller
-  std::vector<std::string> forms;  // how its recurrences can be computed: "step", and "chunk" where one has that form
-  std::string report;              // what the analysis found, as text
+  std::vector<std::string> models;   // every model of the file, in the order of the text
+  std::vector<std::string> dims;     // in the order of the declaration
+  std::vector<TensorSpec> tensors;   // inputs, params, inits, outputs, finals; sizes of named axes are -1
+  bool hasHeads = false;             // the head axis is left to the caller
+  std::vector<std::string> families; // what kind of recurrence each group of states is, e.g. "S: expand, decay scalar"
+  std::vector<std::string> plans;    // what was chosen for each recurrence, where every dimension was given a size
+  std::vector<std::string> forms;    // how its recurrences can be computed: "step", and "chunk" where one has that form
+  std::string report;                // what the analysis found, as text
 };
 
 /// Compiles specs. One Engine may be used from one thread at a time; different Engines from different threads. Kernels outlive it.

@@ -66,7 +66,7 @@ struct Launch {
   /// Meant for calls with fewer tasks than threads, since every block repeats what does not have the axis.
   int64_t splits = 1;
   std::string splitSymbol;
-  KernelFunction splitFunction = nullptr;
+  std::function<KernelFunction()> splitFunction; // finds it, and may compile it first; null where that fails
   /// Steps of one task where the steps are independent of each other (a scan without states); 0 where a task takes all of them.
   /// Such a kernel may be called with batch and time as one axis, where the operands' strides allow it.
   int64_t timeBlock = 0;

@@ -41,6 +41,7 @@ class Builder:
         self.rng, self.model, self.step = rng, Model(name), -1
         self.pool, self.expected, self.used = [], {}, {}
         self.trunk = None  # what all gates of a cell see
+        self.removal = None  # the axis of a delta rule's decay, where it is not the one that was drawn
         if rng.random() < 0.12:
             self.step = 1
         self.lag = -self.step if rng.random() < 0.08 else self.step  # of short convolutions
@@ -172,15 +173,21 @@ class Builder:
 
     # Gates
 
-    def gate(self, shape, depth=0):
-        """A value in [0, 1] for the decay of a state."""
-        kinds = [self.gate_of_sigmoid, self.gate_of_log, self.gate_of_log, self.gate_in_interval, self.gate_in_interval,
-                 self.gate_of_lower_bound, self.gate_of_step, self.gate_of_log_sigmoid, self.constant_gate]
+    def gate(self, shape, depth=0, tiny=True):
+        """A value in [0, 1] for the decay of a state; where not `tiny`, it is no power of a small number. Of 1 - (1 - 1e-13) no digit is
+        left in f32, which the growth of perturbed inputs does not show."""
+        kinds = [self.gate_of_sigmoid, self.gate_in_interval, self.gate_in_interval, self.gate_of_lower_bound, self.constant_gate]
+        if tiny:
+            kinds += self.tiny_gates(shape, depth)
+        return self.maybe_define(self.rng.choice(kinds)(tuple(shape), depth), "a", 0.35)
+
+    def tiny_gates(self, shape, depth):
+        kinds = [self.gate_of_log, self.gate_of_log, self.gate_of_step, self.gate_of_log_sigmoid]
         if depth < 2:
             kinds += [self.complement_gate, self.product_gate, self.chosen_gate, self.shared_gate]
         if len(shape) == 2 and depth < 2:
             kinds += [self.outer_gate, self.outer_gate]
-        return self.maybe_define(self.rng.choice(kinds)(tuple(shape), depth), "a", 0.35)
+        return kinds
 
     def gate_of_sigmoid(self, shape, depth):
         return call("sigmoid", self.signal(shape, "f"))
@@ -225,10 +232,10 @@ class Builder:
             return self.pick(number("0.9"), number("0.5"), 1 - number("2") ** -5, call("exp", number("0.1") * -1))
         if self.chance(0.6):
             return self.param(shape, self.interval("in [0, 1]", inner="in [0.1, 0.9]"), "a")
-        return call("sigmoid", self.param(shape)) if self.chance(0.5) else call("exp", -call("exp", self.param(shape)))
+        return call("sigmoid", self.param(shape)) if self.chance(0.5) else call("exp", -call("exp", 0.5 * self.param(shape)))
 
     def complement_gate(self, shape, depth):
-        return 1 - self.gate(shape, depth + 1)
+        return 1 - self.gate(shape, depth + 1, tiny=False)
 
     def product_gate(self, shape, depth):
         return self.gate(shape, depth + 1) * self.gate(self.pick((), shape), depth + 1)
@@ -245,8 +252,9 @@ class Builder:
         return f / (f + i)
 
     def outer_gate(self, shape, depth):
-        a, b = self.gate(shape[:1], depth + 1), self.gate(shape[1:], depth + 1)
-        return outer(a, b) if self.chance(0.7) else 1 - outer(a, b)
+        tiny = self.chance(0.7)
+        a, b = self.gate(shape[:1], depth + 1, tiny), self.gate(shape[1:], depth + 1, tiny)
+        return outer(a, b) if tiny else 1 - outer(a, b)
 
     def log_gate(self, shape):
         """The logarithm of a gate, at most 0 and finite."""

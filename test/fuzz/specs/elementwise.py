@@ -37,7 +37,7 @@ def linear(b):
     else:
         a = b.define(b.gate(b.pick((), shape, shape)), "a")
         value = with_decay(b, form, a, before, x, shape)
-    b.update(state, value, "linear")
+    b.update(state, value, "linear" if len(shape) != 2 else None)  # a matrix into which an outer product enters is expand
     finish(b, state, shape)
 
 

@@ -212,8 +212,8 @@ def delta(b):
     state = b.state(shape, element=element)
     k, beta = b.unit(size), rate(b, size)
     v = b.signal((other,), "v")
-    family = f"{'complex ' if element == COMPLEX else ''}delta, decay {FOUND[drawn]}"
-    b.update(state, transition(b, state, decay, k, beta, v, right), family)
+    value, found = transition(b, state, decay, k, beta, v, right), FOUND[b.removal or drawn]
+    b.update(state, value, f"{'complex ' if element == COMPLEX else ''}delta, decay {found}")
     read_matrix(b, state, shape, decay, None)
 
 
@@ -242,7 +242,8 @@ def transition(b, state, decay, k, beta, v, right):
     if form == "decayed residual":
         held = decay.on(before)
         return held + product(beta * k, v - removed(held))
-    if form == "removal":  # RWKV-7's, with a decay that is not too strong
+    if form == "removal":  # RWKV-7's, with a decay of its own that is not too strong
+        b.removal = "value" if right else "key"
         w = b.define(call("exp", -0.6 * call("sigmoid", b.signal(k.shape, "d"))), "w")
         inner = diag(w) - outer(k, 0.5 * beta * k) if right else diag(w) - outer(0.5 * beta * k, k)
         return (before @ inner if right else inner @ before) + write

@@ -237,6 +237,9 @@ def parse_arguments(given):
     unknown = set(options.families or ()) - set(FAMILIES)
     if unknown:
         parser.error(f"there is no family {', '.join(sorted(unknown))}")
+    if not options.command and not options.print and not os.access(options.rondo, os.X_OK):
+        parser.error(f"there is no program {options.rondo}; build it, or name it by --rondo")
+    options.rondo = options.rondo.resolve()
     first, _, end = options.seeds.partition(":")
     options.seeds = range(int(first), int(end or int(first) + 1))
     return options
@@ -249,8 +252,6 @@ def main():
             spec = generate(seed, options.families)
             print(f"// seed {seed}, family {spec.family}; meant: {spec.expected_names()}\n{spec.text()}")
         return 0
-    if options.rondo.exists():
-        options.rondo = options.rondo.resolve()
     campaign, done, start, at = Campaign(options), [], time.monotonic(), commit()
     known = logged(options.log) if options.resume else set()
     batches = [options.seeds[i:i + options.batch] for i in range(0, len(options.seeds), options.batch)]

@@ -1,0 +1,305 @@
+// The operations along a chunk, each compiled alone in a chunk.scan and compared with its definition, evaluated in f64. Sizes go
+// around the widths of vectors and the blocks that are worked on at once.
+#include "compiler/Driver/Compiler.h"
+#include "rondo/Kernel.h"
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <fmt/format.h>
+#include <limits>
+#include <map>
+#include <random>
+#include <set>
+
+using namespace rondo;
+
+namespace {
+
+/// A matrix in f64: `rows` steps, `columns` numbers in each.
+struct Matrix {
+  int64_t rows, columns;
+  std::vector<double> numbers = std::vector<double>(size_t(rows * columns));
+  double &operator()(int64_t row, int64_t column) { return numbers[size_t(row * columns + column)]; }
+};
+using Matrices = std::map<std::string, Matrix>;
+
+/// One chunk: `size` steps, inputs with so many columns (0: one number per step), and operations that compute %y, an output with
+/// `outputColumns`. They may use the types !t<n> and !s<n> of arrays over time, or source, with n columns, and !A of scores.
+struct Chunk {
+  int64_t size;
+  std::map<std::string, int64_t> inputs;
+  int64_t outputColumns;
+  std::string operations;
+  bool wide = false; // f64
+
+  std::string type(const std::string &extents, const std::string &axes, int64_t columns) const {
+    const std::string row = columns ? fmt::format("{}x", columns) : "",
+                      name = columns ? fmt::format("| \"{}\"", columns) : "";
+    return fmt::format("tensor<{}{}{}, #recur.dims<{}{}>>", extents, row, wide ? "f64" : "f32", axes, name);
+  }
+  std::string text() const;
+  Matrix run(Matrices given) const;
+};
+
+std::string Chunk::text() const {
+  const std::string C = fmt::format("{}x", size);
+  std::set<int64_t> columns{outputColumns};
+  std::string arguments, operands, types, step, chunk;
+  for (const auto &[name, count] : inputs) {
+    const char *comma = operands.empty() ? "" : ", ";
+    columns.insert(count);
+    arguments += fmt::format("{}%{}: !x{} {{recur.kind = \"input\", recur.name = \"{}\"}}", comma, name, count, name);
+    operands += fmt::format("{}%{}", comma, name);
+    types += fmt::format("{}!x{}", comma, count);
+    step += fmt::format("{}%{}: !v{}", comma, name, count);
+    chunk += fmt::format("{}%{}: !t{}", comma, name, count);
+  }
+  std::string text = fmt::format("!A = {}\n", type(C + C, "time, source", 0));
+  for (const int64_t count : columns)
+    text +=
+        fmt::format("!x{0} = {1}\n!v{0} = {2}\n!t{0} = {3}\n!s{0} = {4}\n", count, type("?x?x", "batch, time ", count),
+                    type("", "", count), type(C, "time ", count), type(C, "source ", count));
+  return text + fmt::format(R"(func.func @m({0}) -> (!x{1} {{recur.kind = "output", recur.name = "y"}}) {{
+  %y = chunk.scan over [#recur.axis<"t">] states [] inputs({2} : {3}) plan <form = chunk, schedule = carry, chunk = {4}> step {{
+  ^bb0({5}):
+    %none = arith.constant dense<-7.0> : !v{1}
+    recur.yield outputs(%none : !v{1})
+  }} chunk {{
+  ^bb0({6}):
+    {7}
+    recur.yield outputs(%y : !t{1})
+  }} : !x{1}
+  return %y : !x{1}
+}}
+)",
+                            arguments, outputColumns, operands, types, size, step, chunk, operations);
+}
+
+template <typename Number> void fill(const Buffer &buffer, const Matrix &from) {
+  std::copy(from.numbers.begin(), from.numbers.end(), buffer.as<Number>());
+}
+
+Matrix Chunk::run(Matrices given) const {
+  static driver::Compiler compiler;
+  driver::Options options;
+  const auto phases = driver::phaseNames();
+  for (size_t i = 1; i < phases.size(); ++i)
+    if (phases[i].first == "lower-scan")
+      options.from = phases[i - 1].first;
+  auto program = compiler.compile({"m.mlir", text()}, options);
+  INFO(text() << (program.diagnostics.empty() ? "" : program.diagnostics[0].message));
+  REQUIRE(program);
+  const DType type = wide ? DType::F64 : DType::F32;
+  std::vector<Buffer> buffers;
+  NamedTensors tensors;
+  for (const auto &[name, columns] : inputs) {
+    buffers.emplace_back(type, columns ? std::vector<int64_t>{1, size, columns} : std::vector<int64_t>{1, size});
+    wide ? fill<double>(buffers.back(), given.at(name)) : fill<float>(buffers.back(), given.at(name));
+    tensors.emplace_back(name, buffers.back().view());
+  }
+  const Buffer y(type, outputColumns ? std::vector<int64_t>{1, size, outputColumns} : std::vector<int64_t>{1, size});
+  const Result<void> ran = Kernel(*program.value).run(tensors, {{"y", y.view()}});
+  REQUIRE(ran);
+  Matrix result{size, std::max<int64_t>(outputColumns, 1)};
+  for (size_t i = 0; i < result.numbers.size(); ++i)
+    result.numbers[i] = wide ? y.as<double>()[i] : double(y.as<float>()[i]);
+  return result;
+}
+
+/// Numbers that f32 holds: between -1 and 1, or decays, of which some are 0 and some 1.
+Matrix random(int64_t rows, int64_t columns, bool decays, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::uniform_int_distribution<int> number(-1024, 1024);
+  Matrix matrix{rows, columns};
+  for (double &x : matrix.numbers) {
+    x = number(generator) / 1024.0;
+    if (decays)
+      x = std::abs(x) < 0.05 ? 0 : std::abs(x) > 0.95 ? 1 : std::sqrt(std::sqrt(std::abs(x)));
+    x = double(float(x));
+  }
+  return matrix;
+}
+
+/// A sum and the sum of its terms' magnitudes. Each term has passed through at most as many roundings as there are additions and
+/// factors, so the error of the computed sum is at most that number of ulps of the magnitudes.
+struct Sum {
+  double sum = 0, magnitude = 0;
+  void add(double term) {
+    sum += term;
+    magnitude += std::abs(term);
+  }
+};
+
+void checkSum(double found, const Sum &expected, int64_t roundings, bool wide) {
+  const double unit = wide ? std::ldexp(1.0, -53) : std::ldexp(1.0, -24);
+  CHECK(std::abs(found - expected.sum) <= double(roundings) * unit * expected.magnitude * 1.01);
+}
+
+Matrix identity(int64_t size) {
+  Matrix matrix{size, size};
+  for (int64_t i = 0; i < size; ++i)
+    matrix(i, i) = 1;
+  return matrix;
+}
+
+/// The product of the decays over source < r <= row, or r < row.
+double decayed(Matrix &decay, int64_t column, int64_t source, int64_t row, bool before) {
+  double product = 1;
+  for (int64_t r = source + 1; r < row + (before ? 0 : 1); ++r)
+    product *= decay(r, column);
+  return product;
+}
+
+/// The scores as an output: times the identity, which every element passes unchanged.
+const char *const kShow = R"(
+    %E = chunk.as_source(%e) : !t{0} -> !s{0}
+    %y = recur.contract "ts,sn->tn"(%A, %E) : (!A, !s{0}) -> !t{0})";
+
+enum class Decay { None, PerStep, PerKey };
+
+void checkScores(int64_t size, int64_t keys, Decay decays, bool before, bool wide) {
+  INFO("size " << size << ", keys " << keys << ", decay " << int(decays) << ", before " << before << ", f64 " << wide);
+  const int64_t columns = decays == Decay::PerKey ? keys : 0;
+  const std::string clause = decays == Decay::None ? "" : fmt::format("decay(%a : !t{})", columns);
+  Chunk chunk{size, {{"q", keys}, {"k", keys}, {"e", size}}, size, "", wide};
+  chunk.operations = fmt::format("%A = chunk.scores(%q, %k) {} {} : !t{} -> !A", clause, before ? "before" : "", keys) +
+                     fmt::format(fmt::runtime(kShow), size);
+  Matrices given{{"q", random(size, keys, false, 1)}, {"k", random(size, keys, false, 2)}, {"e", identity(size)}};
+  Matrix decay = random(size, std::max<int64_t>(columns, 1), true, 3);
+  if (decays != Decay::None) {
+    chunk.inputs["a"] = columns;
+    given.emplace("a", decay);
+  }
+  Matrix found = chunk.run(given);
+  for (int64_t t = 0; t < size; ++t)
+    for (int64_t s = 0; s < size; ++s) {
+      Sum expected;
+      for (int64_t k = 0; k < keys && s < t + (before ? 0 : 1); ++k)
+        expected.add(given.at("q")(t, k) * given.at("k")(s, k) *
+                     (decays == Decay::None ? 1 : decayed(decay, columns ? k : 0, s, t, before)));
+      checkSum(found(t, s), expected, keys + size + 2, wide);
+    }
+}
+
+void checkApply(int64_t size, int64_t columns, bool before, bool wide) {
+  INFO("size " << size << ", columns " << columns << ", before " << before << ", f64 " << wide);
+  // Scores come in as one row per step.
+  Chunk chunk{size, {{"p", size}, {"v", columns}, {"b", columns}, {"e", size}}, columns, "", wide};
+  chunk.operations = fmt::format(R"(
+    %E = chunk.as_source(%e) : !t{0} -> !s{0}
+    %A = recur.contract "tn,sn->ts"(%p, %E) : (!t{0}, !s{0}) -> !A
+    %y = chunk.apply(%A, %v, %b) {2} : !A, !t{1})",
+                                 size, columns, before ? "before" : "");
+  Matrices given{{"p", random(size, size, false, 4)},
+                 {"v", random(size, columns, false, 5)},
+                 {"b", random(size, columns, true, 6)},
+                 {"e", identity(size)}};
+  Matrix found = chunk.run(given);
+  for (int64_t t = 0; t < size; ++t)
+    for (int64_t v = 0; v < columns; ++v) {
+      Sum expected;
+      for (int64_t s = 0; s < t + (before ? 0 : 1); ++s)
+        expected.add(given.at("p")(t, s) * given.at("v")(s, v) * decayed(given.at("b"), v, s, t, before));
+      checkSum(found(t, v), expected, 2 * size + 2, wide);
+    }
+}
+
+void checkProducts(const std::string &span, int64_t size, int64_t columns) {
+  INFO(span << ", size " << size << ", columns " << columns);
+  Chunk chunk{
+      size, {{"a", columns}}, columns, fmt::format("%y = chunk.products {0}(%a) : !t{1} -> !t{1}", span, columns)};
+  if (span == "all")
+    chunk.operations = fmt::format("%all = chunk.products all(%a) : !t{0} -> !v{0}\n"
+                                   "    %y = recur.broadcast [0] (%all) : (!v{0}) -> !t{0}",
+                                   columns);
+  Matrix factors = random(size, std::max<int64_t>(columns, 1), true, 7), found = chunk.run({{"a", factors}});
+  for (int64_t t = 0; t < size; ++t)
+    for (int64_t c = 0; c < factors.columns; ++c) {
+      Sum expected{1, 1};
+      for (int64_t r = 0; r < size; ++r)
+        if (span == "all" || (span == "through" && r <= t) || (span == "before" && r < t) || (span == "after" && r > t))
+          expected = {expected.sum * factors(r, c), expected.sum * factors(r, c)};
+      checkSum(found(t, c), expected, size, false);
+    }
+}
+
+void checkSolve(int64_t size, int64_t columns, bool wide) {
+  INFO("size " << size << ", columns " << columns << ", f64 " << wide);
+  Chunk chunk{size, {{"m", size}, {"r", columns}, {"e", size}}, columns, "", wide};
+  chunk.operations = fmt::format(R"(
+    %E = chunk.as_source(%e) : !t{0} -> !s{0}
+    %M = recur.contract "tn,sn->ts"(%m, %E) : (!t{0}, !s{0}) -> !A
+    %y = chunk.solve(%M, %r) : !A, !t{1})",
+                                 size, columns);
+  Matrices given{{"m", random(size, size, false, 8)},
+                 {"r", random(size, std::max<int64_t>(columns, 1), false, 9)},
+                 {"e", identity(size)}};
+  for (double &x : given.at("m").numbers) // rows that add up to less than 1 let no error grow
+    x = double(float(x / double(size)));
+  Matrix found = chunk.run(given);
+  for (int64_t v = 0; v < found.columns; ++v)
+    for (int64_t t = 0; t < size; ++t) {
+      // What was found must solve its own equation: the residual is that of one sum.
+      Sum expected;
+      expected.add(given.at("r")(t, v));
+      for (int64_t s = 0; s < t; ++s)
+        expected.add(given.at("m")(t, s) * found(s, v));
+      checkSum(found(t, v), expected, size + 2, wide);
+    }
+}
+
+const std::vector<int64_t> kSizes{2, 3, 12, 16, 24, 32, 64};
+
+} // namespace
+
+TEST_CASE("scores of a chunk", "[chunk-elements]") {
+  for (const Decay decays : {Decay::None, Decay::PerStep, Decay::PerKey})
+    for (const bool before : {false, true}) {
+      for (const int64_t size : kSizes)
+        checkScores(size, 13, decays, before, false);
+      for (const int64_t keys : {1, 4, 8})
+        checkScores(16, keys, decays, before, false);
+      checkScores(16, 5, decays, before, true);
+    }
+}
+
+TEST_CASE("scores above the diagonal are 0, whatever comes later", "[chunk-elements]") {
+  const double inf = std::numeric_limits<double>::infinity();
+  const int64_t size = 16, keys = 4, late = 11;
+  Chunk chunk{size, {{"q", keys}, {"k", keys}, {"a", keys}}, 0, R"(
+    %A = chunk.scores(%q, %k) decay(%a : !t4) : !t4 -> !A
+    %y = recur.reduce min [1] (%A) : (!A) -> !t0)"};
+  Matrices given{{"q", Matrix{size, keys}}, {"k", Matrix{size, keys}}, {"a", Matrix{size, keys}}};
+  for (auto &[name, matrix] : given)
+    for (double &x : matrix.numbers)
+      x = 1;
+  // A key that comes late, and a decay of infinity: the row's earlier scores become infinite, its later ones stay 0.
+  given.at("k")(late, 2) = inf;
+  given.at("a")(5, 1) = inf;
+  Matrix found = chunk.run(given);
+  for (int64_t t = 0; t < size - 1; ++t)
+    CHECK(found(t, 0) == 0);
+}
+
+TEST_CASE("scores applied to values that decay", "[chunk-elements]") {
+  for (const bool before : {false, true}) {
+    for (const int64_t size : kSizes)
+      checkApply(size, 21, before, false);
+    for (const int64_t columns : {1, 7, 16, 40})
+      checkApply(16, columns, before, false);
+    checkApply(16, 11, before, true);
+  }
+}
+
+TEST_CASE("running products of a chunk", "[chunk-elements]") {
+  for (const char *span : {"through", "before", "after", "all"})
+    for (const int64_t size : {2, 16, 24})
+      for (const int64_t columns : {0, 1, 7, 37, 64})
+        checkProducts(span, size, columns);
+}
+
+TEST_CASE("substitution along a chunk", "[chunk-elements]") {
+  for (const int64_t size : kSizes)
+    for (const int64_t columns : {0, 5, 37})
+      checkSolve(size, columns, false);
+  checkSolve(16, 16, true);
+}
