@@ -94,6 +94,25 @@ const LinearForm &Linearity::of(Value value) {
   return known[value] = std::move(form);
 }
 
+/// The one number of a real constant.
+static std::optional<double> splatNumber(Operation *op) {
+  auto constant = dyn_cast_or_null<arith::ConstantOp>(op);
+  auto numbers = constant ? dyn_cast<DenseFPElementsAttr>(constant.getValue()) : DenseFPElementsAttr();
+  if (!numbers || !numbers.isSplat())
+    return std::nullopt;
+  return numbers.getSplatValue<APFloat>().convertToDouble();
+}
+
+LinearForm Linearity::repeated(recur::BroadcastOp op) {
+  SmallVector<int> rename;
+  int rank = rankOf(op.getResult());
+  for (int axis = 0; axis < rank; ++axis)
+    if (!llvm::is_contained(op.getDims(), axis))
+      rename.push_back(axis);
+  const LinearForm &form = of(op.getOperand());
+  return form ? renamed(form, rename, rank) : form;
+}
+
 /// A state-free value. Products of several axes are taken apart, so that an outer product shows its two vectors; a value of at most
 /// one axis stays whole.
 LinearForm Linearity::free(Value value) {
@@ -102,6 +121,14 @@ LinearForm Linearity::free(Value value) {
   term.factors.push_back({value, ownLetters(value), false});
   whole.terms.push_back(term);
   Operation *op = value.getDefiningOp();
+  // What is the same along an axis has no letter for it, and a constant of one number is a scale.
+  if (auto broadcast = dyn_cast_or_null<recur::BroadcastOp>(op))
+    return repeated(broadcast);
+  if (std::optional<double> number = splatNumber(op)) {
+    whole.terms.front().factors.clear();
+    whole.terms.front().scale = *number;
+    return whole;
+  }
   if (rankOf(value) < 2 || !op)
     return whole;
   if (auto product = dyn_cast<recur::ContractOp>(op))
@@ -150,14 +177,8 @@ LinearForm Linearity::compute(Value value) {
     return contract(product);
   if (isa<recur::CastOp>(op))
     return of(op->getOperand(0));
-  if (auto broadcast = dyn_cast<recur::BroadcastOp>(op)) {
-    SmallVector<int> rename;
-    for (int axis = 0; axis < rankOf(value); ++axis)
-      if (!llvm::is_contained(broadcast.getDims(), axis))
-        rename.push_back(axis);
-    const LinearForm &form = of(broadcast.getOperand());
-    return form ? renamed(form, rename, rankOf(value)) : form;
-  }
+  if (auto broadcast = dyn_cast<recur::BroadcastOp>(op))
+    return repeated(broadcast);
   auto reduce = dyn_cast<recur::ReduceOp>(op);
   if (reduce && reduce.getKind() == recur::Reduction::Sum) {
     SmallVector<int> rename;
@@ -233,6 +254,11 @@ LinearForm Linearity::map(recur::MapOp op) {
   }
 }
 
+static bool hasLetter(const Term &term, int letter) {
+  return llvm::is_contained(term.stateLetters, letter) ||
+         llvm::any_of(term.factors, [&](const Factor &f) { return llvm::is_contained(f.letters, letter); });
+}
+
 LinearForm Linearity::contract(recur::ContractOp op) {
   auto spec = *recur::parseContractSpec(op.getSpec());
   std::string letters = spec.result;
@@ -261,9 +287,41 @@ LinearForm Linearity::contract(recur::ContractOp op) {
       return form;
     result = renamed(form, numbersOf(spec.operands[*linear]), letters.size());
   }
-  for (auto [i, operand] : llvm::enumerate(op.getOperands_()))
-    if (i != linear)
-      for (Term &term : result.terms)
-        term.factors.push_back({operand, numbersOf(spec.operands[i]), false});
+  auto multiply = [&](const Term &factor) {
+    for (Term &term : result.terms) {
+      term.scale *= factor.scale;
+      term.factors.append(factor.factors);
+    }
+  };
+  // One product is taken apart, unless a letter that is summed over would be lost: a sum of ones counts them. So those that keep
+  // their letters come first.
+  SmallVector<std::pair<Term, unsigned>> losing;
+  for (auto [i, operand] : llvm::enumerate(op.getOperands_())) {
+    if (i == linear)
+      continue;
+    const LinearForm form = of(operand);
+    SmallVector<int, 2> numbers = numbersOf(spec.operands[i]);
+    Term whole;
+    whole.factors.push_back({operand, numbers, false});
+    if (!form || form.terms.size() != 1) {
+      multiply(whole);
+      continue;
+    }
+    Term apart = renamed(form, numbers, letters.size()).terms.front();
+    if (llvm::all_of(numbers, [&](int letter) { return hasLetter(apart, letter); }))
+      multiply(apart);
+    else
+      losing.push_back({apart, i});
+  }
+  for (auto &[apart, i] : losing) {
+    SmallVector<int, 2> numbers = numbersOf(spec.operands[i]);
+    bool keeps = llvm::all_of(numbers, [&, &apart = apart](int letter) {
+      return letter < static_cast<int>(spec.result.size()) || hasLetter(apart, letter) ||
+             llvm::all_of(result.terms, [&](const Term &term) { return hasLetter(term, letter); });
+    });
+    Term whole;
+    whole.factors.push_back({op.getOperands_()[i], numbers, false});
+    multiply(keeps ? apart : whole);
+  }
   return result;
 }

@@ -49,6 +49,7 @@ public:
 private:
   LinearForm compute(mlir::Value value);
   LinearForm free(mlir::Value value);
+  LinearForm repeated(recur::BroadcastOp op);
   LinearForm map(recur::MapOp op);
   LinearForm contract(recur::ContractOp op);
   LinearForm scaled(mlir::Value linear, mlir::Value factor, bool reciprocal, mlir::Operation *op);

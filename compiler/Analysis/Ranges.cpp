@@ -162,20 +162,27 @@ static bool isSumOf(Value sum, Value x, llvm::function_ref<bool(Value)> isOther)
 }
 
 /// True where y is a maximum that x takes part in, so that x - y is not positive: in a step, or as the new value of a state that
-/// is the maximum of its shifted old value and another one.
+/// is the maximum (or a log-sum) of its shifted old value and another one.
 static bool isDominated(Value x, Value y) {
   if (auto max = y.getDefiningOp<recur::MapOp>(); max && max.getFn() == Fn::Max)
     return llvm::any_of(max.getOperands_(), [&](Value side) { return isSame(x, side) || isDominated(x, side); });
   auto argument = dyn_cast<BlockArgument>(y);
   auto scan = argument ? dyn_cast<recur::LinearScanOp>(argument.getOwner()->getParentOp()) : recur::LinearScanOp();
   size_t first = scan ? scan.getInputs().size() + scan.getParams().size() : 0;
-  if (!scan || scan.getSemiring() != recur::Semiring::MaxPlus || argument.getArgNumber() < first ||
+  if (!scan || scan.getSemiring() == recur::Semiring::PlusTimes || argument.getArgNumber() < first ||
       (argument.getArgNumber() - first) % 2 || argument.getOwner() != &scan.getReadout().front())
     return false;
   unsigned state = (argument.getArgNumber() - first) / 2;
   Value old = argument.getOwner()->getArgument(argument.getArgNumber() + 1);
   Value decay = scan.coefficients().getDecays()[state];
-  return isSame(x, scan.coefficients().getValues()[state]) ||
+  auto isZero = [](Value value) {
+    if (auto repeated = value.getDefiningOp<recur::BroadcastOp>())
+      value = repeated.getOperand();
+    auto constant = value.getDefiningOp<arith::ConstantOp>();
+    auto numbers = constant ? dyn_cast<DenseFPElementsAttr>(constant.getValue()) : DenseFPElementsAttr();
+    return numbers && numbers.isSplat() && numbers.getSplatValue<APFloat>().isZero();
+  };
+  return isSame(x, scan.coefficients().getValues()[state]) || (x == old && isZero(decay)) ||
          isSumOf(x, old, [&](Value other) { return isSame(other, decay); });
 }
 

@@ -15,8 +15,8 @@ struct PhaseOptions {
   std::map<std::string, int64_t> dims;
   std::string type = "f32";                 // default element type
   std::map<std::string, std::string> types; // element types by tensor name
-  bool resets = false, packed = false; // what add-boundaries adds
-  std::string form = "step"; // what choose-plans is asked for
+  bool resets = false, packed = false;      // what add-boundaries adds
+  std::string form = "step";                // what choose-plans is asked for
   int64_t chunk = 0;
   int64_t vectorBits = 256;
   int64_t threads = 1; // of the machine

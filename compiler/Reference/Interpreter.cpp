@@ -2,14 +2,15 @@
 #include "compiler/Reference/Interpreter.h"
 #include "compiler/Reference/OpCompiler.h"
 #include "compiler/Reference/ScanInterpreter.h"
+#include "dialects/Chunk/Chunk.h"
 
 using namespace mlir;
 
 namespace rondo::reference {
 
 static llvm::Error runOp(Operation &op, OpCompiler &ops, const Sizes &sizes) {
-  if (auto scan = dyn_cast<recur::ScanOp>(op))
-    return interpretScan(scan, ops, sizes);
+  if (isa<recur::ScanOp, chunk::ScanOp>(op))
+    return interpretScan(cast<recur::ScanInterface>(op), ops, sizes);
   auto run = ops.compile(op);
   if (!run)
     return run.takeError();

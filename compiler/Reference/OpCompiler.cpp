@@ -57,6 +57,11 @@ llvm::Expected<std::function<void()>> OpCompiler::compile(Operation &op) {
       .Case([&](recur::CastOp op) { return compileCast(op); })
       .Case([&](recur::IdentityOp op) { return compileIdentity(op); })
       .Case([&](arith::ConstantOp op) { return compileConstant(op); })
+      .Case([&](chunk::ProductsOp op) { return compileProducts(op); })
+      .Case([&](chunk::ScoresOp op) { return compileScores(op); })
+      .Case([&](chunk::ApplyOp op) { return compileApply(op); })
+      .Case([&](chunk::SolveOp op) { return compileSolve(op); })
+      .Case([&](chunk::AsSourceOp op) { return compileAsSource(op); })
       .Default([&](Operation *op) {
         return failure("the reference interpreter has no '" + op->getName().getStringRef() + "'");
       });

@@ -3,6 +3,7 @@
 #pragma once
 #include "compiler/Reference/Array.h"
 #include "compiler/Reference/Sizes.h"
+#include "dialects/Chunk/Chunk.h"
 #include "llvm/ADT/DenseMap.h"
 #include <deque>
 #include <functional>
@@ -34,6 +35,11 @@ private:
   Closure compileCast(recur::CastOp op);
   Closure compileIdentity(recur::IdentityOp op);
   Closure compileConstant(mlir::arith::ConstantOp op);
+  Closure compileProducts(chunk::ProductsOp op);
+  Closure compileScores(chunk::ScoresOp op);
+  Closure compileApply(chunk::ApplyOp op);
+  Closure compileSolve(chunk::SolveOp op);
+  Closure compileAsSource(chunk::AsSourceOp op);
   /// The result's slot, filled with zeros.
   Array &result(mlir::Value value, std::vector<int64_t> shape);
   llvm::Expected<int64_t> axisSize(mlir::Type type, int64_t position) const;

@@ -1,7 +1,8 @@
-// recur.scan as its document says it. Every state's whole history is kept, for one batch entry and head at a time: reading a
+// recur.scan and chunk.scan as their documents say it. Every state's whole history is kept, for one batch entry and head at a time: reading a
 // state is a look at the history, or at its initial value for what lies before the beginning. No ring buffers, no copies of
 // final states; the lowering has those, and this must not share their mistakes.
 #include "compiler/Reference/ScanInterpreter.h"
+#include "dialects/Chunk/Chunk.h"
 
 using namespace mlir;
 
@@ -38,15 +39,32 @@ struct State {
   SmallVector<Port, 2> finals;                // per axis
 };
 
+/// A region of a scan: slots of its values, and what computes them, in order.
+struct Body {
+  Body(recur::ScanInterface scan, Region &region, const Sizes &sizes) : step(scan, &region.front()), ops(sizes) {}
+  llvm::Error compile();
+
+  recur::Step step;
+  OpCompiler ops;
+  std::vector<std::function<void()>> code;
+};
+
 class ScanRun {
 public:
-  ScanRun(recur::ScanOp scan, OpCompiler &outer, const Sizes &sizes)
-      : scan(scan), outer(outer), sizes(sizes), stepOps(sizes), axes(scan.numAxes()) {}
+  ScanRun(recur::ScanInterface scan, OpCompiler &outer, const Sizes &sizes)
+      : scan(scan), outer(outer), sizes(sizes), one(scan, scan->getRegion(0), sizes), axes(scan.numAxes()) {
+    if (auto chunks = dyn_cast<chunk::ScanOp>(*scan)) {
+      many.emplace(scan, chunks.getChunk(), sizes);
+      chunkSize = chunks.size();
+    }
+  }
 
   llvm::Error run() {
     if (auto error = measure())
       return error;
-    if (auto error = compileStep())
+    if (auto error = one.compile())
+      return error;
+    if (auto error = many ? many->compile() : llvm::Error::success())
       return error;
     if (auto error = openPorts())
       return error;
@@ -58,11 +76,10 @@ public:
   }
 
 private:
-  // Before the run: sizes, the step's closures, strides.
+  // Before the run: sizes, strides.
   llvm::Error measure();
   llvm::Error measureOffsets();
   llvm::Error measureAxis(Value operand, StringRef axis, int64_t &size);
-  llvm::Error compileStep();
   llvm::Error openPorts();
   llvm::Error openState(unsigned index);
   Port openPort(Value value, Array &array);
@@ -70,16 +87,21 @@ private:
 
   // The run.
   void runSequence(int64_t sequence, int64_t head);
+  void runBody(Body &body, ArrayRef<int64_t> step, int64_t count);
   void runStep(ArrayRef<int64_t> step);
+  void runChunks();
+  bool resetsAt(ArrayRef<int64_t> step) const { return resets && *resets->at(placeOf(step)) != 0.0; }
   void storeFinals(State &state);
   const Complex *look(const State &state, ArrayRef<int64_t> step, ArrayRef<int64_t> distances);
   int64_t stepNumber(ArrayRef<int64_t> step) const;
   Place placeOf(ArrayRef<int64_t> step) const;
 
-  recur::ScanOp scan;
+  recur::ScanInterface scan;
   OpCompiler &outer; // slots of the scan's operands and results
   const Sizes &sizes;
-  OpCompiler stepOps; // slots of the step's values
+  Body one;                 // one step
+  std::optional<Body> many; // a chunk of `chunkSize` steps
+  int64_t chunkSize = 0;
   unsigned axes;
 
   int64_t batches = 1, heads = 1, groups = 1;
@@ -163,16 +185,15 @@ llvm::Error ScanRun::measureOffsets() {
   return llvm::Error::success();
 }
 
-llvm::Error ScanRun::compileStep() {
-  for (BlockArgument argument : scan.step()->getArguments()) {
-    auto shape = stepOps.shapeOf(argument.getType());
+llvm::Error Body::compile() {
+  for (BlockArgument argument : step.getBlock()->getArguments()) {
+    auto shape = ops.shapeOf(argument.getType());
     if (!shape)
       return shape.takeError();
-    stepOps.define(argument,
-                   Array::zeros(*shape, recur::elementKind(argument.getType()) == recur::ElementKind::Complex));
+    ops.define(argument, Array::zeros(*shape, recur::elementKind(argument.getType()) == recur::ElementKind::Complex));
   }
-  for (Operation &op : scan.step()->without_terminator()) {
-    auto run = stepOps.compile(op);
+  for (Operation &op : step.getBlock()->without_terminator()) {
+    auto run = ops.compile(op);
     if (!run)
       return run.takeError();
     code.push_back(std::move(*run));
@@ -214,7 +235,7 @@ Port ScanRun::makeResult(Value result, Value step, std::optional<unsigned> final
         if (axis == StringRef(recur::timeAxisName(time)))
           shape.push_back(steps[time]);
   }
-  const Array &value = stepOps.slot(step);
+  const Array &value = one.ops.slot(step);
   shape.insert(shape.end(), value.shape.begin(), value.shape.end());
   return openPort(result, outer.define(result, Array::zeros(shape, value.isComplex)));
 }
@@ -242,7 +263,7 @@ llvm::Error ScanRun::openState(unsigned index) {
   state.history.resize(count * state.init.features);
   for (unsigned axis = 0; axis < axes; ++axis)
     state.finals.push_back(
-        makeResult(scan.finals()[index * axes + axis], scan.yield().getStates()[index], axis, state.depth[axis]));
+        makeResult(scan.finals()[index * axes + axis], one.step.yield().getStates()[index], axis, state.depth[axis]));
   states.push_back(std::move(state));
   return llvm::Error::success();
 }
@@ -257,7 +278,7 @@ llvm::Error ScanRun::openPorts() {
   for (unsigned index = 0; index < scan.numStates(); ++index)
     if (auto error = openState(index))
       return error;
-  for (auto [output, value] : llvm::zip_equal(scan.outputs(), scan.yield().getOutputs()))
+  for (auto [output, value] : llvm::zip_equal(scan.outputs(), one.step.yield().getOutputs()))
     outputs.push_back(makeResult(output, value, std::nullopt, 1));
   return llvm::Error::success();
 }
@@ -268,7 +289,7 @@ llvm::Error ScanRun::openPorts() {
 Place ScanRun::placeOf(ArrayRef<int64_t> step) const {
   Place place{offsets.empty() ? sequence : 0, 0, head, {}};
   for (unsigned axis = 0; axis < axes; ++axis) {
-    bool reverse = recur::ScanOp(scan).axis(axis).getReverse();
+    bool reverse = recur::ScanInterface(scan).axis(axis).getReverse();
     place.time.push_back(start + (reverse ? length[axis] - 1 - step[axis] : step[axis]));
   }
   return place;
@@ -295,24 +316,55 @@ const Complex *ScanRun::look(const State &state, ArrayRef<int64_t> step, ArrayRe
 
 static void copyInto(Array &slot, const Complex *from) { std::copy_n(from, slot.data.size(), slot.data.begin()); }
 
-void ScanRun::runStep(ArrayRef<int64_t> step) {
-  Place place = placeOf(step);
-  if (resets && *resets->at(place) != 0.0)
-    begin = step[0];
-  for (auto [argument, input] : llvm::zip_equal(scan.inputArgs(), inputs))
-    copyInto(stepOps.slot(argument), input.at(place));
+/// Runs the body on `count` steps from `step` on. Of several steps, which lie along the first axis, an input or output has one run of
+/// features per step.
+void ScanRun::runBody(Body &body, ArrayRef<int64_t> step, int64_t count) {
+  auto later = [&](int64_t i) {
+    SmallVector<int64_t, 2> at(step);
+    at[0] += i;
+    return at;
+  };
+  for (auto [argument, input] : llvm::zip_equal(body.step.inputArgs(), inputs))
+    for (int64_t i = 0; i < count; ++i)
+      std::copy_n(input.at(placeOf(later(i))), input.features,
+                  body.ops.slot(argument).data.begin() + i * input.features);
   for (auto [index, state] : llvm::enumerate(states))
-    for (auto [argument, distances] : llvm::zip_equal(scan.stateArgs(index), state.reads))
-      copyInto(stepOps.slot(argument), look(state, step, distances));
-  for (const auto &run : code)
+    for (auto [argument, distances] : llvm::zip_equal(body.step.stateArgs(index), state.reads))
+      copyInto(body.ops.slot(argument), look(state, step, distances));
+  for (const auto &run : body.code)
     run();
-  for (auto [value, state] : llvm::zip_equal(scan.yield().getStates(), states)) {
-    const Array &slot = stepOps.slot(value);
-    std::copy(slot.data.begin(), slot.data.end(), state.history.begin() + stepNumber(step) * state.init.features);
+  for (auto [value, state] : llvm::zip_equal(body.step.yield().getStates(), states)) {
+    const Array &slot = body.ops.slot(value);
+    std::copy(slot.data.begin(), slot.data.end(),
+              state.history.begin() + stepNumber(later(count - 1)) * state.init.features);
   }
-  for (auto [value, output] : llvm::zip_equal(scan.yield().getOutputs(), outputs)) {
-    const Array &slot = stepOps.slot(value);
-    std::copy(slot.data.begin(), slot.data.end(), output.at(place));
+  for (auto [value, output] : llvm::zip_equal(body.step.yield().getOutputs(), outputs))
+    for (int64_t i = 0; i < count; ++i)
+      std::copy_n(body.ops.slot(value).data.begin() + i * output.features, output.features,
+                  output.at(placeOf(later(i))));
+}
+
+void ScanRun::runStep(ArrayRef<int64_t> step) {
+  if (resetsAt(step))
+    begin = step[0];
+  runBody(one, step, 1);
+}
+
+/// Whole chunks where there are steps enough and no sequence begins within, single steps elsewhere. A state of a chunk is read one
+/// step back, which is the last step of the chunk before.
+void ScanRun::runChunks() {
+  for (int64_t step = 0; step < length[0];) {
+    bool fits = length[0] - step >= chunkSize;
+    for (int64_t inside = 1; fits && inside < chunkSize; ++inside)
+      fits = !resetsAt({step + inside});
+    if (!fits) {
+      runStep({step++});
+      continue;
+    }
+    if (resetsAt({step}))
+      begin = step;
+    runBody(*many, {step}, chunkSize);
+    step += chunkSize;
   }
 }
 
@@ -355,14 +407,19 @@ void ScanRun::runSequence(int64_t sequenceIndex, int64_t headIndex) {
   length = steps;
   if (!offsets.empty())
     length[0] = offsets[sequence + 1] - start;
-  for (auto [argument, param] : llvm::zip_equal(scan.paramArgs(), params))
-    copyInto(stepOps.slot(argument), param.at({sequence, 0, head, {}}));
-  forEachIndex(length, [&](MutableArrayRef<int64_t> step) { runStep(step); });
+  for (Body *body : {&one, many ? &*many : nullptr})
+    if (body)
+      for (auto [argument, param] : llvm::zip_equal(body->step.paramArgs(), params))
+        copyInto(body->ops.slot(argument), param.at({sequence, 0, head, {}}));
+  if (many)
+    runChunks();
+  else
+    forEachIndex(length, [&](MutableArrayRef<int64_t> step) { runStep(step); });
   for (State &state : states)
     storeFinals(state);
 }
 
-llvm::Error interpretScan(recur::ScanOp scan, OpCompiler &ops, const Sizes &sizes) {
+llvm::Error interpretScan(recur::ScanInterface scan, OpCompiler &ops, const Sizes &sizes) {
   return ScanRun(scan, ops, sizes).run();
 }
 

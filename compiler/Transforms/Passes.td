@@ -157,7 +157,7 @@ def RaiseScans : Pass<"raise-scans", "::mlir::ModuleOp"> {
   let description = [{
     The updates of the states are differentiated symbolically, and the outputs are traced back to what they read of the states. From
     the terms alone, whatever the spelling of the equations, a scan becomes `recur.linear_scan` (elementwise, plus-times or
-    max-plus), `recur.expand_scan` (decayed states that take in outer products and are read by contractions), or
+    max-plus or log-plus), `recur.expand_scan` (decayed states that take in outer products and are read by contractions), or
     `recur.delta_scan` (the same with outer products in the transition).
 
     Requires: the recur dialect; sizes may be unknown. Ensures: nothing about what is computed but the order of operations.

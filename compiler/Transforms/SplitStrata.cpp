@@ -121,7 +121,7 @@ private:
       inputArguments.push_back(taken);
     }
     // Something must say how many steps there are.
-    if (inputs.empty()) {
+    if (inputs.empty() && !scan.getInputs().empty()) {
       inputs.push_back(scan.getInputs().front());
       inputArguments.push_back(scan.inputArgs().front());
     }

@@ -12,6 +12,11 @@ static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(valu
 
 Value rondo::constantOf(OpBuilder &b, Location loc, Type type, double number) {
   auto tensor = cast<RankedTensorType>(type);
+  if (tensor.getRank() > 0) {
+    // Of any size, known or not.
+    SmallVector<int64_t> added = llvm::to_vector(llvm::seq<int64_t>(0, tensor.getRank()));
+    return recur::BroadcastOp::create(b, loc, tensor, constantOf(b, loc, axesOf(tensor, {}), number), added);
+  }
   Type element = tensor.getElementType();
   auto part = [&](Type real, double x) {
     APFloat value(x);

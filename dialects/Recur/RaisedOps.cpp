@@ -129,9 +129,14 @@ static bool hasAxes(Value value, Value init, ArrayRef<int64_t> axes) {
   if (!dimsOf(type).getAxes().empty() || elementKind(type) != elementKind(state) ||
       type.getRank() != static_cast<int64_t>(axes.size()))
     return false;
-  for (auto [i, axis] : llvm::enumerate(axes))
+  ArrayRef<int64_t> sizes = state.getShape().take_back(names.size());
+  for (auto [i, axis] : llvm::enumerate(axes)) {
     if (axis < 0 || axis >= static_cast<int64_t>(names.size()) || dimsOf(type).getNames()[i] != names[axis])
       return false;
+    int64_t size = type.getDimSize(i);
+    if (size != sizes[axis] && !ShapedType::isDynamic(size) && !ShapedType::isDynamic(sizes[axis]))
+      return false;
+  }
   return true;
 }
 
@@ -227,7 +232,10 @@ public:
       return op.emitOpError() << "'recur.coefficients' must have one value per entry of the lists (C27)";
     for (auto [value, attribute] : llvm::zip(given.getDecays(), op.getDecays())) {
       auto decay = dyn_cast<DecayAttr>(attribute);
-      if (!decay || !isState(decay.getState()) || !hasAxes(value, op.getInits()[decay.getState()], decay.getAxes()))
+      bool rising = decay && llvm::all_of(llvm::seq<size_t>(1, std::max<size_t>(1, decay.getAxes().size())),
+                                          [&](size_t i) { return decay.getAxes()[i - 1] < decay.getAxes()[i]; });
+      if (!decay || !rising || !isState(decay.getState()) ||
+          !hasAxes(value, op.getInits()[decay.getState()], decay.getAxes()))
         return op.emitOpError() << "a decay must have the axes that 'decays' says (C27)";
     }
     for (auto [key, value, state] : llvm::zip(given.getKeys(), given.getValues(), op.getOuters()))

@@ -16,23 +16,31 @@ std::string listed(llvm::ArrayRef<int64_t> numbers) {
   return "[" + text + "]";
 }
 
-/// "STATE:[AXES]" of each decay, "STATE:AXIS" of each readout.
+std::string joined(const std::vector<std::string> &entries) {
+  std::string text;
+  for (const std::string &entry : entries)
+    text += (text.empty() ? "" : ", ") + entry;
+  return "[" + text + "]";
+}
+
+/// "STATE:[AXES]" of each decay, "STATE:AXIS" of each readout. The order of readouts, which follows the outputs, is not compared.
 template <typename Op> std::string expansionText(Op op) {
-  std::string decays, readouts;
+  std::vector<std::string> decays, readouts;
   for (mlir::Attribute attribute : op.getDecays()) {
     auto decay = mlir::cast<recur::DecayAttr>(attribute);
-    decays += (decays.empty() ? "" : ", ") + std::to_string(decay.getState()) + ":" + listed(decay.getAxes());
+    decays.push_back(std::to_string(decay.getState()) + ":" + listed(decay.getAxes()));
   }
   for (mlir::Attribute attribute : op.getReadouts()) {
     auto readout = mlir::cast<recur::ReadoutAttr>(attribute);
-    readouts += (readouts.empty() ? "" : ", ") + std::to_string(readout.getState()) + ":" +
-                std::to_string(readout.getAxis()) + (readout.getBefore() ? " before" : "");
+    readouts.push_back(std::to_string(readout.getState()) + ":" + std::to_string(readout.getAxis()) +
+                       (readout.getBefore() ? " before" : ""));
   }
+  llvm::sort(readouts);
   std::string text =
-      " key_axes " + listed(op.getKeyAxes()) + " decays [" + decays + "] outers " + listed(op.getOuters());
+      " key_axes " + listed(op.getKeyAxes()) + " decays " + joined(decays) + " outers " + listed(op.getOuters());
   if constexpr (std::is_same_v<Op, recur::DeltaScanOp>)
     text += " transitions " + listed(op.getTransitions());
-  return text + " readouts [" + readouts + "]";
+  return text + " readouts " + joined(readouts);
 }
 
 /// The recurrences of a module in order, with what raise-scans found of their structure and without any name.

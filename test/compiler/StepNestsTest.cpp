@@ -302,10 +302,9 @@ TEST_CASE("products are cut into tiles of rows and vectors", "[step-nests]") {
   };
   using Tile = std::vector<int64_t>;
   const cpu::TilingTarget avx2{8, 16, 1}, avx512{16, 32, 1};
-  // 12 sums, 2 vectors and a factor that is repeated: 15 of 16 registers. 16 rows are 6, 6 and 4.
+  // 12 sums, 2 vectors and a factor that is repeated: 15 of 16 registers. 16 rows are 6, 5 and 5.
   CHECK(tile(16, 128, 128, avx2) == Tile{6, 2, 2, 1});
-  CHECK(tile(128, 16, 128, avx2) == Tile{5, 2, 2, 1}); // 25 times, and 3 rows rather than 2
-  // Rows that a tile divides, and no row alone.
+  CHECK(tile(128, 16, 128, avx2) == Tile{6, 2, 2, 1});
   CHECK(tile(8, 64, 64, avx2) == Tile{4, 3, 2, 1});
   // Sums enough to cover the latency of an addition, whatever the shape.
   CHECK(tile(1, 64, 128, avx2) == Tile{1, 8, 2, 1});
@@ -324,4 +323,13 @@ TEST_CASE("the operand that is larger is read once", "[step-nests]") {
   // Behind the batch tile, S moves with V, which is the outer loop; rows of q come again for each of its panels.
   CHECK(cpu::chooseTiling(*planned.plan, planned.plan->nests.front(), {8, 16, 1}).parallel ==
         llvm::SmallVector<int>{3, 1, 0});
+}
+
+TEST_CASE("tiles are as even as can be", "[step-nests]") {
+  using Tiles = llvm::SmallVector<std::pair<int64_t, int64_t>, 2>;
+  CHECK(cpu::evenTiles(16, 6) == Tiles{{1, 6}, {2, 5}});
+  CHECK(cpu::evenTiles(16, 4) == Tiles{{4, 4}});
+  CHECK(cpu::evenTiles(7, 6) == Tiles{{1, 4}, {1, 3}});
+  CHECK(cpu::evenTiles(3, 8) == Tiles{{1, 3}});
+  CHECK(cpu::evenTiles(0, 8).empty());
 }

@@ -176,3 +176,23 @@ TEST_CASE("perturbations are of the size asked for and keep ends, zeros and inte
     REQUIRE(std::abs(after[1].second.as<double>()[i] - x) == Approx(u * std::abs(x)));
   }
 }
+
+TEST_CASE("offsets rise from 0 to the number of steps, with an empty sequence among four; some steps reset") {
+  TensorSpec resets = tensor("resets", TensorKind::Resets, {{Axis::Batch, -1, ""}, {Axis::Time, -1, ""}});
+  TensorSpec offsets = tensor("offsets", TensorKind::Offsets, {{Axis::Named, -1, "N+1"}});
+  resets.type = DType::Bool;
+  offsets.type = DType::I64;
+  const Program program = programOf({resets, offsets});
+  const CallShape sizes = fitted(program.tensors, {7, 500, 1, 1, 1, 4});
+  CHECK(sizes.batch == 1); // packed sequences are one batch entry
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const NamedBuffers drawn = drawInputs(program, sizes, seed, Inits::Drawn);
+    const auto *marks = drawn[0].second.as<uint8_t>();
+    const int64_t count = std::count(marks, marks + 500, 1);
+    CHECK(std::count(marks, marks + 500, 0) == 500 - count);
+    CHECK((count > 30 && count < 95)); // 62 expected, standard deviation 7.4
+    REQUIRE(drawn[1].second.shape() == std::vector<int64_t>{5});
+    const auto *at = drawn[1].second.as<int64_t>();
+    CHECK((at[0] == 0 && at[4] == 500 && std::is_sorted(at, at + 5) && at[1] == at[2]));
+  }
+}

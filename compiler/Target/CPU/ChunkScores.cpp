@@ -55,10 +55,11 @@ void ChunkEmitter::emitApply() {
       Elements values(sources * vectors, zero(lanes));
       for (int64_t i = 0; i < sources; ++i)
         applyRow(block, add(first, i), i, values);
-      loop(add(first, sources), index(size), 1, values, [&](Value row, Elements values) {
-        applyRow(block, row, sources, values);
-        return values;
-      });
+      if (sources < size)
+        loop(add(first, sources), index(size), 1, values, [&](Value row, Elements values) {
+          applyRow(block, row, sources, values);
+          return values;
+        });
     });
   });
 }
@@ -124,10 +125,11 @@ void ChunkEmitter::scoreKeys(Value first, int64_t vectors, Value key, int64_t ke
   Elements kept(keys * vectors, zero(sourceLanes));
   for (int64_t i = 0; i < sources; ++i)
     scoreRow(block, add(first, i), i, kept);
-  loop(add(first, sources), index(size), 1, kept, [&](Value row, Elements kept) {
-    scoreRow(block, row, sources, kept);
-    return kept;
-  });
+  if (sources < size)
+    loop(add(first, sources), index(size), 1, kept, [&](Value row, Elements kept) {
+      scoreRow(block, row, sources, kept);
+      return kept;
+    });
 }
 
 /// One row of scores; `inserted` sources of the block come before it. Vectors without an entered source are left alone.
@@ -171,7 +173,7 @@ void ChunkEmitter::finishScores(Value first, int64_t vectors) {
   Elements factors(vectors, one(sourceLanes));
   for (int64_t i = 0; i < sources; ++i)
     finishRow(add(first, i), first, i, factors);
-  if (decays == Decay::PerStep)
+  if (decays == Decay::PerStep && sources < size)
     loop(add(first, sources), index(size), 1, factors, [&](Value row, Elements factors) {
       finishRow(row, first, sources, factors);
       return factors;

@@ -16,20 +16,16 @@ NestEmitter::NestEmitter(OpBuilder &b, Location loc, const StepNests &plan, cons
 
 SmallVector<NestEmitter::Segment> NestEmitter::segments(int dim) const {
   SmallVector<Segment> result;
-  int64_t done = 0, all = extent(dim);
-  auto cut = [&](int64_t count, bool vector) {
-    int64_t step = count * (vector ? tiling.lanes : 1);
-    int64_t end = done + (all - done) / step * step;
-    if (end > done)
-      result.push_back({done, end, step, vector, count});
-    done = end;
+  int64_t done = 0, lanes = dim == tiling.vectorDim ? tiling.lanes : 1;
+  auto cut = [&](int64_t tiles, int64_t count, bool vector) {
+    int64_t step = count * (vector ? lanes : 1);
+    result.push_back({done, done + tiles * step, step, vector, count});
+    done += tiles * step;
   };
-  bool isVector = dim == tiling.vectorDim && tiling.lanes > 1;
-  cut(tiling.unroll[dim], isVector);
-  // What is left over is a smaller tile, and single elements where not even a vector is left.
-  if (int64_t rest = (all - done) / (isVector ? tiling.lanes : 1))
-    cut(rest, isVector);
-  cut(1, false);
+  for (auto [tiles, count] : evenTiles(extent(dim) / lanes, tiling.unroll[dim]))
+    cut(tiles, count, lanes > 1);
+  if (done < extent(dim)) // not even a vector is left
+    cut(extent(dim) - done, 1, false);
   return result;
 }
 

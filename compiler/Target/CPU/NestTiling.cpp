@@ -15,6 +15,17 @@ static bool isComplex(Value value) {
   return isa<ComplexType>(cast<RankedTensorType>(value.getType()).getElementType());
 }
 
+SmallVector<std::pair<int64_t, int64_t>, 2> rondo::cpu::evenTiles(int64_t extent, int64_t most) {
+  SmallVector<std::pair<int64_t, int64_t>, 2> tiles;
+  if (extent == 0)
+    return tiles;
+  int64_t count = llvm::divideCeil(extent, most), size = extent / count, larger = extent % count;
+  if (larger)
+    tiles.push_back({larger, size + 1});
+  tiles.push_back({count - larger, size});
+  return tiles;
+}
+
 /// How little vectors along `dim` would serve: the number of accesses that do not move with it. Nothing when one would have to
 /// gather elements that are no neighbours.
 static std::optional<int64_t> accessPenalty(const Nest &nest, int dim, ArrayRef<Read> reads) {
@@ -61,31 +72,29 @@ namespace {
 /// Cycles until a multiply-add's result can be added to, and one to spare.
 constexpr double kLatency = 5;
 
-/// What one iteration of the sums' loops costs, in cycles of a machine with two multiply-adds and two loads a cycle.
+/// What the loops of a nest cost, in cycles of a machine with two multiply-adds and two loads a cycle.
 class LoopCost {
 public:
   LoopCost(const StepNests &plan, const Nest &nest, const NestTiling &tiling, const TilingTarget &target)
       : nest(nest), tiling(tiling), target(target), batch(nest.dims.size()) {
-    llvm::SmallDenseSet<std::pair<Value, uint32_t>> known;
-    for (const Read &read : plan.reads(nest)) {
-      if (nest.statements[read.statement].afterSums)
-        continue;
-      uint32_t dims = plan.isPerSequence(read.value) ? 1u << batch : 0;
-      for (const Index &index : read.at)
-        if (index.dim >= 0)
-          dims |= 1u << index.dim;
-      if (known.insert({read.value, dims}).second)
-        accesses.push_back({dims, isComplex(read.value) ? 2 : 1});
+    for (ArrayRef<int> dims : nest.sumLoops()) {
+      Loop &loop = loops.emplace_back();
+      for (int d : dims)
+        loop.dims |= 1u << d;
     }
+    if (loops.empty())
+      loops.emplace_back();
+    addReads(plan);
     for (const Statement &statement : nest.statements) {
       int width = isComplex(statement.value) ? 2 : 1;
       if (statement.isReduction())
         sums += width;
-      else if (!statement.afterSums)
-        stores += width * statement.destinations.size();
-      if (!statement.afterSums)
-        for (Value value : values(statement))
-          arithmetic += width * width * std::max(1, plan.ownCost(value));
+      for (auto [loop, term] : llvm::zip(loops, statement.terms))
+        loop.arithmetic += width * width * std::max(1, plan.ownCost(term.value));
+      if (statement.isReduction() || statement.afterSums)
+        continue;
+      loops.front().arithmetic += width * width * std::max(1, plan.ownCost(statement.value));
+      loops.front().stores += width * statement.destinations.size();
     }
   }
 
@@ -93,18 +102,21 @@ public:
   bool isReduced(int dim) const { return dim != batch && nest.dims[dim].reduction; }
   int64_t blocks(int dim) const { return dim == tiling.vectorDim ? extent(dim) / tiling.lanes : extent(dim); }
 
-  /// True when running sums, what stays the same in the loop, and the operands at hand have registers.
+  /// True when running sums, what stays the same in a loop, and the operands at hand have registers.
   bool fits(ArrayRef<int64_t> unroll) const {
-    int64_t points = llvm::product_of(unroll), registers = sums * points, widest = 1;
+    int64_t points = llvm::product_of(unroll);
     bool severalRows = tiling.vectorDim >= 0 && points > unroll[tiling.vectorDim]; // use a vector again
-    for (auto [dims, width] : accesses) {
-      bool moves = llvm::any_of(llvm::seq(batch), [&, dims = dims](int d) { return isReduced(d) && dims >> d & 1; });
-      if (!moves)
-        registers += width * copies(dims, unroll);
-      else if (severalRows && dims >> tiling.vectorDim & 1)
-        widest = std::max(widest, width * unroll[tiling.vectorDim]);
+    for (const Loop &loop : loops) {
+      int64_t registers = sums * points, widest = 1;
+      for (const Access &access : accesses)
+        if (!access.moving)
+          registers += access.width * copies(access.dims, unroll);
+        else if (severalRows && access.dims & loop.dims && access.dims >> tiling.vectorDim & 1)
+          widest = std::max(widest, access.width * unroll[tiling.vectorDim]);
+      if (registers + widest + 1 > target.registers)
+        return false;
     }
-    return registers + widest + 1 <= target.registers;
+    return true;
   }
 
   /// Cycles for all of the nest's elements.
@@ -112,15 +124,14 @@ public:
     SmallVector<int64_t> now(unroll.size(), 1);
     std::function<double(int)> from = [&](int dim) -> double {
       if (dim > batch)
-        return iteration(now);
-      int64_t all = blocks(dim), rest = all % unroll[dim];
+        return loopCycles(now);
+      if (isReduced(dim) && dim != tiling.vectorDim)
+        return from(dim + 1);
       double cycles = 0;
-      now[dim] = unroll[dim];
-      if (all >= unroll[dim])
-        cycles += all / unroll[dim] * from(dim + 1);
-      now[dim] = rest;
-      if (rest)
-        cycles += from(dim + 1);
+      for (auto [count, size] : evenTiles(blocks(dim), unroll[dim])) {
+        now[dim] = size;
+        cycles += count * from(dim + 1);
+      }
       return cycles;
     };
     double cycles = from(0);
@@ -129,27 +140,46 @@ public:
     return cycles;
   }
 
-  /// Elements that the loop reads and that move along `dim`.
+  /// Elements that the loops read and that move along `dim`.
   double footprint(int dim) const {
     double total = 0;
-    for (auto [dims, width] : accesses) {
-      double elements = width;
+    for (const Access &access : accesses) {
+      double elements = access.width;
       for (int d = 0; d <= batch; ++d)
-        elements *= dims >> d & 1 ? extent(d) : 1;
-      total += dims >> dim & 1 ? elements : 0;
+        elements *= access.dims >> d & 1 ? extent(d) : 1;
+      total += access.dims >> dim & 1 ? elements : 0;
     }
     return total;
   }
 
 private:
-  /// The reductions of a statement, or its value.
-  static SmallVector<Value> values(const Statement &statement) {
-    SmallVector<Value> result;
-    for (const Term &term : statement.terms)
-      result.push_back(term.value);
-    if (result.empty())
-      result.push_back(statement.value);
-    return result;
+  /// A value that is read inside the loops: the dimensions that it moves along, whether one is summed over, registers per element.
+  struct Access {
+    uint32_t dims;
+    bool moving;
+    int64_t width;
+  };
+  /// The loops of one term of the sums, or of the elementwise statements.
+  struct Loop {
+    uint32_t dims = 0;
+    double arithmetic = 0, stores = 0;
+  };
+
+  void addReads(const StepNests &plan) {
+    llvm::SmallDenseSet<std::pair<Value, uint32_t>> known;
+    for (const Read &read : plan.reads(nest)) {
+      if (nest.statements[read.statement].afterSums)
+        continue;
+      uint32_t dims = plan.isPerSequence(read.value) ? 1u << batch : 0;
+      bool moving = false;
+      for (const Index &index : read.at)
+        if (index.dim >= 0) {
+          dims |= 1u << index.dim;
+          moving |= isReduced(index.dim);
+        }
+      if (known.insert({read.value, dims}).second)
+        accesses.push_back({dims, moving, isComplex(read.value) ? 2 : 1});
+    }
   }
   static int64_t copies(uint32_t dims, ArrayRef<int64_t> unroll) {
     int64_t count = 1;
@@ -163,24 +193,35 @@ private:
       count *= isReduced(d) ? 1 : blocks(d);
     return count;
   }
-  double iteration(ArrayRef<int64_t> unroll) const {
+  /// Cycles of all loops for one tile.
+  double loopCycles(ArrayRef<int64_t> unroll) const {
+    double cycles = 0;
+    for (const Loop &loop : loops) {
+      double times = 1;
+      for (int d = 0; d < batch; ++d)
+        times *= loop.dims >> d & 1 && d != tiling.vectorDim ? extent(d) : 1;
+      cycles += times * iteration(loop, unroll);
+    }
+    return cycles;
+  }
+  double iteration(const Loop &loop, ArrayRef<int64_t> unroll) const {
     int64_t n = llvm::product_of(unroll);
-    double loads = 0;
-    for (auto [dims, width] : accesses)
-      if (llvm::any_of(llvm::seq(batch), [&, dims = dims](int d) { return isReduced(d) && dims >> d & 1; }))
-        loads += width * copies(dims, unroll);
+    double loads = 0, stores = loop.stores * n;
+    for (const Access &access : accesses)
+      if (access.dims & loop.dims)
+        loads += access.width * copies(access.dims, unroll);
     // A loop's own instructions; loads cost a little even where there is time for them.
     double latency = sums ? kLatency : 0, overhead = 0.5 + 0.02 * loads;
-    return std::max({arithmetic * n / 2, (loads + stores * n) / 2, stores * n, latency}) + overhead;
+    return std::max({loop.arithmetic * n / 2, (loads + stores) / 2, stores, latency}) + overhead;
   }
 
   const Nest &nest;
   const NestTiling &tiling;
   const TilingTarget &target;
   int batch;
-  SmallVector<std::pair<uint32_t, int64_t>> accesses; // dimensions that a read moves along; parts of its elements
+  SmallVector<Access> accesses;
+  SmallVector<Loop> loops;
   int64_t sums = 0;
-  double arithmetic = 0, stores = 0;
 };
 
 } // namespace

@@ -25,6 +25,9 @@ struct TilingTarget {
   int64_t rows = 1;       // of the batch tile, as far as the nest runs over it
 };
 
+/// `extent` elements as tiles of at most `most`, as even as can be: how many of which size. At most two sizes, the larger first.
+llvm::SmallVector<std::pair<int64_t, int64_t>, 2> evenTiles(int64_t extent, int64_t most);
+
 /// The dimension along which neighbouring accesses are contiguous or repeated, never gathered; -1 where there is none.
 int vectorDimension(const StepNests &plan, const Nest &nest, int64_t widest);
 

@@ -218,7 +218,8 @@ class Builder:
         perturbed inputs does not show."""
         along = () if self.chance(0.4) or len(shape) != 2 else shape[:1]
         dt = self.input(along, self.interval(">= 0", inner="in [0.1, 4]"), "dt")
-        rate = self.param(shape, self.interval("<= -0.1", inner="in [-3, -0.1]"), "A") if self.chance(0.6) else -call("exp", self.param(shape, hint="A"))
+        rate = self.param(shape, self.interval("<= -0.1", inner="in [-3, -0.1]"), "A") if self.chance(0.6) else \
+            -call("exp", self.param(shape, hint="A"))
         return call("exp", diag(dt) @ rate if dt.shape else dt * rate)
 
     def gate_of_log_sigmoid(self, shape, depth):

@@ -52,13 +52,22 @@ def drawn_arguments(number, given):
     arguments = []
     if "--dtype" not in given:
         arguments += ["--dtype", "f64", "--dtype", ["f32", "bf16", "f32", "f16"][number % 4]]
-    if "--random" not in given and number % 3 == 1:
+    if "--random" not in given and "--form" not in given and number % 4 == 3:
         time_steps = TIMES[number * 7 % len(TIMES)]
         arguments += ["--random", f"{number},B={1 + number % 3},T={time_steps},H={1 + number % 2}"]
         arguments += ["--default-inits"] if number % 2 else []
     if "--threads" not in given:
         arguments += ["--threads", "1"]
     return arguments + given
+
+
+def without(arguments, option):
+    """Arguments without an option and its values."""
+    kept, drop = [], 0
+    for argument in arguments:
+        drop = 2 if argument == option else max(drop - 1, 0)
+        kept += [] if drop else [argument]
+    return kept
 
 
 class Campaign:
@@ -109,7 +118,7 @@ class Campaign:
             return
         small = spec
         if not self.options.no_shrink:
-            focus = self.focus(verifier, failure, batch.arguments)
+            focus = self.focus(verifier, spec.text(), failure)
 
             def fails(candidate):
                 other = focus.failure(candidate.text())
@@ -119,18 +128,22 @@ class Campaign:
         batch.failures.append((spec, failure, path))
         self.say(f"seed {spec.seed} ({spec.family}): {failure.line()}\n{small.text()}  written to {path}")
 
-    def focus(self, verifier, failure, arguments):
-        """A verifier that does not run what passes: the f64 lines fail alone where they fail at all."""
-        lines = [line.split()[0] for line in failure.log.splitlines() if line.startswith("  ") and "FAILED" in line]
-        if "--dtype" not in self.options.verify and "--dtype" in arguments and lines:
-            kept = "f64" if "f64" in lines else lines[0]
-            rest = list(arguments)
-            while "--dtype" in rest:
-                del rest[rest.index("--dtype"):][:2]
-                index = rest.index("--dtype")
-                del rest[index:index + 2]
-            if kept in ("f64", "f32", "bf16", "f16"):
-                return Verifier(self.command, ["--dtype", kept, *rest])
+    def focus(self, verifier, text, failure):
+        """The cheapest verifier under which the spec fails in the same way: shrinking runs it hundreds of times."""
+        types = [line.split()[0] for line in failure.log.splitlines() if line.startswith("  ") and "FAILED" in line]
+        rest = without(verifier.arguments, "--dtype")
+        if "--dtype" in self.options.verify or failure.kind != "mismatch" or not types or types[0] not in ("f64", "f32", "bf16", "f16"):
+            return verifier
+        rest = ["--dtype", "f64" if "f64" in types else types[0], *rest]
+        trials = [rest]
+        if "--random" not in rest and "--form" not in rest:
+            form = failure.detail.split()[0]
+            trials = [[*rest, "--form", form, "--random", "1,B=2,T=17,H=1"], [*rest, "--form", form], rest]
+        for arguments in trials:
+            cheaper = Verifier(self.command, arguments)
+            other = cheaper.failure(text)
+            if other is not None and failure.is_like(other):
+                return cheaper
         return verifier
 
     def write(self, spec, small, failure, verifier):

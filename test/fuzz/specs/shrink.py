@@ -22,8 +22,9 @@ class Shrinker:
         best = plain(spec)
         if not self.accepts(best, None):
             best = spec
-        steps = [drop_models, drop_outputs, single_out, drop_states, drop_equations, inline_equations, shrink_sizes, shrink_nodes, simplify_declarations,
-                 turn_forward]
+        # What takes most away comes first: every try is a compilation.
+        steps = [drop_models, drop_outputs, drop_states, drop_equations, shrink_nodes, shrink_sizes, inline_equations,
+                 simplify_declarations, turn_forward, single_out]
         before = None
         while before != weight(best) and not self.exhausted():
             before = weight(best)
@@ -117,8 +118,6 @@ def drop_outputs(spec):
         outputs = spec.models[m].outputs
         if len(outputs) > 1:
             found += [lambda m=m, n=n: only(m, n) for n in outputs] + [lambda m=m, n=n: drop(m, n) for n in outputs]
-        # Any value may be an output instead: what it was made into may not matter.
-        found += [lambda m=m, n=e.name: only(m, n) for e in spec.models[m].equations if e.timed and e.name not in outputs]
     return found
 
 

@@ -1,0 +1,105 @@
+// The ops inside a chunk: the pseudo-loops of dialects/Chunk/ChunkOps.td as they stand there, each product taken anew.
+#include "compiler/Reference/OpCompiler.h"
+
+using namespace mlir;
+
+namespace rondo::reference {
+namespace {
+
+/// An array with the axis `time` or `source` first: one row per step.
+struct Rows {
+  const Array &array;
+  int64_t steps, width;
+
+  explicit Rows(const Array &array)
+      : array(array), steps(array.shape.front()),
+        width(elementCount(llvm::ArrayRef<int64_t>(array.shape).drop_front())) {}
+  /// A row of one element has it in every column.
+  Complex at(int64_t step, int64_t column) const { return array.data[step * width + (width == 1 ? 0 : column)]; }
+};
+
+Complex product(const Array &like, Complex x, Complex y) {
+  return like.isComplex ? x * y : Complex(x.real() * y.real());
+}
+
+/// x times the decays of the steps from `first` up to, and without, `last`.
+Complex decayed(Complex x, const std::optional<Rows> &decay, int64_t first, int64_t last, int64_t column) {
+  for (int64_t step = first; decay && step < last; ++step)
+    x = product(decay->array, x, decay->at(step, column));
+  return x;
+}
+
+} // namespace
+
+OpCompiler::Closure OpCompiler::compileProducts(chunk::ProductsOp op) {
+  Rows from(slot(op.getOperand()));
+  chunk::Span span = op.getSpan();
+  std::vector<int64_t> shape = from.array.shape;
+  if (span == chunk::Span::All)
+    shape.erase(shape.begin());
+  Array &to = result(op.getResult(), shape);
+  return std::function<void()>([=, &to] {
+    for (int64_t t = 0; t < (span == chunk::Span::All ? 1 : from.steps); ++t)
+      for (int64_t i = 0; i < from.width; ++i) {
+        int64_t first = span == chunk::Span::After ? t + 1 : 0;
+        int64_t last = span == chunk::Span::Through ? t + 1 : span == chunk::Span::Before ? t : from.steps;
+        to.data[t * from.width + i] = decayed(1, from, first, last, i);
+      }
+  });
+}
+
+OpCompiler::Closure OpCompiler::compileScores(chunk::ScoresOp op) {
+  Rows queries(slot(op.getQueries())), keys(slot(op.getKeys()));
+  std::optional<Rows> decay;
+  if (op.getDecay())
+    decay.emplace(slot(op.getDecay()));
+  int64_t size = keys.steps, own = op.getBefore() ? 0 : 1; // whether a step sees itself
+  Array &to = result(op.getResult(), {size, size});
+  return std::function<void()>([=, &to] {
+    for (int64_t t = 0; t < size; ++t)
+      for (int64_t s = 0; s < t + own; ++s) {
+        Complex sum = 0;
+        for (int64_t i = 0; i < keys.width; ++i)
+          sum += decayed(product(to, queries.at(t, i), keys.at(s, i)), decay, s + 1, t + own, i);
+        to.data[t * size + s] = sum;
+      }
+  });
+}
+
+OpCompiler::Closure OpCompiler::compileApply(chunk::ApplyOp op) {
+  Rows scores(slot(op.getScores())), values(slot(op.getValues()));
+  std::optional<Rows> decay(slot(op.getDecay()));
+  int64_t own = op.getBefore() ? 0 : 1;
+  Array &to = result(op.getResult(), values.array.shape);
+  return std::function<void()>([=, &to] {
+    for (int64_t t = 0; t < values.steps; ++t)
+      for (int64_t i = 0; i < values.width; ++i) {
+        Complex sum = 0;
+        for (int64_t s = 0; s < t + own; ++s)
+          sum += decayed(product(to, scores.at(t, s), values.at(s, i)), decay, s + 1, t + own, i);
+        to.data[t * values.width + i] = sum;
+      }
+  });
+}
+
+OpCompiler::Closure OpCompiler::compileSolve(chunk::SolveOp op) {
+  Rows matrix(slot(op.getMatrix())), right(slot(op.getRight()));
+  Array &to = result(op.getResult(), right.array.shape);
+  return std::function<void()>([=, &to] {
+    for (int64_t t = 0; t < right.steps; ++t)
+      for (int64_t i = 0; i < right.width; ++i) {
+        Complex sum = right.at(t, i);
+        for (int64_t s = 0; s < t; ++s)
+          sum += product(to, matrix.at(t, s), to.data[s * right.width + i]);
+        to.data[t * right.width + i] = sum;
+      }
+  });
+}
+
+OpCompiler::Closure OpCompiler::compileAsSource(chunk::AsSourceOp op) {
+  const Array &from = slot(op.getOperand());
+  Array &to = result(op.getResult(), from.shape);
+  return std::function<void()>([&from, &to] { to.data = from.data; });
+}
+
+} // namespace rondo::reference

@@ -1,0 +1,28 @@
+// Plans that no scan can follow.
+// RUN: not rondo-opt --choose-plans="form=tree" %s 2>&1 | FileCheck --check-prefix=NAME %s
+// RUN: not rondo-opt --choose-plans="chunk=1" %s 2>&1 | FileCheck --check-prefix=ONE %s
+// RUN: not rondo-opt --choose-plans="chunk=-4" %s 2>&1 | FileCheck --check-prefix=NEGATIVE %s
+// RUN: not rondo-opt --choose-plans="form=chunk" %s 2>&1 | FileCheck --check-prefix=FORM %s
+// RUN: rondo-opt --choose-plans="form=step" %s | FileCheck %s
+
+// NAME: error: 'tree' is no form: auto, step or chunk
+// ONE: error: a chunk has at least 2 steps, got 1
+// NEGATIVE: error: a chunk has at least 2 steps, got -4
+// FORM: error: the model has no form 'chunk': its states take in no outer products
+
+!k = tensor<4xf32, #recur.dims<| "4">>
+!b_k = tensor<?x4xf32, #recur.dims<batch | "4">>
+!bt_k = tensor<?x?x4xf32, #recur.dims<batch, time | "4">>
+
+// CHECK: chunk.plan<form = step, schedule = carry, chunk = 1>
+func.func @linear(%x: !bt_k, %h0: !b_k) -> !b_k {
+  %hT = recur.linear_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !bt_k) inits(%h0 : !b_k)
+      semiring plus_times coefficients {
+  ^bb0(%xt: !k):
+    recur.coefficients decays(%xt : !k) values(%xt : !k)
+  } readout {
+  ^bb0(%xt: !k, %new: !k, %old: !k):
+    recur.yield
+  } : !b_k
+  return %hT : !b_k
+}
