@@ -67,12 +67,14 @@ struct ChoosePlans : rondo::impl::ChoosePlansBase<ChoosePlans> {
 
   void runOnOperation() override {
     std::optional<Form> asked;
-    if (form != "auto" && !(asked = ::rondo::chunk::symbolizeForm(form))) {
+    if (form != "auto")
+      asked = ::rondo::chunk::symbolizeForm(form);
+    if (form != "auto" && asked != Form::Step && asked != Form::Chunk) {
       getOperation().emitError("'") << form << "' is no form: auto, step or chunk";
       return signalPassFailure();
     }
     if (chunk < 0 || chunk == 1) {
-      getOperation().emitError("a chunk has at least 2 steps, got ") << chunk;
+      getOperation().emitError("a chunk has at least 2 steps, got ") << chunk.getValue();
       return signalPassFailure();
     }
     bool any = false;

@@ -134,14 +134,19 @@ private:
     return semiring == recur::Semiring::MaxPlus ? operandsOf(value, Fn::Max) : LogSum::of(value);
   }
 
-  /// Two decays of one state are joined only where the sum is a maximum, and neither is zero.
+  /// Two decays, or two other values, are joined only where the sum is a maximum.
   Parts both(Parts x, Parts y) {
-    if (x.hasDecay() && y.hasDecay() && (semiring != recur::Semiring::MaxPlus || x.plain || y.plain))
-      return {{}, {}, false, false};
-    if (x.free && y.free && semiring != recur::Semiring::MaxPlus)
+    bool twice = (x.hasDecay() && y.hasDecay()) || (x.free && y.free);
+    if (twice && semiring != recur::Semiring::MaxPlus)
       return {{}, {}, false, false};
     auto larger = [&](Value a, Value b) { return a && b ? values.map(Fn::Max, {a, b}) : a ? a : b; };
-    return {larger(x.decay, y.decay), larger(x.free, y.free), x.plain || y.plain, x.good && y.good};
+    Parts result{larger(x.decay, y.decay), larger(x.free, y.free), x.plain || y.plain, x.good && y.good};
+    if (result.plain && result.decay) {
+      RankedTensorType type = typeOf(result.decay);
+      result.decay = larger(result.decay, constantOf(values.b, values.loc, axesOf(type, {}), 0));
+      result.plain = false;
+    }
+    return result;
   }
 
   Parts shifted(Parts x, Fn fn, Value by) {

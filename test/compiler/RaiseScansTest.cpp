@@ -3,6 +3,7 @@
 #include "compiler/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "test/compiler/Spellings.h"
+#include <catch2/catch.hpp>
 
 using namespace rondo;
 using namespace rondo::spellings;
@@ -71,28 +72,28 @@ void lowerRaised(mlir::ModuleOp module) {
 } // namespace
 
 TEST_CASE("ten spellings of one recurrence are raised to one structure", "[raise-scans]") {
-  for (const char *file : kFiles) {
-    std::string spec = readSpec(file);
-    std::vector<std::string> models = modelsOf(spec);
+  for (const char *file : files()) {
+    std::string spec = readSpelling(file);
+    std::vector<std::string> models = inspect({spec, ""}).models;
     INFO(file);
     CHECK(models.size() == 10);
     for (const std::string &model : models) {
       INFO(model);
-      auto module = parse(emit(spec, model, "raise"));
+      auto module = parse(emit({spec, model}, "raise"));
       CHECK(structureOf(*module) == expectedStructure(spec, model));
     }
   }
 }
 
 TEST_CASE("what is raised computes what was written", "[raise-scans]") {
-  for (const char *file : kFiles) {
-    std::string spec = readSpec(file);
+  for (const char *file : files()) {
+    std::string spec = readSpelling(file);
     INFO(file);
-    for (const std::string &model : modelsOf(spec)) {
+    for (const std::string &model : inspect({spec, ""}).models) {
       INFO(model);
-      auto before = parse(emit(spec, model, "hoist-parallel")), after = parse(emit(spec, model, "raise"));
+      auto before = parse(emit({spec, model}, "hoist-parallel")), after = parse(emit({spec, model}, "raise"));
       lowerRaised(*after);
-      auto arguments = randomArguments(functionOf(*before), {{"batch", 2}, {"time", 6}, {"head", 2}}, 1);
+      auto arguments = randomArguments(functionOf(*before), {});
       requireClose(evaluate(functionOf(*after), arguments), evaluate(functionOf(*before), arguments));
     }
   }

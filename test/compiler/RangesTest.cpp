@@ -1,6 +1,9 @@
 // Intervals of values: the rules one by one, and random expressions whose values must lie in the interval that is found for them.
 #include "compiler/Analysis/Ranges.h"
 #include "test/compiler/Spellings.h"
+#include <catch2/catch.hpp>
+#include <random>
+#include <sstream>
 
 using namespace rondo;
 using analysis::Interval;
@@ -279,10 +282,10 @@ func.func @f(%x: !bt_k, %h0: !b_k) -> (!bt_k, !b_k) {
 }
 
 TEST_CASE("the decays that a max-plus state makes are known to lie in [0, 1]", "[ranges]") {
-  std::string spec = spellings::readSpec("mlstm");
+  std::string spec = spellings::readSpelling("mlstm");
   for (const char *model : {"plain_0", "plain_2", "plain_6", "turned_8", "plain_9"}) {
     INFO(model);
-    auto module = spellings::parse(spellings::emit(spec, model, "raise"));
+    auto module = spellings::parse(spellings::emit({spec, model}, "raise"));
     unsigned scans = 0;
     module->walk([&](recur::ExpandScanOp scan) {
       ++scans;

@@ -101,6 +101,9 @@ Value KernelEmitter::chunkFits(Value step, Value where) {
   return looked.getResult(0);
 }
 
+/// The longest row of an input or output, in cache lines, that is asked for ahead; longer ones the hardware follows by itself.
+static constexpr int64_t kPrefetchedLines = 16;
+
 /// An input of a chunk that sums read again and again is copied first: its rows may lie a power of two apart, where they would share a
 /// few lines of the cache, and may be narrower than what is computed with.
 bool KernelEmitter::isPacked(const Body &body, BlockArgument input) {
@@ -126,7 +129,34 @@ void KernelEmitter::emitBody(Body &body, ArrayRef<Loop> at) {
   SmallVector<Place> outputPlaces;
   for (const Operand &operand : outputs)
     outputPlaces.push_back(atTime(operand, at, body.size));
+  if (body.size > 1)
+    prefetchNext(body, at);
   emitNests(body, body.plan.nests, outputPlaces);
+}
+
+/// Asks for the next chunk's inputs and outputs: steps of one head lie further apart in memory than hardware looks ahead. Asking for
+/// what lies behind the last chunk does no harm.
+void KernelEmitter::prefetchNext(const Body &body, ArrayRef<Loop> at) {
+  auto loop = scf::ForOp::create(b, loc, index(body.size), index(2 * body.size), index(1));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  auto prefetch = [&](const Operand &operand, bool isWrite) {
+    Place place = atTime(operand, at, body.size);
+    int64_t bytes = operand.element.getIntOrFloatBitWidth() / 8, row = operand.isComplex ? 2 : 1;
+    for (int64_t size : ArrayRef(place.shape).drop_front())
+      row *= size;
+    int64_t line = 64 / bytes;
+    if (row < line || row > kPrefetchedLines * line)
+      return;
+    Value from = add(place.base, mul(loop.getInductionVar(), place.rowStride));
+    for (int64_t first = 0; first < row; first += line)
+      memref::PrefetchOp::create(b, loc, place.memref, ValueRange{add(from, index(first))}, isWrite,
+                                 /*localityHint=*/2, /*isDataCache=*/true);
+  };
+  for (const Operand &operand : inputs)
+    prefetch(operand, false);
+  for (const Operand &operand : outputs)
+    prefetch(operand, true);
 }
 
 void KernelEmitter::emitPrologues() {

@@ -104,16 +104,25 @@ public:
 
   /// True when running sums, what stays the same in a loop, and the operands at hand have registers.
   bool fits(ArrayRef<int64_t> unroll) const {
-    int64_t points = llvm::product_of(unroll);
-    bool severalRows = tiling.vectorDim >= 0 && points > unroll[tiling.vectorDim]; // use a vector again
+    // Points of a tile are worked on in the order of the dimensions, the vectors last: what does not move with the first of them is
+    // used again, and so is what several statements read.
+    uint32_t outermost = 0;
+    for (int d = batch; d >= 0; --d)
+      if (unroll[d] > 1 && (d != tiling.vectorDim || !outermost))
+        outermost = 1u << d;
     for (const Loop &loop : loops) {
-      int64_t registers = sums * points, widest = 1;
-      for (const Access &access : accesses)
+      int64_t registers = sums * llvm::product_of(unroll);
+      SmallVector<int64_t> atHand(nest.statements.size(), 0);
+      for (const Access &access : accesses) {
         if (!access.moving)
           registers += access.width * copies(access.dims, unroll);
-        else if (severalRows && access.dims & loop.dims && access.dims >> tiling.vectorDim & 1)
-          widest = std::max(widest, access.width * unroll[tiling.vectorDim]);
-      if (registers + widest + 1 > target.registers)
+        else if (access.dims & loop.dims || !loop.dims)
+          for (auto [number, count] : llvm::enumerate(atHand))
+            if (access.readers >> number & 1)
+              count +=
+                  access.width * copies(access.dims & ~(llvm::popcount(access.readers) > 1 ? 0 : outermost), unroll);
+      }
+      if (registers + *llvm::max_element(atHand) > target.registers)
         return false;
     }
     return true;
@@ -153,11 +162,14 @@ public:
   }
 
 private:
-  /// A value that is read inside the loops: the dimensions that it moves along, whether one is summed over, registers per element.
+  /// A value that is read inside the loops: the dimensions that it moves along, whether one is summed over, registers per element,
+  /// and the statements that read it.
   struct Access {
+    Value value;
     uint32_t dims;
     bool moving;
     int64_t width;
+    uint64_t readers;
   };
   /// The loops of one term of the sums, or of the elementwise statements.
   struct Loop {
@@ -166,7 +178,6 @@ private:
   };
 
   void addReads(const StepNests &plan) {
-    llvm::SmallDenseSet<std::pair<Value, uint32_t>> known;
     for (const Read &read : plan.reads(nest)) {
       if (nest.statements[read.statement].afterSums)
         continue;
@@ -177,8 +188,12 @@ private:
           dims |= 1u << index.dim;
           moving |= isReduced(index.dim);
         }
-      if (known.insert({read.value, dims}).second)
-        accesses.push_back({dims, moving, isComplex(read.value) ? 2 : 1});
+      auto *known = llvm::find_if(accesses, [&](const Access &a) { return a.value == read.value && a.dims == dims; });
+      if (known == accesses.end()) {
+        accesses.push_back({read.value, dims, moving, isComplex(read.value) ? 2 : 1, 0});
+        known = &accesses.back();
+      }
+      known->readers |= uint64_t(1) << std::min(read.statement, 63);
     }
   }
   static int64_t copies(uint32_t dims, ArrayRef<int64_t> unroll) {

@@ -98,17 +98,29 @@ private:
 std::vector<Case> ModelVerifier::cases() const {
   const RandomRequest request = randomRequest(arguments.spec);
   const bool resets = arguments.spec.resets, packed = arguments.spec.packed;
-  if (request.given)
-    return {{smallDims(), request.over({3, 17, 5, 3, 1}), arguments.defaultInits ? Inits::Default : Inits::Drawn,
-             resets, packed}};
+  const bool compilerChooses = arguments.spec.form == "auto";
+  const bool chunks = compilerChooses && std::ranges::find(info.forms, "chunk") != info.forms.end();
+  if (request.given) {
+    const Case one{smallDims(),
+                   request.over({3, 17, 5, 3, 1}),
+                   arguments.defaultInits ? Inits::Default : Inits::Drawn,
+                   resets,
+                   packed,
+                   compilerChooses ? "step" : arguments.spec.form,
+                   arguments.spec.chunk};
+    std::vector<Case> both{one, one};
+    both.back().form = "chunk";
+    both.resize(chunks ? 2 : 1);
+    return both;
+  }
   std::vector<Case> all = standardCases();
   if (asksFor(info.tensors, Axis::Group)) // three groups of three heads
     all.back().shape.heads = 9;
-  if (arguments.spec.form == "auto" && std::ranges::find(info.forms, "chunk") != info.forms.end())
+  if (chunks)
     for (const Case &each : chunkCases())
       all.push_back(each);
   for (Case &each : all) {
-    if (arguments.spec.form != "auto") {
+    if (!compilerChooses) {
       each.form = arguments.spec.form;
       each.chunk = arguments.spec.chunk;
     }

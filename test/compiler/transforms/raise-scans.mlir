@@ -1,5 +1,6 @@
 // RUN: rondo-opt --raise-scans %s 2>%t | FileCheck %s
 // RUN: FileCheck --check-prefix=REMARK %s < %t
+// RUN: rondo-opt --raise-scans %s 2>/dev/null | rondo-opt --verify-roundtrip
 
 !s = tensor<f64, #recur.dims<>>
 !k = tensor<?xf64, #recur.dims<| K>>
@@ -138,6 +139,52 @@ func.func @two_strata(%k: !bt_k, %v: !bt_v, %g: !bt, %S0: !b_kv, %m0: !b, %offse
     recur.yield states(%n, %mn : !kv, !s) outputs(%r : !v)
   } : !bt_v, !b_kv, !b
   return %o, %mT, %ST : !bt_v, !b, !b_kv
+}
+
+// What decays by nothing, what takes in nothing and what keeps nothing: the coefficients are constants, of sizes that are not known yet.
+// CHECK-LABEL: func.func @constants(
+// CHECK: recur.linear_scan {{.*}} states [#recur.state<"m", {{\[\[}}1]]>]
+// CHECK: semiring max_plus coefficients {
+// CHECK: %[[ZERO:.*]] = arith.constant dense<0.000000e+00> : tensor<f64, #scalar>
+// CHECK: %[[ZEROS:.*]] = recur.broadcast [0](%[[ZERO]])
+// CHECK: recur.coefficients decays(%[[ZEROS]] : {{.*}}) values(%{{.*}} : {{.*}})
+// CHECK: recur.linear_scan {{.*}} states [#recur.state<"h", {{\[\[}}1]]>, #recur.state<"g", {{\[\[}}1]]>]
+// CHECK: semiring plus_times coefficients {
+// CHECK: ^bb0(%[[X:.*]]: tensor<?xf64, #K>):
+// CHECK: recur.coefficients decays(%[[X]], %[[NONE:.*]] : {{.*}}) values(%[[NONE]], %[[X]] : {{.*}})
+func.func @constants(%x: !bt_k, %h0: !b_k) -> (!b_k, !b_k, !b_k) {
+  %mT = recur.scan over [#recur.axis<"t">] states [#recur.state<"m", [[1]]>] inputs(%x : !bt_k) inits(%h0 : !b_k) {
+  ^bb0(%xt: !k, %m: !k):
+    %n = recur.map max(%m, %xt) : (!k, !k) -> !k
+    recur.yield states(%n : !k)
+  } : !b_k
+  %y, %hT, %gT = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>, #recur.state<"g", [[1]]>]
+      inputs(%x : !bt_k) inits(%h0, %h0 : !b_k, !b_k) {
+  ^bb0(%xt: !k, %h: !k, %g: !k):
+    %n = recur.map mul(%h, %xt) : (!k, !k) -> !k
+    %o = recur.map mul(%n, %g) : (!k, !k) -> !k
+    recur.yield states(%n, %xt : !k, !k) outputs(%o : !k)
+  } : !bt_k, !b_k, !b_k
+  return %mT, %hT, %gT : !b_k, !b_k, !b_k
+}
+
+// Resets alone say how many steps there are; each scan of a split has them.
+// CHECK-LABEL: func.func @no_inputs(
+// CHECK: recur.scan {{.*}} states [#recur.state<"g"
+// CHECK: resets(%arg0
+// CHECK: recur.expand_scan {{.*}} states [#recur.state<"S"
+// CHECK: resets(%arg0
+// CHECK: outers [0]
+func.func @no_inputs(%r: !r, %v: !v, %g0: !b_k, %S0: !b_kv) -> (!b_k, !b_kv) {
+  %gT, %ST = recur.scan over [#recur.axis<"t">] states [#recur.state<"g", [[1]]>, #recur.state<"S", [[1]]>] params(%v : !v)
+      inits(%g0, %S0 : !b_k, !b_kv) resets(%r : !r) {
+  ^bb0(%vt: !v, %g: !k, %S: !kv):
+    %t = recur.map tanh(%g) : (!k) -> !k
+    %w = recur.contract "k,v->kv"(%t, %vt) : (!k, !v) -> !kv
+    %n = recur.map add(%S, %w) : (!kv, !kv) -> !kv
+    recur.yield states(%t, %n : !k, !kv)
+  } : !b_k, !b_kv
+  return %gT, %ST : !b_k, !b_kv
 }
 
 // A transition that is a full matrix is no sum of outer products, and mixes the elements of a vector.

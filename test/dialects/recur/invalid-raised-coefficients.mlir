@@ -209,6 +209,50 @@ func.func @f(%k: !bt_k, %v: !bt_v, %S0: !b_kv) {
 // -----
 
 !k = tensor<?xf64, #recur.dims<| K>>
+!kk = tensor<?x?xf64, #recur.dims<| K, K>>
+!b_kk = tensor<?x?x?xf64, #recur.dims<batch | K, K>>
+!bt_k = tensor<?x?x?xf64, #recur.dims<batch, time | K>>
+
+// C27: a decay's axes rise.
+func.func @f(%k: !bt_k, %A: !kk, %S0: !b_kk) {
+  // expected-error @+1 {{a decay must have the axes that 'decays' says (C27)}}
+  %0:2 = recur.expand_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>]
+      inputs(%k : !bt_k) params(%A : !kk) inits(%S0 : !b_kk)
+      key_axes [0] decays [#recur.decay<0, [1, 0]>] outers [] readouts [] coefficients {
+  ^bb0(%kt: !k, %At: !kk):
+    recur.coefficients decays(%At : !kk)
+  } readout {
+  ^bb0(%kt: !k, %At: !kk):
+    recur.yield outputs(%kt : !k)
+  } : !bt_k, !b_kk
+  return
+}
+
+// -----
+
+!k = tensor<?xf64, #recur.dims<| K>>
+!kk = tensor<?x?xf64, #recur.dims<| K, K>>
+!b_kk = tensor<?x?x?xf64, #recur.dims<batch | K, K>>
+!bt_k = tensor<?x?x?xf64, #recur.dims<batch, time | K>>
+
+// C27: each is one of them.
+func.func @f(%k: !bt_k, %A: !kk, %S0: !b_kk) {
+  // expected-error @+1 {{a decay must have the axes that 'decays' says (C27)}}
+  %0:2 = recur.expand_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>]
+      inputs(%k : !bt_k) params(%A : !kk) inits(%S0 : !b_kk)
+      key_axes [0] decays [#recur.decay<0, [0, 0]>] outers [] readouts [] coefficients {
+  ^bb0(%kt: !k, %At: !kk):
+    recur.coefficients decays(%At : !kk)
+  } readout {
+  ^bb0(%kt: !k, %At: !kk):
+    recur.yield outputs(%kt : !k)
+  } : !bt_k, !b_kk
+  return
+}
+
+// -----
+
+!k = tensor<?xf64, #recur.dims<| K>>
 !v = tensor<?xf64, #recur.dims<| V>>
 !b_kv = tensor<?x?x?xf64, #recur.dims<batch | K, V>>
 !bt_k = tensor<?x?x?xf64, #recur.dims<batch, time | K>>

@@ -311,6 +311,28 @@ func.func @f(%x: !bt_k, %h0: !b_k) {
 
 // -----
 
+!k4 = tensor<4xf64, #recur.dims<| K>>
+!k5 = tensor<5xf64, #recur.dims<| K>>
+!bt_k4 = tensor<?x?x4xf64, #recur.dims<batch, time | K>>
+!b_k4 = tensor<?x4xf64, #recur.dims<batch | K>>
+
+// C23: sizes that are known agree.
+func.func @f(%x: !bt_k4, %h0: !b_k4) {
+  // expected-error @+1 {{decay and value of state 0 must have the state's axes (C23)}}
+  %0:2 = recur.linear_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !bt_k4) inits(%h0 : !b_k4)
+      semiring plus_times coefficients {
+  ^bb0(%xt: !k4):
+    %a = arith.constant dense<0.5> : !k5
+    recur.coefficients decays(%a : !k5) values(%xt : !k4)
+  } readout {
+  ^bb0(%xt: !k4, %new: !k4, %old: !k4):
+    recur.yield outputs(%new : !k4)
+  } : !bt_k4, !b_k4
+  return
+}
+
+// -----
+
 !k = tensor<?xf64, #recur.dims<| K>>
 !b_k = tensor<?x?xf64, #recur.dims<batch | K>>
 !bt_k = tensor<?x?x?xf64, #recur.dims<batch, time | K>>

@@ -458,5 +458,4 @@ func.func @f(%x: !bt, %s0: !bl) {
 func.func @f(%x: !s) {
   // expected-error @+1 {{belongs in a region of a scan}}
   recur.yield outputs(%x : !s)
-  return
 }

@@ -227,8 +227,8 @@ def sigmoid_form(node, rng):
 
 
 MOVES = [swap, associate, as_negated, twice_negated, compare_backwards]
-RULES = MOVES + [distribute, distribute, collect, lerp, lerp, lerp, scale_inside, scale_outside, outer_of_sum, apply_outer, as_diagonal, diagonals,
-                 dot_product, transposed, exponentials, scaled_twice, squared, quotient, sigmoid_form]
+RULES = MOVES + [distribute, distribute, collect, lerp, lerp, lerp, scale_inside, scale_outside, outer_of_sum, apply_outer, as_diagonal,
+                 diagonals, dot_product, transposed, exponentials, scaled_twice, squared, quotient, sigmoid_form]
 
 
 class Infinities:

@@ -38,6 +38,7 @@ class Batch:
     seeds: range
     arguments: list
     families: Counter = field(default_factory=Counter)
+    parallel: Counter = field(default_factory=Counter)  # families: specs with a parallel form
     checks: int = 0
     redrawn: int = 0
     forms: Counter = field(default_factory=Counter)
@@ -101,6 +102,7 @@ class Campaign:
             batch.checks += result.total
             batch.redrawn += result.redrawn
             batch.forms.update(result.checks)
+            batch.parallel.update(spec.family for spec in specs if any(model.name in result.parallel for model in spec.models))
             bad = [spec for spec in specs if any(result.models.get(model.name) for model in spec.models)]
             if result.status == 0 or bad:
                 return bad
@@ -183,7 +185,8 @@ def commit():
 def record(path, batch, at):
     """One line of JSON for a batch, appended whole."""
     line = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "commit": at,
-            "seeds": [batch.seeds[0], batch.seeds[-1] + 1], "arguments": batch.arguments, "models": dict(sorted(batch.families.items())),
+            "seeds": [batch.seeds[0], batch.seeds[-1] + 1], "arguments": batch.arguments,
+            "models": dict(sorted(batch.families.items())), "parallel": dict(sorted(batch.parallel.items())),
             "checks": batch.checks, "forms": dict(sorted(batch.forms.items())), "redrawn": batch.redrawn,
             "failures": [{"seed": s.seed, "family": s.family, "how": f.line() if f else "in its batch only"} for s, f, _ in batch.failures],
             "explained": batch.explained, "disagreements": len(batch.disagreements), "seconds": round(batch.seconds, 1)}
@@ -202,14 +205,15 @@ def logged(path):
 
 def summary(batches, seconds):
     """The last lines: per family, per form, in all."""
-    families, forms, failed, kinds = Counter(), Counter(), Counter(), Counter()
+    families, parallel, forms, failed, kinds = (Counter() for _ in range(5))
     for batch in batches:
         families.update(batch.families)
+        parallel.update(batch.parallel)
         forms.update(batch.forms)
         failed.update(spec.family for spec, _, _ in batch.failures)
         kinds.update(failure.kind if failure else "batch" for _, failure, _ in batch.failures)
     for family in sorted(families):
-        print(f"  {family:<16} {families[family]:5} specs, {failed[family]} failed")
+        print(f"  {family:<16} {families[family]:5} specs, {parallel[family]:4} with a parallel form, {failed[family]} failed")
     print("  checks by form:", ", ".join(f"{form} {count}" for form, count in sorted(forms.items())))
     explained, disagreements = sum(b.explained for b in batches), [d for b in batches for d in b.disagreements]
     if explained:

@@ -46,6 +46,7 @@ class Result:
     status: int
     models: dict = field(default_factory=dict)  # name: the failed lines of its block
     checks: dict = field(default_factory=dict)  # form: how many
+    parallel: set = field(default_factory=set)  # models of which another form than by steps was checked
     total: int = 0
     redrawn: int = 0
     complete: bool = False
@@ -107,6 +108,8 @@ def parse(status, out, err):
         if check:
             form = form_of(check[2])
             result.checks[form] = result.checks.get(form, 0) + 1
+            if form.split()[0] not in ("step", "decode"):
+                result.parallel.add(current)
         if current is not None and ((check and check[7] == "FAILED") or FAULT.match(line)):
             result.models[current].append(line)
     sums = SUMS.search(out)
