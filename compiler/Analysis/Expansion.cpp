@@ -86,6 +86,9 @@ private:
         return miss("state " + nameOf(s) + " is updated from another state");
       (!term.state ? inputs : term.isDiagonal() ? diagonal : transitions).push_back(&term);
     }
+    // A decay of zero would turn an infinite old value into one that is no number.
+    if (diagonal.empty() && transitions.empty())
+      return miss("state " + nameOf(s) + " keeps nothing of its old value");
     key = transitions.empty() ? 0 : contractedAxis(*transitions.front());
     if (key < 0)
       return miss("the transition of state " + nameOf(s) + " is no sum of a diagonal and outer products");

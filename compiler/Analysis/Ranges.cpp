@@ -148,6 +148,8 @@ static bool isSame(Value x, Value y) {
     return left && right && left.getArgNumber() == right.getArgNumber() &&
            left.getOwner()->getParentOp() == right.getOwner()->getParentOp();
   Operation *a = x.getDefiningOp(), *b = y.getDefiningOp();
+  if (cast<OpResult>(x).getResultNumber() != cast<OpResult>(y).getResultNumber())
+    return false;
   return OperationEquivalence::isEquivalentTo(
       a, b, [](Value p, Value q) { return success(isSame(p, q)); }, nullptr, OperationEquivalence::IgnoreLocations);
 }

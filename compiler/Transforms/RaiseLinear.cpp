@@ -214,9 +214,11 @@ private:
         Value &into = term.state ? decay : free;
         into = into ? values.map(recur::Fn::Add, {into, one}) : one;
       }
-      Value zero = decay && free ? Value() : constantOf(values.b, values.loc, type, 0);
-      parts.decays.push_back(decay ? decay : zero);
-      parts.values.push_back(free ? free : zero);
+      // A decay of zero would turn an infinite old value into one that is no number.
+      if (!decay)
+        return {nameOf(s) + " keeps nothing of its old value"};
+      parts.decays.push_back(decay);
+      parts.values.push_back(free ? free : constantOf(values.b, values.loc, type, 0));
     }
     return {};
   }

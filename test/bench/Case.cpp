@@ -71,8 +71,9 @@ void draw(const TensorSpec &spec, Buffer &buffer, std::mt19937 &random) {
 
 Result<std::unique_ptr<RondoCall>> RondoCall::make(const std::string &example,
                                                    const std::map<std::string, int64_t> &dims, const Shape &shape,
-                                                   Order order, int threads) {
+                                                   Order order, int threads, const std::string &form) {
   CompileOptions compile;
+  compile.form = form;
   compile.dims = dims;
   Engine engine;
   Result<Kernel> kernel = engine.compileFile(RONDO_EXAMPLES "/" + example + ".rondo", compile);

@@ -29,7 +29,8 @@ public:
   /// the end, matrices N(0, 1/fan-in), the rest N(0, 1). Initial states are left at their defaults. The first output is
   /// computed, no final state.
   static Result<std::unique_ptr<RondoCall>> make(const std::string &example, const std::map<std::string, int64_t> &dims,
-                                                 const Shape &shape, Order order, int threads);
+                                                 const Shape &shape, Order order, int threads,
+                                                 const std::string &form = "auto");
   Result<void> run() const { return kernel.run(inputs, outputs, options); }
   const Arrays &arrays() const { return arrays_; }
   const Buffer &output() const { return arrays_.at(outputs.front().first); }
@@ -62,8 +63,10 @@ struct Case {
   std::function<Result<std::unique_ptr<Comparison>>(int threads)> make;
 };
 
-/// The spec's step kernels beside loops in plain C++.
+/// The specs beside loops in plain C++.
 std::vector<Case> plainCases();
+/// Those of them that are computed by chunks, beside their own step form.
+std::vector<Case> stepCases();
 /// LSTM and GRU beside oneDNN's; empty where this program was built without it.
 std::vector<Case> dnnlCases();
 /// "2.6.3", or "" where this program was built without oneDNN.

@@ -1,5 +1,6 @@
 // Which examples are measured beside plain loops, and at which sizes.
 #include "PlainLoops.h"
+#include <cstring>
 #include <fmt/format.h>
 
 namespace rondo::bench {
@@ -13,7 +14,7 @@ struct Entry {
   PlainLoop loop;
 };
 
-constexpr Shape heads = {1, 1024, 16};    // sixteen heads of one sequence
+constexpr Shape heads = {1, 4096, 4};     // four heads of one sequence
 constexpr Shape sequences = {4, 1024, 1}; // the same number of features, D = 1024, without heads
 
 /// Per element of a matrix state: decay 1, update 2, readout 2.
@@ -39,11 +40,11 @@ std::vector<Entry> entries() {
   };
 }
 
-std::string nameOf(const Entry &entry) {
+std::string nameOf(const Entry &entry, const char *suffix = "") {
   std::string dims;
   for (const auto &[name, size] : entry.dims)
     dims += fmt::format("{}{}={}", dims.empty() ? "" : ",", name, size);
-  return fmt::format("{}/{},B={},T={},H={}", entry.example, dims, entry.shape.batch, entry.shape.time,
+  return fmt::format("{}{}/{},B={},T={},H={}", entry.example, suffix, dims, entry.shape.batch, entry.shape.time,
                      entry.shape.heads);
 }
 
@@ -61,7 +62,36 @@ Result<std::unique_ptr<Comparison>> compare(const Entry &entry, int threads) {
   return comparison;
 }
 
+Result<std::unique_ptr<Comparison>> compareForms(const Entry &entry, int threads) {
+  auto call = RondoCall::make(entry.example, entry.dims, entry.shape, Order::BatchFirst, threads);
+  auto steps = RondoCall::make(entry.example, entry.dims, entry.shape, Order::BatchFirst, threads, "step");
+  if (!call || !steps)
+    return call ? steps.error() : call.error();
+  auto comparison = std::make_unique<Comparison>();
+  comparison->rondo = std::move(*call);
+  const int64_t elements = comparison->rondo->output().view().elements();
+  comparison->peerOutput.resize(size_t(elements));
+  comparison->tokens = double(entry.shape.batch) * double(entry.shape.time);
+  comparison->flops = comparison->tokens * double(entry.shape.heads) * entry.flopsPerToken;
+  // Both draw the same inputs. The copy of the output is for the check; it is small beside a run.
+  std::shared_ptr<RondoCall> peer = std::move(*steps);
+  comparison->peer = [peer, elements, to = comparison->peerOutput.data()] {
+    if (Result<void> ran = peer->run(); ran)
+      std::memcpy(to, peer->output().as<float>(), size_t(elements) * sizeof(float));
+  };
+  return comparison;
+}
+
 } // namespace
+
+std::vector<Case> stepCases() {
+  std::vector<Case> cases;
+  for (const Entry &entry : entries())
+    if (entry.shape.heads > 1)
+      cases.push_back(
+          {nameOf(entry, ":forms"), "step form", [entry](int threads) { return compareForms(entry, threads); }});
+  return cases;
+}
 
 std::vector<Case> plainCases() {
   std::vector<Case> cases;

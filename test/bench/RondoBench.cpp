@@ -87,7 +87,7 @@ int main(int argc, char **argv) {
   benchmark::AddCustomContext("oneDNN", version.empty() ? "peer not found" : version);
   benchmark::AddCustomContext("compiler", __VERSION__);
   std::vector<std::unique_ptr<Prepared>> all;
-  for (const std::vector<Case> &cases : {dnnlCases(), plainCases()})
+  for (const std::vector<Case> &cases : {dnnlCases(), plainCases(), stepCases()})
     for (const Case &which : cases)
       all.push_back(std::make_unique<Prepared>(Prepared{which, threads, nullptr, 0, ""}));
   registerCases(all);

@@ -124,13 +124,16 @@ def row(case, threads, ours, theirs, others):
 
 def comparisons(arguments, quiet, lines):
     """A table per peer. Returns the context of the last run."""
-    program, context, tables = arguments.build / "bin" / "rondo-bench", {}, {}
+    program, context, tables, tokens = arguments.build / "bin" / "rondo-bench", {}, {}, {}
     for case in cases(program, arguments.only):
         for threads in arguments.threads:
             (sides, context), others = quiet.take(lambda: measure(program, case, threads, arguments))
             ours = sides.pop("rondo")
             (peer, theirs), = sides.items()
             tables.setdefault(peer, []).append(row(case, threads, ours, theirs, others))
+            name, sizes = case.split("/")
+            if peer == "step form" and "tokens" in ours:
+                tokens[name.split(":")[0], sizes, threads] = ours["tokens"], int(re.search(r"H=(\d+)", sizes)[1])
             print(tables[peer][-1], file=sys.stderr, flush=True)
     for peer, rows in tables.items():
         title = f"oneDNN {context['oneDNN']}" if peer == "oneDNN" else peer
@@ -140,7 +143,39 @@ def comparisons(arguments, quiet, lines):
                   "|---|---|" + "--:|" * 9, *rows]
     if "oneDNN" not in tables and "not found" in context.get("oneDNN", ""):
         lines += ["", "oneDNN: peer not found."]
+    if tokens:
+        shares(arguments, tokens, lines)
     return context
+
+
+# Specs with matrix states, and the share of sgemm's rate to reach: for a decay along the key axis and for the delta rule less of
+# the work is products.
+SHARES = {"gla": 0.4, "hgrn2": 0.4, "deltanet": 0.4, "gated_delta_net": 0.4, "retnet": 0.6, "mamba2": 0.6}
+
+
+def shares(arguments, tokens, lines):
+    """Tokens a second beside sgemm's rate divided by the products of a token at chunks of 64 steps."""
+    program = arguments.build / "bin" / "rondo-bench-ceilings"
+    lines += ["", "### Beside OpenBLAS' sgemm", ""]
+    if not program.exists():
+        lines.append("OpenBLAS: peer not found.")
+        return
+    rates = {threads: json.loads(call([program, str(threads)])) for threads in arguments.threads}
+    for threads, rate in rates.items():
+        lines.append(f"{threads} thread{'s' * (threads > 1)}: 64 x 64 x 64 {rate['sgemm64']} GFLOP/s, 64 x 128 x 128 "
+                     f"{rate['sgemm128']} GFLOP/s, copy {rate['copy']} GB/s ({rate['blas']}).  ")
+    lines += ["", "A token of one head needs 4 K V + 128 (K + V) operations in products where a chunk has 64 steps; share: "
+              "these, times tokens a second, beside sgemm's rate.", "",
+              "| spec | sizes | threads | Rondo, tokens/s and head | share | to reach |", "|---|---|--:|--:|--:|--:|"]
+    for (name, sizes, threads), (rate, heads) in tokens.items():
+        numbers = [int(n) for n in re.findall(r"[KVNP]=(\d+)", sizes)]
+        if name not in SHARES or len(numbers) != 2:
+            continue
+        k, v = numbers
+        ceiling = 1e9 * rates[threads]["sgemm64" if k == 64 else "sgemm128"]
+        share = rate * heads * (4 * k * v + 128 * (k + v)) / ceiling
+        lines.append(f"| {name} | {sizes.replace(',', ', ')} | {threads} | {rate * heads:,.0f} | {share:.2f} | "
+                     f"{SHARES[name]} |")
 
 
 def cold_samples(command, count):

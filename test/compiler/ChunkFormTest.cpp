@@ -133,6 +133,25 @@ TEST_CASE("sizes of chunks, numbers of steps, and decays of 0 and 1", "[chunk-fo
   }
 }
 
+TEST_CASE("decays whose products underflow", "[chunk-form]") {
+  for (const char *file :
+       {"expand_scalar", "expand_key", "expand_value", "expand_both", "gated_delta", "vector_gated_delta"}) {
+    Model model{readSpelling(file), "plain_0"};
+    INFO(file);
+    auto steps = parse(emit(model, "hoist-parallel")), chunks = parse(emit(model, "raise"));
+    REQUIRE(formChunks(*chunks, 8) > 0);
+    auto arguments = randomArguments(functionOf(*steps), {.steps = 16});
+    for (auto [number, array] : llvm::enumerate(arguments))
+      if (functionOf(*steps).getArgAttr(number, recur::kRangeAttr))
+        for (size_t i = 0; i < array.data.size(); i += 2)
+          array.data[i] *= 1e-200;
+    auto expected = evaluate(functionOf(*steps), arguments);
+    for (const reference::Array &result : expected)
+      REQUIRE(llvm::all_of(result.data, [](reference::Complex x) { return std::isfinite(x.real()); }));
+    requireClose(evaluate(functionOf(*chunks), arguments), expected);
+  }
+}
+
 TEST_CASE("chunks around resets and packed sequences", "[chunk-form]") {
   for (const char *file : files()) {
     INFO(file);

@@ -98,3 +98,34 @@ TEST_CASE("what is raised computes what was written", "[raise-scans]") {
     }
   }
 }
+
+TEST_CASE("log-plus is exact where a side is nothing at all", "[raise-scans]") {
+  auto module = parse(R"(
+!s = tensor<f64, #recur.dims<>>
+!b = tensor<?xf64, #recur.dims<batch>>
+!bt = tensor<?x?xf64, #recur.dims<batch, time>>
+func.func @f(%a: !bt, %x: !bt, %h0: !b) -> (!bt, !b) {
+  %y, %hT = recur.linear_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%a, %x : !bt, !bt)
+      inits(%h0 : !b) semiring log_plus coefficients {
+  ^bb0(%at: !s, %xt: !s):
+    recur.coefficients decays(%at : !s) values(%xt : !s)
+  } readout {
+  ^bb0(%at: !s, %xt: !s, %new: !s, %old: !s):
+    recur.yield outputs(%new : !s)
+  } : !bt, !b
+  return %y, %hT : !bt, !b
+})");
+  lowerRaised(*module);
+  using reference::Array;
+  const double none = -INFINITY, three = 3, two = 2;
+  auto results =
+      evaluate(functionOf(*module), {Array::real({1, 5}, {0, 1, 0, none, 1}),
+                                     Array::real({1, 5}, {none, three, none, two, two}), Array::real({1}, {none})});
+  std::vector<double> y = results[0].reals();
+  CHECK(y[0] == none);
+  CHECK(y[1] == 3);
+  CHECK(y[2] == 3);
+  CHECK(y[3] == 2);
+  CHECK(y[4] == Approx(std::log(std::exp(3.0) + std::exp(2.0))).epsilon(1e-15));
+  CHECK(results[1].reals() == std::vector<double>{y[4]});
+}

@@ -142,7 +142,7 @@ void ChunkEmitter::loop(int64_t from, int64_t to, int64_t step, function_ref<voi
   if (from < to && to - from <= step)
     return body(index(from));
   if (from < to)
-    loop(index(from), index(to), step, {}, [&](Value at, Elements) {
+    loop(index(from), index(to), step, {}, [&](Value at, const Elements &) {
       body(at);
       return Elements();
     });

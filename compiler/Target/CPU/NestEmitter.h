@@ -67,7 +67,6 @@ private:
   void emitReduction(size_t term, size_t position);
   void inLoop(int dim, const Segment &segment, llvm::SmallVectorImpl<mlir::Value> *carried,
               llvm::function_ref<void()> body);
-  void emitBody();
   /// Computes and stores the elementwise statements of an iteration, or those that follow its finished sums.
   void emitElementwise(llvm::ArrayRef<Point> points, bool afterSums);
   /// Adds an iteration of the loops of term `term` to the running sums.

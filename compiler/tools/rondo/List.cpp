@@ -54,6 +54,13 @@ Result<std::string> tableRow(Engine &engine, const Example &example) {
 
 int listFamilies() {
   Engine engine;
+  fmt::print(
+      "# What analysis finds in the examples\n\n"
+      "Made by `rondo list --families`. For each group of states that must be computed together: its family; the forms "
+      "that the\n"
+      "model can be computed in; and the form that is chosen for each recurrence when every dimension has the size of "
+      "the column.\n"
+      "`rondo explain NAME` says for each recurrence that lacks a form which term prevents it, with its place.\n\n");
   fmt::print("| example | families | forms |");
   for (const int64_t size : tableSizes)
     fmt::print(" every size {} |", size);

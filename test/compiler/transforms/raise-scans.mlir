@@ -141,31 +141,31 @@ func.func @two_strata(%k: !bt_k, %v: !bt_v, %g: !bt, %S0: !b_kv, %m0: !b, %offse
   return %o, %mT, %ST : !bt_v, !b, !b_kv
 }
 
-// What decays by nothing, what takes in nothing and what keeps nothing: the coefficients are constants, of sizes that are not known yet.
+// What decays by nothing, and what takes in nothing: the coefficients are constants, of sizes that are not known yet.
 // CHECK-LABEL: func.func @constants(
 // CHECK: recur.linear_scan {{.*}} states [#recur.state<"m", {{\[\[}}1]]>]
 // CHECK: semiring max_plus coefficients {
 // CHECK: %[[ZERO:.*]] = arith.constant dense<0.000000e+00> : tensor<f64, #scalar>
 // CHECK: %[[ZEROS:.*]] = recur.broadcast [0](%[[ZERO]])
 // CHECK: recur.coefficients decays(%[[ZEROS]] : {{.*}}) values(%{{.*}} : {{.*}})
-// CHECK: recur.linear_scan {{.*}} states [#recur.state<"h", {{\[\[}}1]]>, #recur.state<"g", {{\[\[}}1]]>]
+// CHECK: recur.linear_scan {{.*}} states [#recur.state<"h", {{\[\[}}1]]>]
 // CHECK: semiring plus_times coefficients {
 // CHECK: ^bb0(%[[X:.*]]: tensor<?xf64, #K>):
-// CHECK: recur.coefficients decays(%[[X]], %[[NONE:.*]] : {{.*}}) values(%[[NONE]], %[[X]] : {{.*}})
-func.func @constants(%x: !bt_k, %h0: !b_k) -> (!b_k, !b_k, !b_k) {
+// CHECK: %[[ZERO:.*]] = arith.constant dense<0.000000e+00> : tensor<f64, #scalar>
+// CHECK: %[[ZEROS:.*]] = recur.broadcast [0](%[[ZERO]])
+// CHECK: recur.coefficients decays(%[[X]] : {{.*}}) values(%[[ZEROS]] : {{.*}})
+func.func @constants(%x: !bt_k, %h0: !b_k) -> (!b_k, !b_k) {
   %mT = recur.scan over [#recur.axis<"t">] states [#recur.state<"m", [[1]]>] inputs(%x : !bt_k) inits(%h0 : !b_k) {
   ^bb0(%xt: !k, %m: !k):
     %n = recur.map max(%m, %xt) : (!k, !k) -> !k
     recur.yield states(%n : !k)
   } : !b_k
-  %y, %hT, %gT = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>, #recur.state<"g", [[1]]>]
-      inputs(%x : !bt_k) inits(%h0, %h0 : !b_k, !b_k) {
-  ^bb0(%xt: !k, %h: !k, %g: !k):
+  %y, %hT = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !bt_k) inits(%h0 : !b_k) {
+  ^bb0(%xt: !k, %h: !k):
     %n = recur.map mul(%h, %xt) : (!k, !k) -> !k
-    %o = recur.map mul(%n, %g) : (!k, !k) -> !k
-    recur.yield states(%n, %xt : !k, !k) outputs(%o : !k)
-  } : !bt_k, !b_k, !b_k
-  return %mT, %hT, %gT : !b_k, !b_k, !b_k
+    recur.yield states(%n : !k) outputs(%n : !k)
+  } : !bt_k, !b_k
+  return %mT, %hT : !b_k, !b_k
 }
 
 // Resets alone say how many steps there are; each scan of a split has them.
