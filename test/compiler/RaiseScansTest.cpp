@@ -99,6 +99,30 @@ TEST_CASE("what is raised computes what was written", "[raise-scans]") {
   }
 }
 
+TEST_CASE("a state that keeps nothing of its old value forgets infinities", "[raise-scans]") {
+  const char *specs[] = {
+      "model m<D> {\n  input x: [D]\n  state p: [D] = -inf\n  p[t] = x[t]\n  o[t] = max(p[t-1], x[t])\n  output o\n}\n",
+      "model m<K, V> {\n  input k: [K]\n  input v: [V]\n  state P: [K, V] = inf\n  P[t] = outer(k[t], v[t])\n"
+      "  o[t] = k[t] @ P[t]\n  output o\n}\n",
+      "model m<K, V> {\n  input k: [K]\n  input v: [V]\n  state S: [K, V] = 0\n  S[t] = S[t-1] + outer(max(k[t], "
+      "k[t-1]), v[t])\n"
+      "  o[t] = k[t] @ S[t]\n  output o\n}\n"};
+  for (const char *spec : specs) {
+    INFO(spec);
+    auto before = parse(emit({spec, "m"}, "hoist-parallel")), after = parse(emit({spec, "m"}, "raise"));
+    lowerRaised(*after);
+    auto arguments = randomArguments(functionOf(*before), {});
+    for (auto [number, array] : llvm::enumerate(arguments))
+      if (functionOf(*before).getArgAttrOfType<mlir::StringAttr>(number, recur::kNameAttr) != "S" &&
+          functionOf(*before).getArgAttrOfType<mlir::StringAttr>(number, recur::kKindAttr) == "init")
+        llvm::fill(array.data, -INFINITY);
+    auto expected = evaluate(functionOf(*before), arguments);
+    for (const reference::Array &result : expected)
+      REQUIRE(llvm::all_of(result.data, [](reference::Complex x) { return std::isfinite(x.real()); }));
+    requireClose(evaluate(functionOf(*after), arguments), expected);
+  }
+}
+
 TEST_CASE("log-plus is exact where a side is nothing at all", "[raise-scans]") {
   auto module = parse(R"(
 !s = tensor<f64, #recur.dims<>>

@@ -281,6 +281,21 @@ func.func @f(%x: !bt_k, %h0: !b_k) -> (!bt_k, !b_k) {
   require(ranges.of(results[1]), -kInf, kInf);
 }
 
+TEST_CASE("two results of one scan are two values", "[ranges]") {
+  auto module = spellings::parse(kAliases + std::string(R"(
+func.func @f(%x: !bt_k, %y: !bt_k) -> !bt_k {
+  %a, %b = recur.scan over [#recur.axis<"t">] inputs(%x, %y : !bt_k, !bt_k) {
+  ^bb0(%xt: !k, %yt: !k):
+    recur.yield outputs(%xt, %yt : !k, !k)
+  } : !bt_k, !bt_k
+  %m = recur.map max(%a, %x) : (!bt_k, !bt_k) -> !bt_k
+  %r = recur.map sub(%b, %m) : (!bt_k, !bt_k) -> !bt_k
+  return %r : !bt_k
+})"));
+  require(analysis::Ranges().of(spellings::functionOf(*module).getBody().front().getTerminator()->getOperand(0)), -kInf,
+          kInf);
+}
+
 TEST_CASE("the decays that a max-plus state makes are known to lie in [0, 1]", "[ranges]") {
   std::string spec = spellings::readSpelling("mlstm");
   for (const char *model : {"plain_0", "plain_2", "plain_6", "turned_8", "plain_9"}) {

@@ -245,6 +245,34 @@ func.func @whole_delta(%k: !bt_k, %S0: !b_kv) -> (!bt_kv, !b_kv) {
   return %o, %ST : !bt_kv, !b_kv
 }
 
+// A state that keeps nothing of its old value is no linear one: times zero, an infinite value would be no number.
+// CHECK-LABEL: func.func @delay(
+// CHECK: recur.scan
+// REMARK: remark: raise-scans declines: state 'h' keeps nothing of its old value
+func.func @delay(%x: !bt_k, %h0: !b_k) -> (!bt_k, !b_k) {
+  %y, %hT = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !bt_k) inits(%h0 : !b_k) {
+  ^bb0(%xt: !k, %h: !k):
+    recur.yield states(%xt : !k) outputs(%h : !k)
+  } : !bt_k, !b_k
+  return %y, %hT : !bt_k, !b_k
+}
+
+// What a matrix state takes from it is handed on.
+// CHECK-LABEL: func.func @delayed_key(
+// CHECK: %[[H:.*]]:2 = recur.scan {{.*}} states [#recur.state<"h"
+// CHECK: recur.expand_scan {{.*}} states [#recur.state<"S"
+// CHECK: inputs({{.*}}%[[H]]#0
+func.func @delayed_key(%k: !bt_k, %v: !bt_v, %h0: !b_k, %S0: !b_kv) -> (!b_k, !b_kv) {
+  %hT, %ST = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>, #recur.state<"S", [[1]]>]
+      inputs(%k, %v : !bt_k, !bt_v) inits(%h0, %S0 : !b_k, !b_kv) {
+  ^bb0(%kt: !k, %vt: !v, %h: !k, %S: !kv):
+    %w = recur.contract "k,v->kv"(%h, %vt) : (!k, !v) -> !kv
+    %n = recur.map add(%S, %w) : (!kv, !kv) -> !kv
+    recur.yield states(%kt, %n : !k, !kv)
+  } : !b_k, !b_kv
+  return %hT, %ST : !b_k, !b_kv
+}
+
 // Further back than one step.
 // CHECK-LABEL: func.func @lag(
 // CHECK: recur.scan
