@@ -33,6 +33,11 @@ SmallVector<int, 4> Term::factorLetters() const {
   return all;
 }
 
+static bool hasLetter(const Term &term, int letter) {
+  return llvm::is_contained(term.stateLetters, letter) ||
+         llvm::any_of(term.factors, [&](const Factor &f) { return llvm::is_contained(f.letters, letter); });
+}
+
 /// The term with every letter renamed; letters that `rename` maps to -1 get fresh numbers from `fresh` on.
 static Term renamed(const Term &term, ArrayRef<int> rename, int &fresh) {
   DenseMap<int, int> more;
@@ -186,6 +191,10 @@ LinearForm Linearity::compute(Value value) {
     for (int axis = 0; axis < rankOf(reduce.getOperand()); ++axis)
       rename.push_back(llvm::is_contained(reduce.getDims(), axis) ? -1 : next++);
     const LinearForm &form = of(reduce.getOperand());
+    // A term that lacks a summed axis would be counted once, not as often as the axis is long.
+    for (const Term &term : form.terms)
+      if (llvm::any_of(reduce.getDims(), [&](int64_t axis) { return !hasLetter(term, axis); }))
+        return blocked(op);
     return form ? renamed(form, rename, rankOf(reduce.getOperand())) : form;
   }
   return blocked(op);
@@ -254,11 +263,6 @@ LinearForm Linearity::map(recur::MapOp op) {
   }
 }
 
-static bool hasLetter(const Term &term, int letter) {
-  return llvm::is_contained(term.stateLetters, letter) ||
-         llvm::any_of(term.factors, [&](const Factor &f) { return llvm::is_contained(f.letters, letter); });
-}
-
 LinearForm Linearity::contract(recur::ContractOp op) {
   auto spec = *recur::parseContractSpec(op.getSpec());
   std::string letters = spec.result;
@@ -286,6 +290,14 @@ LinearForm Linearity::contract(recur::ContractOp op) {
     if (!form)
       return form;
     result = renamed(form, numbersOf(spec.operands[*linear]), letters.size());
+    // As for a sum: a letter that is summed over must be left in every term, or in another operand.
+    for (auto [axis, letter] : llvm::enumerate(spec.operands[*linear])) {
+      bool elsewhere = spec.result.find(letter) != std::string::npos;
+      for (auto [i, other] : llvm::enumerate(spec.operands))
+        elsewhere |= i != *linear && other.find(letter) != std::string::npos;
+      if (!elsewhere && llvm::any_of(form.terms, [&, axis = axis](const Term &term) { return !hasLetter(term, axis); }))
+        return blocked(op);
+    }
   }
   auto multiply = [&](const Term &factor) {
     for (Term &term : result.terms) {

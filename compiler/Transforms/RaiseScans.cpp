@@ -61,6 +61,15 @@ Miss raise(recur::ScanOp scan) {
   return expansion;
 }
 
+void raiseOrRemark(recur::ScanOp scan) {
+  Miss miss = raise(scan);
+  if (miss.why.empty())
+    return;
+  InFlightDiagnostic remark = scan.emitRemark("raise-scans declines: ") << miss.why;
+  if (miss.obstacle)
+    remark.attachNote(miss.obstacle->getLoc()) << "because of this";
+}
+
 //===--- scans of several strata ------------------------------------------------------------------------------------===//
 
 /// Puts strata into groups that may each become one op: matrix states that take in outer products, with what reads like them,
@@ -118,7 +127,7 @@ bool raiseSplit(recur::ScanOp scan) {
       scan.replaceAllUsesWith(split->results);
       scan.erase();
       for (recur::ScanOp part : split->scans)
-        raise(part);
+        raiseOrRemark(part);
       return true;
     }
     for (recur::ScanOp part : llvm::reverse(split->scans))
@@ -132,14 +141,8 @@ struct RaiseScans : rondo::impl::RaiseScansBase<RaiseScans> {
   void runOnOperation() override {
     SmallVector<recur::ScanOp> scans;
     getOperation().walk([&](recur::ScanOp scan) { scans.push_back(scan); });
-    for (recur::ScanOp scan : scans) {
-      Miss miss = raise(scan);
-      if (miss.why.empty())
-        continue;
-      InFlightDiagnostic remark = scan.emitRemark("raise-scans declines: ") << miss.why;
-      if (miss.obstacle)
-        remark.attachNote(miss.obstacle->getLoc()) << "because of this";
-    }
+    for (recur::ScanOp scan : scans)
+      raiseOrRemark(scan);
   }
 };
 

@@ -94,7 +94,7 @@ private:
           fixed.push_back(letter);
       SplitFactors split = splitByLetter(term.factors, summed, fixed);
       bool mixes = llvm::any_of(fixed, [&](int letter) { return hasLetter(split.linked, letter); });
-      if (mixes || split.linked.empty())
+      if (mixes)
         continue;
       ScanReadout readout{*term.state, static_cast<int64_t>(axis), term.read != Term::kNewValue, split.linked, summed};
       ReadTerm rest{term.scale, split.rest, std::nullopt, {}};

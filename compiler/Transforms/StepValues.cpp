@@ -2,6 +2,7 @@
 #include "compiler/Transforms/StepValues.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/bit.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -88,7 +89,7 @@ Value StepValues::product(ArrayRef<Factor> factors, double scale, ArrayRef<int> 
     texts.push_back(text + (factor.reciprocal ? "/" : "*"));
   }
   llvm::sort(texts);
-  std::string key = std::to_string(scale) + ":" + llvm::join(texts, "");
+  std::string key = std::to_string(llvm::bit_cast<uint64_t>(scale)) + ":" + llvm::join(texts, "");
   llvm::raw_string_ostream(key) << axes;
   for (int letter : letters)
     key += letterOf(letter);

@@ -169,6 +169,18 @@ TEST_CASE("chunks around resets and packed sequences", "[chunk-form]") {
   }
 }
 
+TEST_CASE("odd recurrences by chunks", "[chunk-form]") {
+  unsigned models = 0;
+  std::string spec = readSpec("specs/raised.rondo");
+  for (const std::string &name : inspect({spec, ""}).models) {
+    if (!hasChunks({spec, name}))
+      continue;
+    ++models;
+    compare({spec, name}, 4, {.steps = 11});
+  }
+  CHECK(models > 15);
+}
+
 TEST_CASE("every example with a chunk form, by chunks", "[chunk-form]") {
   unsigned models = 0;
   for (const auto &entry : std::filesystem::directory_iterator(RONDO_SOURCE_DIR "/examples")) {

@@ -18,13 +18,15 @@ llvm::ArrayRef<const char *> files() {
   return names;
 }
 
-std::string readSpelling(const std::string &name) {
-  std::ifstream file(std::string(RONDO_SOURCE_DIR) + "/test/compiler/spellings/" + name + ".rondo");
+std::string readSpec(const std::string &path) {
+  std::ifstream file(std::string(RONDO_SOURCE_DIR) + "/test/compiler/" + path);
   std::ostringstream text;
   text << file.rdbuf();
   REQUIRE(!text.str().empty());
   return text.str();
 }
+
+std::string readSpelling(const std::string &name) { return readSpec("spellings/" + name + ".rondo"); }
 
 std::string expectedStructure(const std::string &spec, const std::string &model) {
   std::istringstream lines(spec);

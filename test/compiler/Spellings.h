@@ -13,7 +13,9 @@ namespace rondo::spellings {
 
 /// The names of the files, without folder and suffix.
 llvm::ArrayRef<const char *> files();
-/// The text of one of them.
+/// A file of test/compiler.
+std::string readSpec(const std::string &path);
+/// The text of one of the spellings' files.
 std::string readSpelling(const std::string &name);
 /// What stands behind "// WORD: " in a spec, for the word that `model` begins with.
 std::string expectedStructure(const std::string &spec, const std::string &model);

@@ -340,6 +340,45 @@ Element ElementOps::horizontal(recur::Reduction kind, Element x) {
   return total;
 }
 
+/// Bits that shuffles do not carry elements across where they are to be cheap.
+static constexpr int64_t kShuffleBits = 128;
+
+/// Sums of neighbours, in each part of kShuffleBits those of x and then those of y.
+Value ElementOps::addPairs(Value x, Value y) {
+  int64_t lanes = lanesOf(x), part = kShuffleBits / real.getIntOrFloatBitWidth();
+  SmallVector<int64_t> even, odd;
+  for (int64_t lane = 0; lane < lanes; ++lane) {
+    int64_t inPart = lane % part, pair = lane - inPart + 2 * (inPart % (part / 2)) + (inPart < part / 2 ? 0 : lanes);
+    even.push_back(pair);
+    odd.push_back(pair + 1);
+  }
+  return addf(vector::ShuffleOp::create(b, loc, x, y, even), vector::ShuffleOp::create(b, loc, x, y, odd));
+}
+
+SmallVector<Value> ElementOps::horizontalSums(ArrayRef<Value> vectors) {
+  SmallVector<Value> sums;
+  size_t part = kShuffleBits / real.getIntOrFloatBitWidth();
+  bool together = !vectors.empty() && lanesOf(vectors.front()) >= static_cast<int64_t>(part);
+  while (together && vectors.size() >= part) {
+    // As many vectors as a part has lanes become one, a part of which has a summand of each.
+    SmallVector<Value> level(vectors.take_front(part));
+    for (; level.size() > 1; level.truncate(level.size() / 2))
+      for (size_t i = 0; i < level.size() / 2; ++i)
+        level[i] = addPairs(level[2 * i], level[2 * i + 1]);
+    Value total;
+    for (int64_t begin = 0; begin < lanesOf(level.front()); begin += part) {
+      Value summands = vector::ExtractStridedSliceOp::create(b, loc, level.front(), begin, part, 1);
+      total = total ? addf(total, summands) : summands;
+    }
+    for (size_t lane = 0; lane < part; ++lane)
+      sums.push_back(vector::ExtractOp::create(b, loc, total, lane));
+    vectors = vectors.drop_front(part);
+  }
+  for (Value vector : vectors)
+    sums.push_back(horizontal(recur::Reduction::Sum, {vector, {}}).re);
+  return sums;
+}
+
 static Type withElement(Type shape, Type element) {
   auto vector = dyn_cast<VectorType>(shape);
   return vector ? Type(vector.clone(element)) : element;

@@ -34,6 +34,8 @@ public:
   Element combine(recur::Reduction kind, Element x, Element y);
   /// All lanes combined into one.
   Element horizontal(recur::Reduction kind, Element x);
+  /// The sum of each vector's lanes. Several vectors are added up together, which takes fewer operations than one by one.
+  llvm::SmallVector<mlir::Value> horizontalSums(llvm::ArrayRef<mlir::Value> vectors);
   /// A value of `lanes` equal lanes; a vector stays.
   mlir::Value splat(mlir::Value x, int64_t lanes);
   Element splat(Element x, int64_t lanes);
@@ -57,6 +59,7 @@ private:
   mlir::Value realUnary(recur::Fn fn, mlir::Value x);
   mlir::Value realBinary(recur::Fn fn, mlir::Value x, mlir::Value y);
   mlir::Value angle(Element x);
+  mlir::Value addPairs(mlir::Value x, mlir::Value y);
   Element complexUnary(recur::Fn fn, Element x);
   Element complexBinary(recur::Fn fn, Element x, Element y);
   Element divide(Element x, Element y);

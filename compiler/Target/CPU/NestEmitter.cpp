@@ -229,9 +229,16 @@ void NestEmitter::accumulate(size_t term) {
 }
 
 void NestEmitter::finishSums() {
+  struct Total {
+    const Statement *statement;
+    const Point *point;
+    Element element, tail; // tail: of the elements that fill no vector
+  };
   SmallVector<Point> where = points(true, false);
-  size_t number = 0;
+  SmallVector<Total, 0> totals;
   bool vectorReduced = tiling.vectorDim >= 0 && isReduction(tiling.vectorDim);
+  size_t number = 0;
+  moveTo(innermost());
   for (const Statement &statement : nest.statements) {
     if (!statement.isReduction())
       continue;
@@ -239,18 +246,34 @@ void NestEmitter::finishSums() {
     bool isComplex = isComplexValue(statement.value);
     auto sum = [&](size_t slot) { return Element{sums[slot], isComplex ? sums[slot + 1] : Value()}; };
     for (auto [pointNumber, p] : llvm::enumerate(where)) {
-      moveTo(innermost());
       Element total = sum(sumIndex(number, pointNumber, 0, false));
       for (size_t u = 1; u < sumUnroll; ++u)
         total = ops.combine(kind, total, sum(sumIndex(number, pointNumber, u, false)));
-      if (vectorReduced)
-        total = ops.horizontal(kind, total);
-      if (sumScalar)
-        total = ops.combine(kind, total, sum(sumIndex(number, pointNumber, 0, true)));
-      point = &p;
-      finish(statement, total);
+      Element tail = sumScalar ? sum(sumIndex(number, pointNumber, 0, true)) : Element();
+      totals.push_back({&statement, &p, total, tail});
     }
     ++number;
+  }
+  if (vectorReduced) {
+    SmallVector<Total *> plain;
+    SmallVector<Value> vectors;
+    for (Total &total : totals) {
+      recur::Reduction kind = reductionOf(total.statement->value);
+      if (kind != recur::Reduction::Sum || total.element.isComplex() || !lanesOf(total.element.re)) {
+        total.element = ops.horizontal(kind, total.element);
+        continue;
+      }
+      plain.push_back(&total);
+      vectors.push_back(total.element.re);
+    }
+    for (auto [total, sum] : llvm::zip(plain, ops.horizontalSums(vectors)))
+      total->element = {sum, {}};
+  }
+  for (const Total &total : totals) {
+    moveTo(innermost());
+    point = total.point;
+    finish(*total.statement,
+           sumScalar ? ops.combine(reductionOf(total.statement->value), total.element, total.tail) : total.element);
   }
 }
 
