@@ -19,7 +19,7 @@ from generate import FAMILIES, generate  # noqa: E402
 from model import Spec  # noqa: E402
 from shrink import Shrinker, plain  # noqa: E402
 from tree import Mismatch  # noqa: E402
-from verifier import Failure, agrees, failure_of, parse  # noqa: E402
+from verifier import Failure, Verifier, agrees, failure_of, parse  # noqa: E402
 
 
 def drive(*arguments):
@@ -70,6 +70,8 @@ def test_refusals_are_shrunk():
 
 
 def test_timeouts_of_one_spec_are_told_from_crashes():
+    endless = Verifier([sys.executable, "-c", "while True: pass"], [], seconds_per_model=-59)
+    assert endless.failure("model m {}\n").kind == "timeout"
     assert failure_of(parse(-11, "", "")).detail == "SIGSEGV"
     assert failure_of(parse(1, "", "x: Assertion `n == 3' failed.")).kind == "crash"
 

@@ -64,7 +64,8 @@ def normalised(message):
 
 
 class Verifier:
-    """`command` is the program with its subcommand, `arguments` go behind the file."""
+    """`command` is the program with its subcommand, `arguments` go behind the file. A process has 60 s of processor time and
+    `seconds_per_model` more for each model, and of the clock's ten times that: on a busy machine waiting is no hang."""
 
     def __init__(self, command, arguments, seconds_per_model=30):
         self.command, self.arguments, self.seconds = command, arguments, seconds_per_model
@@ -76,10 +77,12 @@ class Verifier:
             path = os.path.join(folder, "batch.rondo")
             with open(path, "w", encoding="ascii") as file:
                 file.write(text)
-            process = subprocess.Popen([*self.command, path, *self.arguments, *extra], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            limit = 60 + self.seconds * count
+            limited = ["sh", "-c", 'ulimit -S -t "$0"; exec "$@"', str(limit), *self.command, path, *self.arguments, *extra]
+            process = subprocess.Popen(limited, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                        stdin=subprocess.DEVNULL, env=environment, cwd=folder, start_new_session=True)
             try:
-                out, err = process.communicate(timeout=60 + self.seconds * count)
+                out, err = process.communicate(timeout=10 * limit)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 out, err = process.communicate()
@@ -96,7 +99,7 @@ class Verifier:
 
 
 def parse(status, out, err):
-    result = Result(status, out=out, err=err)
+    result = Result(status, out=out, err=err, timed_out=status == -signal.SIGXCPU)
     current = None
     for line in out.splitlines():
         header = HEADER.match(line)
