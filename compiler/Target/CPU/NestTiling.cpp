@@ -28,7 +28,7 @@ SmallVector<std::pair<int64_t, int64_t>, 2> rondo::cpu::evenTiles(int64_t extent
 
 /// How little vectors along `dim` would serve: the number of accesses that do not move with it. Nothing when one would have to
 /// gather elements that are no neighbours.
-static std::optional<int64_t> accessPenalty(const Nest &nest, int dim, ArrayRef<Read> reads) {
+static std::optional<int64_t> accessPenalty(const StepNests &plan, const Nest &nest, int dim, ArrayRef<Read> reads) {
   int64_t penalty = 0;
   bool gathers = false;
   auto add = [&](ArrayRef<int64_t> shape, ArrayRef<Index> at) {
@@ -41,9 +41,12 @@ static std::optional<int64_t> accessPenalty(const Nest &nest, int dim, ArrayRef<
   };
   for (const Read &read : reads)
     add(shapeOf(read.value), read.at);
+  // A part of a concatenation lies in the whole, where its rows are further apart.
   for (const Statement &statement : nest.statements)
-    if (!statement.destinations.empty())
-      add(shapeOf(statement.value), statement.at());
+    for (const Destination &to : statement.destinations) {
+      bool isPart = to.kind == Destination::Scratch && to.axis >= 0;
+      add(isPart ? ArrayRef<int64_t>(plan.buffers[to.number].shape) : shapeOf(statement.value), statement.at());
+    }
   if (gathers)
     return std::nullopt;
   // Lanes of a reduction must be summed at the end.
@@ -58,7 +61,7 @@ int rondo::cpu::vectorDimension(const StepNests &plan, const Nest &nest, int64_t
   for (int d = 0; d < static_cast<int>(nest.dims.size()); ++d) {
     if (nest.dims[d].extent < std::min<int64_t>(4, widest) || (manyLoops && nest.dims[d].reduction))
       continue;
-    std::optional<int64_t> penalty = accessPenalty(nest, d, reads);
+    std::optional<int64_t> penalty = accessPenalty(plan, nest, d, reads);
     if (penalty && *penalty <= best) {
       best = *penalty;
       result = d;

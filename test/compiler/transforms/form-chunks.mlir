@@ -223,20 +223,11 @@ func.func @others(%k: !bt_k, %n0: !b_k) {
   return
 }
 
-// Complex states, decays of every element by itself, two transitions, and a transition across the decay: as they were, with a remark.
+// Decays of every element by itself, and a transition across the decay: as they were, with a remark.
 // CHECK-LABEL: func.func @refused(
 // CHECK-NOT: chunk.scan
 // CHECK: return
-func.func @refused(%k: !bt_k, %v: !bt_v, %A: !kv, %C0: !b_kvc, %S0: !b_kv) {
-  // REMARK: [[@LINE+1]]:8: remark: form-chunks declines: state 'C' is complex
-  %0 = recur.expand_scan over [#recur.axis<"t">] states [#recur.state<"C", [[1]]>] inputs(%k : !bt_k) inits(%C0 : !b_kvc)
-      key_axes [0] decays [] outers [] readouts [] attributes {chunk.plan = #chunk.plan<form = chunk, schedule = carry, chunk = 3>} coefficients {
-  ^bb0(%kt: !k):
-    recur.coefficients
-  } readout {
-  ^bb0(%kt: !k):
-    recur.yield
-  } : !b_kvc
+func.func @refused(%k: !bt_k, %v: !bt_v, %A: !kv, %S0: !b_kv) {
   // REMARK: [[@LINE+1]]:8: remark: form-chunks declines: the decay of state 'S' varies elementwise
   %1 = recur.expand_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k : !bt_k) params(%A : !kv) inits(%S0 : !b_kv)
       key_axes [0] decays [#recur.decay<0, [0, 1]>] outers [] readouts []
@@ -245,16 +236,6 @@ func.func @refused(%k: !bt_k, %v: !bt_v, %A: !kv, %C0: !b_kvc, %S0: !b_kv) {
     recur.coefficients decays(%At : !kv)
   } readout {
   ^bb0(%kt: !k, %At: !kv):
-    recur.yield
-  } : !b_kv
-  // REMARK: [[@LINE+1]]:8: remark: form-chunks declines: the transition of state 'S' adds 2 outer products
-  %2 = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k : !bt_k) inits(%S0 : !b_kv)
-      key_axes [0] decays [] outers [] transitions [0, 0] readouts []
-      attributes {chunk.plan = #chunk.plan<form = chunk, schedule = carry, chunk = 3>} coefficients {
-  ^bb0(%kt: !k):
-    recur.coefficients writes(%kt, %kt : !k, !k) reads(%kt, %kt : !k, !k)
-  } readout {
-  ^bb0(%kt: !k):
     recur.yield
   } : !b_kv
   // REMARK: [[@LINE+1]]:8: remark: form-chunks declines: state 'S' has a transition along one axis and a decay along the other
@@ -267,5 +248,43 @@ func.func @refused(%k: !bt_k, %v: !bt_v, %A: !kv, %C0: !b_kvc, %S0: !b_kv) {
   ^bb0(%kt: !k, %vt: !v):
     recur.yield
   } : !b_kv
+  return
+}
+
+// Two transitions read each other's writes: each block on the diagonal is solved, for the second one's matrix too, and what the
+// first hands to the second is a product.
+// CHECK-LABEL: func.func @eliminates(
+// CHECK: chunk.scan
+// CHECK: } chunk {
+// CHECK-COUNT-4: chunk.scores
+// CHECK-COUNT-2: chunk.solve
+// CHECK: recur.contract "ts,sv->tv"
+// CHECK: chunk.solve
+// CHECK: recur.yield
+func.func @eliminates(%k: !bt_k, %S0: !b_kv) {
+  %0 = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k : !bt_k) inits(%S0 : !b_kv)
+      key_axes [0] decays [] outers [] transitions [0, 0] readouts []
+      attributes {chunk.plan = #chunk.plan<form = chunk, schedule = carry, chunk = 3>} coefficients {
+  ^bb0(%kt: !k):
+    recur.coefficients writes(%kt, %kt : !k, !k) reads(%kt, %kt : !k, !k)
+  } readout {
+  ^bb0(%kt: !k):
+    recur.yield
+  } : !b_kv
+  return
+}
+
+// A complex state takes chunks as a real one does.
+// CHECK-LABEL: func.func @complex_state(
+// CHECK: chunk.scan
+func.func @complex_state(%k: !bt_k, %C0: !b_kvc) {
+  %0 = recur.expand_scan over [#recur.axis<"t">] states [#recur.state<"C", [[1]]>] inputs(%k : !bt_k) inits(%C0 : !b_kvc)
+      key_axes [0] decays [] outers [] readouts [] attributes {chunk.plan = #chunk.plan<form = chunk, schedule = carry, chunk = 3>} coefficients {
+  ^bb0(%kt: !k):
+    recur.coefficients
+  } readout {
+  ^bb0(%kt: !k):
+    recur.yield
+  } : !b_kvc
   return
 }
