@@ -24,6 +24,9 @@ std::string rondo::noChunkForm(const Expansion &of) {
   recur::ScanInterface scan = of.scan;
   for (unsigned s = 0; s < scan.numStates(); ++s) {
     int64_t transitions = llvm::count(of.transitions, static_cast<int64_t>(s));
+    // A product of transitions is their sum only with terms that cancel: solved together over a chunk, they cost digits.
+    if (transitions > 1)
+      return "the transition of " + nameOf(s) + " adds " + std::to_string(transitions) + " outer products";
     for (recur::DecayAttr decay : of.decays) {
       if (decay.getState() != s)
         continue;
@@ -107,59 +110,23 @@ private:
       if (of == s)
         state.pairs.push_back({values.get(key), values.get(value)});
     states.push_back(std::move(state));
-    SmallVector<Value> writes, readers;
     for (auto [write, read, of] : llvm::zip(given.getWrites(), given.getReads(), of.transitions))
-      if (of == s) {
-        writes.push_back(values.get(write));
-        readers.push_back(values.get(read));
-      }
-    addTransitions(s, writes, readers);
+      if (of == s)
+        addTransition(s, values.get(write), values.get(read));
   }
 
-  /// The pairs (write, p) with p[t] = read[t]ᵀ S[t-1]. Where a write is a key already, the two pairs are one.
-  void addTransitions(unsigned s, ArrayRef<Value> writes, ArrayRef<Value> readers) {
-    SmallVector<Value> unknowns = solve(s, writes, readers);
-    for (auto [write, p] : llvm::zip(writes, unknowns)) {
-      State &state = states[s];
-      auto *same = llvm::find_if(state.pairs, [&, write = write](const Pair &pair) { return pair.key == write; });
-      if (same == state.pairs.end())
-        state.pairs.push_back({write, p});
-      else
-        same->value = values.map(recur::Fn::Add, {same->value, p});
-    }
-  }
-
-  /// Several transitions read one another's writes of earlier steps: p_i = r_i + Σ_j M_ij p_j, M_ij the scores of read i with write j,
-  /// strictly triangular. Elimination by blocks: each block on the diagonal is solved by substitution.
-  SmallVector<Value> solve(unsigned s, ArrayRef<Value> writes, ArrayRef<Value> readers) {
-    size_t count = writes.size();
-    int64_t key = states[s].keyAxis;
-    SmallVector<Value> right;
-    SmallVector<SmallVector<Value>> matrix(count);
-    for (size_t i = 0; i < count; ++i) {
-      right.push_back(read(s, readers[i], key, /*before=*/true));
-      for (Value write : writes)
-        matrix[i].push_back(scores(states[s], key, readers[i], write, /*before=*/true));
-    }
-    auto addProduct = [&](Value &to, Value square, Value x) {
-      bool vector = typeOf(x).getRank() == 1;
-      Value product = values.contract(vector ? "ts,s->t" : "ts,sv->tv", {square, x}, typeOf(x));
-      to = values.map(recur::Fn::Add, {to, product});
-    };
-    for (size_t i = 0; i < count; ++i) {
-      right[i] = chunk::SolveOp::create(b, values.loc, matrix[i][i], right[i]);
-      for (size_t j = i + 1; j < count; ++j)
-        matrix[i][j] = chunk::SolveOp::create(b, values.loc, matrix[i][i], matrix[i][j]);
-      for (size_t k = i + 1; k < count; ++k) {
-        addProduct(right[k], matrix[k][i], right[i]);
-        for (size_t j = i + 1; j < count; ++j)
-          addProduct(matrix[k][j], matrix[k][i], matrix[i][j]);
+  /// The pair (write, p) with p[t] = read[t]ᵀ S[t-1]. Where the write is a key already, the two pairs are one.
+  void addTransition(unsigned s, Value write, Value reader) {
+    Value right = read(s, reader, states[s].keyAxis, /*before=*/true);
+    State &state = states[s];
+    Value matrix = scores(state, state.keyAxis, reader, write, /*before=*/true);
+    Value p = chunk::SolveOp::create(b, values.loc, matrix, right);
+    for (Pair &pair : state.pairs)
+      if (pair.key == write) {
+        pair.value = values.map(recur::Fn::Add, {pair.value, p});
+        return;
       }
-    }
-    for (size_t i = count; i-- > 0;)
-      for (size_t j = i + 1; j < count; ++j)
-        addProduct(right[i], matrix[i][j], right[j]);
-    return right;
+    state.pairs.push_back({write, p});
   }
 
   Value products(Value decay, chunk::Span span) {

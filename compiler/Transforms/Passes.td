@@ -251,12 +251,12 @@ def FormChunks : Pass<"form-chunks", "::mlir::ModuleOp"> {
   let description = [{
     A `recur.expand_scan` or `recur.delta_scan` whose plan says so becomes a `chunk.scan`. Within a chunk, what a step reads of earlier steps of the
     chunk is a triangular matrix of scores; what it reads of the state before the chunk, and the state behind it, are products with
-    decayed queries and keys. What transitions read is found by forward substitution (the UT form of the WY representation), several of
-    them by elimination in blocks. Decays are multiplied along the chunk, in the order of time: the result is exact at 0, and needs no
+    decayed queries and keys. What a transition reads is found by forward substitution (the UT form of the WY representation). Decays are multiplied along the chunk, in the order of time: the result is exact at 0, and needs no
     bound on the decays to be finite where the steps are, except that a product of up to `chunk` decays must not overflow.
 
-    Requires: static step types. Ensures: nothing about raised scans that decline. Declines, with a remark: decays along both axes at
-    once that are no product, a transition beside a decay along the value axis.
+    Requires: static step types. Ensures: nothing about raised scans that decline. Declines, with a remark: several transitions of
+    one state (a product of them is a sum whose terms cancel), decays along both axes at once that are no product, a transition
+    beside a decay along the value axis.
     Cost per step and state of K x V: 2 K V + chunk (K + V) / 2 multiplications, where steps alone need 3 K V and move the state
     twice.
 

@@ -89,9 +89,8 @@ LogicalResult ApplyOp::verify() {
 }
 
 LogicalResult SolveOp::verify() {
-  bool vectors = hasAxes(getRight(), {"time"}) && recur::dimsOf(getRight().getType()).getNames().size() <= 1;
-  if (!vectors && !hasAxes(getRight(), {"time", "source"}, 0))
-    return emitOpError() << "the right side must have the axis time and at most one more (C2)";
+  if (!hasAxes(getRight(), {"time"}) || recur::dimsOf(getRight().getType()).getNames().size() > 1)
+    return emitOpError() << "the right side must have the axis time and at most one named axis (C2)";
   return verifySquare(*this, getMatrix(), getRight(), "C1");
 }
 

@@ -246,14 +246,14 @@ def Chunk_ApplyOp : Chunk_Op<"apply", [Pure, AllTypesMatch<["values", "decay", "
 def Chunk_SolveOp : Chunk_Op<"solve", [Pure, AllTypesMatch<["right", "result"]>]> {
   let summary = "forward substitution along a chunk: what every step has, given what it takes from earlier ones";
   let description = [{
-    Semantics. M is <time, source>; of it only the entries with s < t are read. The right side and the result are <time>,
-    <time | V>, or <time, source>.
+    Semantics. M is <time, source>; of it only the entries with s < t are read. The right side and the result are <time> or
+    <time | V>.
     ```
     for t in 0 .. size-1: p[t] = r[t] + sum over s < t of M[t, s] p[s]
     ```
     Constraints.
     - C1: the matrix is <time, source>.
-    - C2: the right side's first axis is `time`, with one more axis, named or `source`, or none; the result has its type.
+    - C2: the right side's first axis is `time`, with one named axis or none; the result has its type.
 
     Numerics. Substitution, which is backward stable; no inverse is formed.
 

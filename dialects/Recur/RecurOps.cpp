@@ -150,8 +150,6 @@ std::optional<ContractSpec> rondo::recur::parseContractSpec(StringRef spec) {
   return result;
 }
 
-static bool isStepOfChunk(const Axis &axis) { return axis.name == "time" || axis.name == "source"; }
-
 LogicalResult ContractOp::verify() {
   auto spec = parseContractSpec(getSpec());
   if (!spec)
@@ -170,9 +168,7 @@ LogicalResult ContractOp::verify() {
       auto [place, isNew] = letters.try_emplace(letter, axis);
       if (isNew && isResult)
         return emitOpError() << "letter '" << Twine(letter) << "' of the result is in no operand (C5)";
-      // The two axes of a chunk's square matrices count the same steps.
-      bool steps = isStepOfChunk(place->second) && isStepOfChunk(axis) && place->second.size == axis.size;
-      if (!steps && !sameAxis(place->second, axis))
+      if (!sameAxis(place->second, axis))
         return emitOpError() << "letter '" << Twine(letter) << "' stands for '" << place->second.name.getValue()
                              << "' and for '" << axis.name.getValue() << "' (C4)";
       if (ShapedType::isDynamic(place->second.size))

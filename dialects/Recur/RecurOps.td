@@ -218,7 +218,7 @@ def Recur_ContractOp : Recur_Op<"contract", [Pure]> {
     - C1: the text is terms of letters joined by `,`, then `->`, then the result's letters.
     - C2: as many terms as operands.
     - C3: as many letters as axes, in each term.
-    - C4: a letter stands for one axis: the same name, and sizes that agree; `time` and `source` of one chunk are the same.
+    - C4: a letter stands for one axis: the same name, and sizes that agree.
     - C5: each of the result's letters occurs in an operand, and once in the result.
     - C6: operands and result have one element type, real or complex.
 

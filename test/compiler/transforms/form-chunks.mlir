@@ -223,7 +223,7 @@ func.func @others(%k: !bt_k, %n0: !b_k) {
   return
 }
 
-// Decays of every element by itself, and a transition across the decay: as they were, with a remark.
+// Decays of every element by itself, two transitions, and a transition across the decay: as they were, with a remark.
 // CHECK-LABEL: func.func @refused(
 // CHECK-NOT: chunk.scan
 // CHECK: return
@@ -238,6 +238,16 @@ func.func @refused(%k: !bt_k, %v: !bt_v, %A: !kv, %S0: !b_kv) {
   ^bb0(%kt: !k, %At: !kv):
     recur.yield
   } : !b_kv
+  // REMARK: [[@LINE+1]]:8: remark: form-chunks declines: the transition of state 'S' adds 2 outer products
+  %2 = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k : !bt_k) inits(%S0 : !b_kv)
+      key_axes [0] decays [] outers [] transitions [0, 0] readouts []
+      attributes {chunk.plan = #chunk.plan<form = chunk, schedule = carry, chunk = 3>} coefficients {
+  ^bb0(%kt: !k):
+    recur.coefficients writes(%kt, %kt : !k, !k) reads(%kt, %kt : !k, !k)
+  } readout {
+  ^bb0(%kt: !k):
+    recur.yield
+  } : !b_kv
   // REMARK: [[@LINE+1]]:8: remark: form-chunks declines: state 'S' has a transition along one axis and a decay along the other
   %3 = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %v : !bt_k, !bt_v) inits(%S0 : !b_kv)
       key_axes [0] decays [#recur.decay<0, [1]>] outers [] transitions [0] readouts []
@@ -246,29 +256,6 @@ func.func @refused(%k: !bt_k, %v: !bt_v, %A: !kv, %S0: !b_kv) {
     recur.coefficients decays(%vt : !v) writes(%kt : !k) reads(%kt : !k)
   } readout {
   ^bb0(%kt: !k, %vt: !v):
-    recur.yield
-  } : !b_kv
-  return
-}
-
-// Two transitions read each other's writes: each block on the diagonal is solved, for the second one's matrix too, and what the
-// first hands to the second is a product.
-// CHECK-LABEL: func.func @eliminates(
-// CHECK: chunk.scan
-// CHECK: } chunk {
-// CHECK-COUNT-4: chunk.scores
-// CHECK-COUNT-2: chunk.solve
-// CHECK: recur.contract "ts,sv->tv"
-// CHECK: chunk.solve
-// CHECK: recur.yield
-func.func @eliminates(%k: !bt_k, %S0: !b_kv) {
-  %0 = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k : !bt_k) inits(%S0 : !b_kv)
-      key_axes [0] decays [] outers [] transitions [0, 0] readouts []
-      attributes {chunk.plan = #chunk.plan<form = chunk, schedule = carry, chunk = 3>} coefficients {
-  ^bb0(%kt: !k):
-    recur.coefficients writes(%kt, %kt : !k, !k) reads(%kt, %kt : !k, !k)
-  } readout {
-  ^bb0(%kt: !k):
     recur.yield
   } : !b_kv
   return

@@ -236,7 +236,7 @@ func.func @f(%M: !tk, %r: !tv) {
 
 // C2: the right side is over time.
 func.func @f(%M: !ts, %r: !ss) {
-  // expected-error @+1 {{the right side must have the axis time and at most one more (C2)}}
+  // expected-error @+1 {{the right side must have the axis time and at most one named axis (C2)}}
   %0 = chunk.solve(%M, %r) : !ts, !ss
   return
 }
@@ -248,7 +248,7 @@ func.func @f(%M: !ts, %r: !ss) {
 
 // C2: with one named axis at most.
 func.func @f(%M: !ts, %r: !tkv) {
-  // expected-error @+1 {{the right side must have the axis time and at most one more (C2)}}
+  // expected-error @+1 {{the right side must have the axis time and at most one named axis (C2)}}
   %0 = chunk.solve(%M, %r) : !ts, !tkv
   return
 }
