@@ -118,11 +118,9 @@ LogicalResult verifyBound(ModuleOp module) {
 }
 
 LogicalResult verifyFormed(ModuleOp module) {
-  if (failed(expectNone(module, "form", [](Operation *op) {
-        return isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op);
-      })))
-    return failure();
-  return success();
+  return expectNone(module, "form", [](Operation *op) {
+    return isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op);
+  });
 }
 
 LogicalResult verifyLowered(ModuleOp module) {

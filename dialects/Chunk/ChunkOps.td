@@ -1,5 +1,5 @@
 // The chunk dialect, as a specification: how a recurrence is computed many steps at once, with nothing about a machine. The
-// constraints' numbers stand in the verifiers' messages; test/dialects/chunk/invalid.mlir breaks each one once.
+// constraints' numbers stand in the verifiers' messages; test/dialects/chunk/invalid*.mlir breaks each one once.
 #ifndef RONDO_CHUNK_OPS
 #define RONDO_CHUNK_OPS
 include "mlir/IR/AttrTypeBase.td"
@@ -39,6 +39,8 @@ def Chunk_PlanAttr : AttrDef<Chunk_Dialect, "Plan"> {
     - schedule: `carry`, one pass over the chunks that hands on the state; `segment`, end states of segments first, then a pass
       inside each.
     - chunk: steps per chunk, at least 1; 1 where the form has no chunks.
+
+    No pass makes `scan`, `attention` or `segment` yet: `choose-plans` writes `step` or `chunk`, and `carry`.
   }];
   let parameters = (ins "Form":$form, "Schedule":$schedule, "int64_t":$chunk);
   let assemblyFormat = "`<` struct(params) `>`";

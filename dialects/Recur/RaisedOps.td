@@ -1,6 +1,6 @@
 // The ops that analysis raises a recur.scan to: the recurrence's structure as operands, and around it two regions without states.
 // Each of them says what recur.scan says, and `lower-raised` writes that recur.scan. Constraints C1 to C11 and C16 to C18 are recur.scan's;
-// the numbers above 20 are their own (test/dialects/recur/invalid-raised.mlir breaks each one once).
+// the numbers above 20 are their own (test/dialects/recur/invalid-raised*.mlir breaks each one once).
 #ifndef RONDO_RAISED_OPS
 #define RONDO_RAISED_OPS
 include "dialects/Recur/RecurOps.td"
