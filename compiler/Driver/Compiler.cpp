@@ -131,7 +131,7 @@ public:
   }
 
   std::shared_ptr<const Program> makeReference() {
-    if (!runThrough("bind-sizes"))
+    if (!runThrough("differentiate"))
       return nullptr;
     OwningOpRef<ModuleOp> meaning = module->clone();
     if (!runThrough("set-precision"))
@@ -203,6 +203,7 @@ private:
     result.type = nameOf(options.type);
     for (const auto &[name, type] : options.types)
       result.types[name] = nameOf(type);
+    result.gradient = options.gradient;
     result.form = options.form;
     result.chunk = options.chunk;
     result.resets = options.resets;

@@ -27,6 +27,7 @@ struct Options {
   int64_t chunk = 0;         // steps per chunk; 0 leaves them to the compiler
   bool resets = false;       // the program takes `resets`
   bool packed = false;       // the program takes the `offsets` of packed sequences
+  int64_t gradient = 0;      // 1: the gradient of the model instead of the model; 2: the gradient of that
   std::string from;          // IR sources: the phase that the text was printed after
   std::string dumpPhases;    // a directory that gets one file per phase; empty: none
 };

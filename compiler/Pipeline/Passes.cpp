@@ -1,11 +1,13 @@
 // Pass registration. See Passes.h.
 #include "compiler/Pipeline/Passes.h"
+#include "compiler/Differentiate/Passes.h"
 #include "compiler/Target/CPU/Passes.h"
 #include "compiler/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
 
 void rondo::registerPasses() {
   registerRondoTransformsPasses();
+  registerRondoDifferentiatePasses();
   cpu::registerRondoTargetCPUPasses();
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();

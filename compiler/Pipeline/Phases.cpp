@@ -1,5 +1,6 @@
 // The phase table. See Phases.h.
 #include "compiler/Pipeline/Phases.h"
+#include "compiler/Differentiate/Passes.h"
 #include "compiler/Target/CPU/Codegen.h"
 #include "compiler/Target/CPU/Passes.h"
 #include "compiler/Target/Signature.h"
@@ -35,6 +36,13 @@ void buildBindSizes(OpPassManager &passes, const PhaseOptions &options) {
   for (const auto &[name, size] : options.dims)
     bind.dims.push_back(name + "=" + std::to_string(size));
   passes.addPass(createBindSizes(bind));
+}
+
+void buildDifferentiate(OpPassManager &passes, const PhaseOptions &options) {
+  for (int64_t times = 0; times < options.gradient; ++times) {
+    passes.addPass(createDifferentiate());
+    buildSimplify(passes, options);
+  }
 }
 
 void buildSetPrecision(OpPassManager &passes, const PhaseOptions &options) {
@@ -146,6 +154,7 @@ const Phase kPhases[] = {
     {"simplify", "canonical form: identities folded, equal values computed once", buildSimplify, verifyRecur},
     {"add-boundaries", "resets and packed sequences, where they are asked for", buildAddBoundaries, verifyRecur},
     {"bind-sizes", "every named dimension has its size", buildBindSizes, verifyBound},
+    {"differentiate", "a gradient in place of the model, where one is asked for", buildDifferentiate, verifyBound},
     {"set-precision", "element types of storage and of computation", buildSetPrecision, verifyBound},
     {"hoist-parallel", "what waits for no state leaves the recurrence", buildHoist, verifyBound},
     {"raise", "scans as the tightest op that analysis finds", buildRaise, verifyBound},

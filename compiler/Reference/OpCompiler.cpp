@@ -62,6 +62,7 @@ llvm::Expected<std::function<void()>> OpCompiler::compile(Operation &op) {
       .Case([&](chunk::ApplyOp op) { return compileApply(op); })
       .Case([&](chunk::SolveOp op) { return compileSolve(op); })
       .Case([&](chunk::AsSourceOp op) { return compileAsSource(op); })
+      .Case([&](recur::SumToOp op) { return compileSumTo(op); })
       .Default([&](Operation *op) {
         return failure("the reference interpreter has no '" + op->getName().getStringRef() + "'");
       });

@@ -20,6 +20,8 @@ public:
   Array &define(mlir::Value value, Array array);
   /// The shape that a value without implicit axes has.
   llvm::Expected<std::vector<int64_t>> shapeOf(mlir::Type type) const;
+  /// The size of one of a type's axes.
+  llvm::Expected<int64_t> axisSize(mlir::Type type, int64_t position) const;
   /// A closure that computes the op's result from its operands, whose slots exist; makes the result's slot.
   llvm::Expected<std::function<void()>> compile(mlir::Operation &op);
 
@@ -40,9 +42,9 @@ private:
   Closure compileApply(chunk::ApplyOp op);
   Closure compileSolve(chunk::SolveOp op);
   Closure compileAsSource(chunk::AsSourceOp op);
+  Closure compileSumTo(recur::SumToOp op);
   /// The result's slot, filled with zeros.
   Array &result(mlir::Value value, std::vector<int64_t> shape);
-  llvm::Expected<int64_t> axisSize(mlir::Type type, int64_t position) const;
 
   const Sizes &sizes;
   std::deque<Array> storage; // a deque, so that slots stay where they are

@@ -187,6 +187,7 @@ private:
     return dictionary({{"symbol", b.getStringAttr(one.symbol)},
                        {"operands", b.getDenseI64ArrayAttr(operands)},
                        {"batch_tile", b.getI64IntegerAttr(one.batchTile)},
+                       {"per_batch", b.getBoolAttr(one.perBatch)},
                        {"per_head", b.getBoolAttr(one.perHead)},
                        {"packed", b.getBoolAttr(one.packed)},
                        {"splits", b.getI64IntegerAttr(one.splits)},
@@ -275,6 +276,7 @@ private:
     for (int64_t i : numbers(d, "operands"))
       one.operands.push_back(static_cast<int>(i));
     one.batchTile = number(d, "batch_tile");
+    one.perBatch = flag(d, "per_batch");
     one.perHead = flag(d, "per_head");
     one.packed = flag(d, "packed");
     one.splits = number(d, "splits");

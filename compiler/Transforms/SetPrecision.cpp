@@ -121,10 +121,18 @@ private:
       return compute;
     StringRef name = attributes.getAs<StringAttr>(recur::kNameAttr).getValue();
     auto found = byName.find(name);
+    if (auto of = attributes.getAs<StringAttr>(recur::kCotangentAttr); of && found == byName.end())
+      return storageTypeOf(of, defaultType);
     if (found == byName.end())
       return defaultType;
     used.insert(name);
     return found->second;
+  }
+
+  /// What a cotangent is stored as: the type that was asked for the tensor whose cotangent it is, or the cotangent of that.
+  Type storageTypeOf(StringRef name, Type defaultType) {
+    auto found = byName.find(name);
+    return found == byName.end() ? defaultType : found->second;
   }
 
   void setStorageTypes(func::FuncOp fn, Type defaultType, Type compute) {

@@ -3,7 +3,7 @@
 // the numbers above 20 are their own (test/dialects/recur/invalid-raised*.mlir breaks each one once).
 #ifndef RONDO_RAISED_OPS
 #define RONDO_RAISED_OPS
-include "dialects/Recur/RecurOps.td"
+include "dialects/Recur/ModelOps.td"
 
 def Recur_CoefficientsOp : Recur_Op<"coefficients", [Pure, Terminator, AttrSizedOperandSegments]> {
   let summary = "ends the first region of a raised scan: what the recurrence is made of at this step";

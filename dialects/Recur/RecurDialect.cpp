@@ -78,7 +78,7 @@ LogicalResult RecurDialect::verifyRegionArgAttribute(Operation *op, unsigned, un
   StringRef name = attribute.getName();
   Attribute value = attribute.getValue();
   auto text = dyn_cast<StringAttr>(value);
-  bool good = name == kNameAttr ? bool(text)
+  bool good = name == kNameAttr || name == kCotangentAttr ? bool(text)
               : name == kKindAttr
                   ? text && llvm::is_contained({"input", "param", "init", "resets", "offsets"}, text.getValue())
               : name == kRangeAttr     ? isa<IntervalAttr>(value)

@@ -321,3 +321,28 @@ LogicalResult IdentityOp::verify() {
     return emitOpError() << "an identity's elements are real or complex (C2)";
   return success();
 }
+
+//===--- sum_to -----------------------------------------------------------------------------------------------------===//
+
+LogicalResult SumToOp::verify() {
+  auto lagSize = [](Value value) {
+    int64_t lag = dimsOf(value.getType()).axisPosition("lag");
+    return lag < 0 ? int64_t(-1) : arrayType(value).getDimSize(lag);
+  };
+  auto named = [](Value value) {
+    SmallVector<Axis> axes = axesOf(value);
+    llvm::erase_if(axes, [](const Axis &axis) { return axis.implicit; });
+    return axes;
+  };
+  ElementKind kind = elementKind(getResult().getType());
+  for (Value operand : getOperands_()) {
+    if (!sameAxes(named(operand), named(getResult())) || elementKind(operand.getType()) != kind)
+      return emitOpError() << operand.getType() << " has not the named axes and kind of " << getResult().getType()
+                           << " (C1)";
+    if (!getFlipLag() && lagSize(operand) != lagSize(getResult()))
+      return emitOpError() << "slices of " << operand.getType() << " do not fit " << getResult().getType() << " (C2)";
+  }
+  if (kind == ElementKind::Truth)
+    return emitOpError() << "truth values have no sum (C1)";
+  return success();
+}

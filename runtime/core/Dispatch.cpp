@@ -20,7 +20,7 @@ struct FreeScratch {
 struct Operands {
   std::vector<void *> pointers;
   std::vector<int64_t> strides; // 5 per operand; 0 for an axis that it has not, so that it is broadcast
-  int64_t heads = 1;            // of the head axis of any operand
+  int64_t heads = 1;            // of the head axis of any operand; without one, as many as groups
   int64_t groups = 1;
 };
 
@@ -46,6 +46,7 @@ int strideSlot(Axis axis) {
 
 Operands collect(const Program &program, const Launch &launch, const Binding &binding) {
   Operands operands;
+  bool hasHeads = false;
   operands.strides.assign(launch.operands.size() * 5, 0);
   for (size_t i = 0; i < launch.operands.size(); ++i) {
     const size_t which = size_t(launch.operands[i]);
@@ -53,14 +54,18 @@ Operands collect(const Program &program, const Launch &launch, const Binding &bi
     operands.pointers.push_back(tensor.data);
     for (size_t a = 0; a < tensor.shape.size(); ++a) {
       const Axis axis = program.tensors[which].axes[a].axis;
-      if (axis == Axis::Head)
+      if (axis == Axis::Head) {
         operands.heads = tensor.shape[a];
+        hasHeads = true;
+      }
       if (axis == Axis::Group)
         operands.groups = tensor.shape[a];
       if (const int slot = strideSlot(axis); slot >= 0)
         operands.strides[i * 5 + size_t(slot)] = tensor.stride(a);
     }
   }
+  if (!hasHeads)
+    operands.heads = operands.groups;
   return operands;
 }
 
@@ -124,7 +129,7 @@ Result<void> dispatch(const Program &program, const Launch &launch, const Bindin
   if (!launch.function)
     return Error(fmt::format("internal error: kernel '{}' of model '{}' has no code", launch.symbol, program.model));
   const int64_t tile = std::max<int64_t>(1, launch.batchTile);
-  const int64_t tiles = call.batch / tile + (call.batch % tile != 0);
+  const int64_t tiles = launch.perBatch ? call.batch / tile + (call.batch % tile != 0) : 1;
   int64_t tasks = 0;
   if (__builtin_mul_overflow(tiles, launch.perHead ? call.heads : 1, &tasks) ||
       (launch.timeBlock > 0 &&

@@ -49,6 +49,7 @@ driver::Options toDriver(const CompileOptions &from) {
   to.types = from.types;
   to.form = from.form;
   to.chunk = from.chunk;
+  to.gradient = from.gradient;
   to.resets = from.resets;
   to.packed = from.packed;
   to.from = from.from;

@@ -1,6 +1,7 @@
 // The kernel of one scan: tasks, operands, scratch. See KernelEmitter.h; the loops over steps are in KernelSteps.cpp, the storage of
 // states in KernelStates.cpp.
 #include "compiler/Target/CPU/KernelEmitter.h"
+#include "compiler/Target/CPU/CallFrame.h"
 #include "dialects/Chunk/Chunk.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -16,24 +17,6 @@ static constexpr int64_t kBatchTile = 8;
 /// Where steps are independent: steps that share the loads of a parameter, and steps of one task.
 static constexpr int64_t kStepTile = 16;
 static constexpr int64_t kTimeBlock = 4 * kStepTile;
-
-static Type partType(DType type, MLIRContext *context) {
-  switch (type) {
-  case DType::F64:
-  case DType::C128:
-    return Float64Type::get(context);
-  case DType::BF16:
-    return BFloat16Type::get(context);
-  case DType::F16:
-    return Float16Type::get(context);
-  case DType::Bool: // what one scan hands to the next, and resets
-    return IntegerType::get(context, 8);
-  case DType::I64: // offsets
-    return IntegerType::get(context, 64);
-  default:
-    return Float32Type::get(context);
-  }
-}
 
 KernelEmitter::KernelEmitter(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t vectorBits,
                              int64_t blocks)
@@ -77,36 +60,8 @@ Value KernelEmitter::mul(Value x, Value y) {
   return arith::MulIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw);
 }
 
-/// Field `field` of a rondo::KernelCall; all of its fields are eight bytes wide.
-Value KernelEmitter::callField(Value call, int field, bool pointer) {
-  Type i64 = b.getI64Type();
-  Value at = LLVM::GEPOp::create(b, loc, call.getType(), i64, call, ArrayRef<LLVM::GEPArg>{field});
-  if (pointer)
-    return LLVM::LoadOp::create(b, loc, call.getType(), at);
-  return arith::IndexCastOp::create(b, loc, b.getIndexType(), LLVM::LoadOp::create(b, loc, i64, at));
-}
-
-/// A flat memref of unknown length at a raw pointer.
-Value KernelEmitter::memrefAt(Value pointer, Type element) {
-  Type i64 = b.getI64Type();
-  auto array = LLVM::LLVMArrayType::get(i64, 1);
-  auto type =
-      LLVM::LLVMStructType::getLiteral(b.getContext(), {pointer.getType(), pointer.getType(), i64, array, array});
-  Value descriptor = LLVM::PoisonOp::create(b, loc, type);
-  auto insert = [&](Value value, ArrayRef<int64_t> position) {
-    descriptor = LLVM::InsertValueOp::create(b, loc, descriptor, value, position);
-  };
-  insert(pointer, {0});
-  insert(pointer, {1});
-  insert(LLVM::ConstantOp::create(b, loc, i64, 0), {2});
-  insert(LLVM::ConstantOp::create(b, loc, i64, INT64_MAX), {3, 0});
-  insert(LLVM::ConstantOp::create(b, loc, i64, 1), {4, 0});
-  auto memref = MemRefType::get({ShapedType::kDynamic}, element);
-  return UnrealizedConversionCastOp::create(b, loc, memref, descriptor).getResult(0);
-}
-
 /// `inside` is what a step sees of it: the operand, or a block of it; null for what no step sees.
-KernelEmitter::Operand KernelEmitter::openOperand(Value call, int number, int tensor, Type inside) {
+KernelEmitter::Operand KernelEmitter::openOperand(CallFrame &frame, int number, int tensor, Type inside) {
   const TensorSpec &spec = program.tensors[tensor];
   Operand operand;
   operand.element = partType(spec.type, b.getContext());
@@ -129,12 +84,10 @@ KernelEmitter::Operand KernelEmitter::openOperand(Value call, int number, int te
         operand.blockStride = seen[i] * stride;
     operand.whole = std::exchange(operand.shape, SmallVector<int64_t>(seen));
   }
-  Value pointers = callField(call, 0, true), strides = callField(call, 1, true);
-  Value at = LLVM::GEPOp::create(b, loc, call.getType(), call.getType(), pointers, ArrayRef<LLVM::GEPArg>{number});
-  operand.pointer = LLVM::LoadOp::create(b, loc, call.getType(), at);
-  operand.memref = memrefAt(operand.pointer, operand.element);
+  operand.pointer = frame.pointer(number);
+  operand.memref = frame.memrefAt(operand.pointer, operand.element);
   for (int axis = 0; axis < 5; ++axis) {
-    operand.strides[axis] = callField(strides, number * 5 + axis, false);
+    operand.strides[axis] = frame.stride(number, axis);
     if (operand.isComplex)
       operand.strides[axis] = mul(operand.strides[axis], index(2));
   }
@@ -153,17 +106,17 @@ Launch KernelEmitter::emit(ModuleOp into, StringRef symbol) {
   auto kernel = func::FuncOp::create(b, loc, symbol, b.getFunctionType({pointer, i64, i64, pointer}, {}));
   b.setInsertionPointToStart(kernel.addEntryBlock());
 
-  Value call = kernel.getArgument(0);
-  batch = callField(call, 2, false);
-  extents[0] = callField(call, 3, false);
-  extents[1] = callField(call, 4, false);
-  heads = callField(call, 5, false);
-  headsPerGroup = callField(call, 6, false);
-  scratch = memrefAt(kernel.getArgument(3), real);
+  CallFrame frame(b, loc, kernel.getArgument(0));
+  batch = frame.batch();
+  extents[0] = frame.steps(0);
+  extents[1] = frame.steps(1);
+  heads = frame.heads();
+  headsPerGroup = frame.headsPerGroup();
+  scratch = frame.memrefAt(kernel.getArgument(3), real);
   auto open = [&](ArrayRef<int> list, SmallVectorImpl<Operand> &operands, ValueRange inside = {}) {
     for (auto [i, tensor] : llvm::enumerate(list))
       operands.push_back(
-          openOperand(call, launch.operands.size(), tensor, inside.empty() ? Type() : inside[i].getType()));
+          openOperand(frame, launch.operands.size(), tensor, inside.empty() ? Type() : inside[i].getType()));
   };
   const recur::Step &step = bodies[0].step;
   bool oneAxis = scan.numAxes() == 1; // else there are several final states for each state

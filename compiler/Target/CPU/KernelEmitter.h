@@ -5,6 +5,7 @@
 // A kernel is `func.func @name(%call: !llvm.ptr, %begin: i64, %end: i64, %scratch: !llvm.ptr)`, rondo::KernelFunction in C++. It
 // allocates nothing: what it needs beside its operands lies in the scratch area, whose size is known when it is compiled.
 #pragma once
+#include "compiler/Target/CPU/CallFrame.h"
 #include "compiler/Target/CPU/NestEmitter.h"
 #include "compiler/Target/CPU/StepNests.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -79,7 +80,7 @@ private:
   void endHistory(unsigned state, unsigned axis);
   void placeStates(const Body &body, llvm::ArrayRef<Loop> at);
 
-  Operand openOperand(mlir::Value call, int operand, int tensor, mlir::Type inside);
+  Operand openOperand(CallFrame &frame, int operand, int tensor, mlir::Type inside);
   Place place(const Operand &operand, mlir::Value base) const;
   Place atTime(const Operand &operand, llvm::ArrayRef<Loop> at, int64_t size = 1);
   Place ringSlot(unsigned state, mlir::Value slot);
@@ -94,8 +95,6 @@ private:
   mlir::Value index(int64_t value);
   mlir::Value add(mlir::Value x, mlir::Value y);
   mlir::Value mul(mlir::Value x, mlir::Value y);
-  mlir::Value callField(mlir::Value call, int field, bool pointer);
-  mlir::Value memrefAt(mlir::Value pointer, mlir::Type element);
   bool isReverse(unsigned axis) { return scan.axis(axis).getReverse(); }
 
   recur::ScanInterface scan;

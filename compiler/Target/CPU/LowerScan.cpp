@@ -1,6 +1,7 @@
 // lower-scan: the model's function becomes kernels and a program. What a kernel looks like is KernelEmitter's.
 #include "compiler/Target/CPU/KernelEmitter.h"
 #include "compiler/Target/CPU/Passes.h"
+#include "compiler/Target/CPU/SumKernel.h"
 #include "compiler/Target/CPU/ValueTiles.h"
 #include "compiler/Target/Signature.h"
 #include "dialects/Recur/Recur.h"
@@ -142,6 +143,36 @@ private:
     launch.scratchBytes = std::max(launch.scratchBytes, split.scratchBytes);
   }
 
+  Launch lowerSum(recur::SumToOp sum, Tensors &tensors, StringRef symbol) {
+    SmallVector<int> operands;
+    for (Value operand : sum.getOperands_())
+      operands.push_back(tensors.numberOf(operand));
+    return emitSum(getOperation(), symbol, sum, tensors.program, operands, tensors.numberOf(sum), vectorBits);
+  }
+
+  Launch lowerScan(recur::ScanInterface scan, Tensors &tensors, StringRef symbol) {
+    ScanTensors of;
+    auto number = [&](ValueRange values, SmallVectorImpl<int> &into) {
+      for (Value value : values)
+        into.push_back(tensors.numberOf(value));
+    };
+    number(scan.getInputs(), of.inputs);
+    number(scan.getParams(), of.params);
+    number(scan.getInits(), of.inits);
+    number(scan.outputs(), of.outputs);
+    number(scan.finals(), of.finals);
+    if (Value resets = scan.getResets())
+      number(resets, of.resets);
+    if (Value offsets = scan.getOffsets())
+      number(offsets, of.offsets);
+    if (scan.numAxes() == 2)
+      for (unsigned s = 0; s < scan.numStates(); ++s)
+        of.histories.push_back(tensors.addTemporary(historyType(scan, s)));
+    Launch launch = KernelEmitter(scan, tensors.program, of, vectorBits).emit(getOperation(), symbol);
+    addSplit(scan, tensors.program, of, launch);
+    return launch;
+  }
+
   LogicalResult lower(func::FuncOp model) {
     for (auto scan : model.getOps<recur::ScanInterface>())
       if (failed(checkSupported(scan)))
@@ -150,27 +181,12 @@ private:
       return failure();
     Tensors tensors(model);
     std::vector<Launch> launches;
-    for (auto scan : model.getOps<recur::ScanInterface>()) {
-      ScanTensors of;
-      auto number = [&](ValueRange values, SmallVectorImpl<int> &into) {
-        for (Value value : values)
-          into.push_back(tensors.numberOf(value));
-      };
-      number(scan.getInputs(), of.inputs);
-      number(scan.getParams(), of.params);
-      number(scan.getInits(), of.inits);
-      number(scan.outputs(), of.outputs);
-      number(scan.finals(), of.finals);
-      if (Value resets = scan.getResets())
-        number(resets, of.resets);
-      if (Value offsets = scan.getOffsets())
-        number(offsets, of.offsets);
-      if (scan.numAxes() == 2)
-        for (unsigned s = 0; s < scan.numStates(); ++s)
-          of.histories.push_back(tensors.addTemporary(historyType(scan, s)));
+    for (Operation &op : model.getBody().front()) {
       std::string symbol = model.getName().str() + "_" + std::to_string(launches.size());
-      launches.push_back(KernelEmitter(scan, tensors.program, of, vectorBits).emit(getOperation(), symbol));
-      addSplit(scan, tensors.program, of, launches.back());
+      if (auto scan = dyn_cast<recur::ScanInterface>(op))
+        launches.push_back(lowerScan(scan, tensors, symbol));
+      else if (auto sum = dyn_cast<recur::SumToOp>(op))
+        launches.push_back(lowerSum(sum, tensors, symbol));
     }
     tensors.program.launches = std::move(launches);
     getOperation()->setAttr(kProgramAttr, programToAttr(tensors.program, &getContext()));

@@ -184,6 +184,7 @@ void addBench(CLI::App &app, int &status) {
   addDims(*command, arguments->spec);
   addTypes(*command, arguments->spec, "element types: for all tensors, for some by name; default: f32");
   addPlan(*command, arguments->spec);
+  addGradient(*command, arguments->spec);
   addBoundaries(*command, arguments->spec);
   addRandom(*command, arguments->spec, "the seed and the sizes; default: 1,B=1,T=1024,H=8");
   addThreads(*command, arguments->spec);

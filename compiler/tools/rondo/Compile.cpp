@@ -89,6 +89,7 @@ void addCompile(CLI::App &app, int &status) {
   addDims(*command, arguments->spec);
   addTypes(*command, arguments->spec, "element types: for all tensors, for some by name; default: f32");
   addPlan(*command, arguments->spec);
+  addGradient(*command, arguments->spec);
   addBoundaries(*command, arguments->spec);
   command->footer("Examples:\n"
                   "  rondo compile gla --emit recur\n"

@@ -236,6 +236,7 @@ void addRun(CLI::App &app, int &status) {
   addDims(*command, arguments->spec);
   addTypes(*command, arguments->spec, "element types: for all tensors, for some by name; default: the file's");
   addPlan(*command, arguments->spec);
+  addGradient(*command, arguments->spec);
   addBoundaries(*command, arguments->spec);
   addRandom(*command, arguments->spec, "draw the inputs by declaration, instead of --inputs");
   addThreads(*command, arguments->spec);

@@ -102,6 +102,12 @@ void addPlan(CLI::App &command, SpecArguments &arguments) {
       ->check(CLI::Range(2, 1024));
 }
 
+void addGradient(CLI::App &command, SpecArguments &arguments) {
+  command.add_flag("--grad", arguments.gradient,
+                   "the gradient in place of the model: takes cotangents d_y of its results, gives d_x; twice: the "
+                   "gradient of that");
+}
+
 void addBoundaries(CLI::App &command, SpecArguments &arguments) {
   command.add_flag("--resets", arguments.resets,
                    "the kernel takes 'resets', bool [B, T]: where the states begin again from their initial values");
@@ -206,6 +212,7 @@ CompileOptions compileOptions(const SpecArguments &arguments) {
   options.types = choice.types;
   options.form = arguments.form;
   options.chunk = arguments.chunk;
+  options.gradient = arguments.gradient;
   options.resets = arguments.resets;
   options.packed = arguments.packed;
   for (const std::string &text : arguments.dims)

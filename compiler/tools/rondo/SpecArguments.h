@@ -20,6 +20,7 @@ struct SpecArguments {
   std::string form = "auto";
   int64_t chunk = 0;
   bool resets = false, packed = false;
+  int gradient = 0;
   int threads = 0;
 };
 
@@ -31,6 +32,7 @@ void addDims(CLI::App &command, SpecArguments &arguments);
 void addTypes(CLI::App &command, SpecArguments &arguments, const std::string &help);
 void addRandom(CLI::App &command, SpecArguments &arguments, const std::string &help);
 void addPlan(CLI::App &command, SpecArguments &arguments);
+void addGradient(CLI::App &command, SpecArguments &arguments);
 void addBoundaries(CLI::App &command, SpecArguments &arguments);
 void addThreads(CLI::App &command, SpecArguments &arguments);
 

@@ -324,6 +324,7 @@ void addVerify(CLI::App &app, int &status) {
   addTypes(*command, arguments->spec, "verify these element types instead of all four; may be given several times");
   addPlan(*command, arguments->spec);
   addRandom(*command, arguments->spec, "verify one draw of this seed and size instead of the standard ones");
+  addGradient(*command, arguments->spec);
   addBoundaries(*command, arguments->spec);
   command->add_flag("--default-inits", arguments->defaultInits, "with --random: leave the initial states out");
   addThreads(*command, arguments->spec);

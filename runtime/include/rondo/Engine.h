@@ -24,6 +24,9 @@ struct CompileOptions {
   bool resets = false;                 // the kernel takes a tensor `resets`: where the states begin again
   bool packed = false;                 // the kernel takes a tensor `offsets`: sequences of any lengths, end to end
   bool checkIntervals = false;         // debug: run fails where an input leaves its declared interval
+  /// 1: the kernel is the gradient of the model: it takes the model's tensors and the cotangents of its results, `d_y` for `y`
+  /// (final states' may be left out and are zero), and gives those of its inputs, `d_x` for `x`. 2: the gradient of that, `d2_`.
+  int64_t gradient = 0;
   std::string from;                    // texts named "*.mlir" hold IR: the phase that it was printed after
   std::string dumpPhases;              // a directory that gets one file per phase; empty: none
   bool colour = false;                 // Diagnostic::rendered carries ANSI colours

@@ -54,12 +54,13 @@ struct KernelCall {
 using KernelFunction = void (*)(const KernelCall *call, int64_t begin, int64_t end, void *scratch);
 
 /// One kernel and what it works on. Tasks are independent; their number is
-/// ceil(batch / batchTile) * (perHead ? heads : 1) * (timeBlock ? ceil(time / timeBlock) : 1).
+/// (perBatch ? ceil(batch / batchTile) : 1) * (perHead ? heads : 1) * (timeBlock ? ceil(time / timeBlock) : 1).
 struct Launch {
   std::string symbol;
   KernelFunction function = nullptr;
   std::vector<int> operands; // indices into Program::tensors
   int64_t batchTile = 1;
+  bool perBatch = true; // false: one task for the whole batch, also where that is empty
   bool perHead = false;
   bool packed = false; // tasks are packed sequences instead of rows of the batch
   /// Where there is a second function: it computes the same in `splits` times as many tasks, each a block of an axis of the values.
