@@ -29,6 +29,7 @@
 namespace rondo::tool {
 
 constexpr double toleranceF64 = 1e-12;
+constexpr double toleranceF64Gradient = 1e-11; // gradients chain about three times as many operations, and cancel more
 constexpr double largestTolerance = 1e-2;
 
 /// Whether every floating-point tensor of the program is 64 bits wide, and with it the step.

@@ -63,6 +63,24 @@ bool usable(const Kernel &reference, const Program &program, const NamedBuffers 
   return true;
 }
 
+/// Leaves out what cannot be judged; false where nothing of a tensor is left.
+bool leaveOut(Trial &trial) {
+  trial.unjudged = 0;
+  for (auto &blocks : trial.tolerances) {
+    int left = 0;
+    for (double &tolerance : blocks) {
+      const bool good = tolerance <= largestTolerance;
+      left += good;
+      trial.unjudged += !good;
+      if (!good)
+        tolerance = INFINITY;
+    }
+    if (!left && !blocks.empty())
+      return false;
+  }
+  return true;
+}
+
 bool conclusive(const std::vector<std::vector<double>> &tolerances) {
   for (const auto &blocks : tolerances)
     for (double tolerance : blocks)
@@ -75,22 +93,24 @@ bool conclusive(const std::vector<std::vector<double>> &tolerances) {
 Result<bool> complete(Trial &trial, const Kernel &reference, const Kernel &kernel, const NamedBuffers &inputs,
                       const TrialOptions &options, uint64_t seed) {
   if (computesInF64(kernel.program())) {
-    Result<bool> byStep = runsByStep(reference, inputs, trial.results, trial.shape, options.threads);
-    if (!byStep)
-      return byStep.error();
-    trial.byStep = *byStep;
+    if (!options.gradient) {
+      Result<bool> byStep = runsByStep(reference, inputs, trial.results, trial.shape, options.threads);
+      if (!byStep)
+        return byStep.error();
+      trial.byStep = *byStep;
+    }
     trial.tolerances.clear();
     for (const TensorDifference &each : compare(reference.program(), trial.results, trial.results))
-      trial.tolerances.emplace_back(each.parts.size(), toleranceF64);
+      trial.tolerances.emplace_back(each.parts.size(), options.gradient ? toleranceF64Gradient : toleranceF64);
     return true;
   }
   Result<Growth> growth =
-      measureGrowth(reference, inputs, trial.results, {trial.shape, seed, 3, true, options.threads});
+      measureGrowth(reference, inputs, trial.results, {trial.shape, seed, 3, !options.gradient, options.threads});
   if (!growth)
     return growth.error();
   trial.byStep = growth->stepped;
   trial.tolerances = tolerancesOf(kernel.program(), *growth);
-  return conclusive(trial.tolerances);
+  return options.gradient ? leaveOut(trial) : conclusive(trial.tolerances);
 }
 
 } // namespace

@@ -14,6 +14,9 @@ struct TrialOptions {
   uint64_t seed = 0;
   Inits inits = Inits::Drawn;
   int threads = 0;
+  /// The programs are gradients. They are not run step by step, and blocks whose tolerance would exceed largestTolerance are left out
+  /// of the judgement instead of redrawn (a gradient has many blocks that next to nothing depends on), as long as each tensor keeps one.
+  bool gradient = false;
 };
 
 /// How many draws were thrown away, and why.
@@ -34,6 +37,7 @@ struct Trial {
   /// The tolerance of every tensor (in the program's order) and block.
   std::vector<std::vector<double>> tolerances;
   bool byStep = false; // the model may be run step by step
+  int unjudged = 0;    // blocks that were left out, whose tolerance is infinite
   Redraws redraws;
 };
 

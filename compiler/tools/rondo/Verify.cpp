@@ -1,6 +1,7 @@
 // `rondo verify`: every form of every model of a spec against the reference interpreter, on random inputs.
 #include "compiler/tools/rondo/Commands.h"
 #include "compiler/tools/rondo/Examples.h"
+#include "compiler/tools/rondo/GradientCheck.h"
 #include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Terminal.h"
 #include "compiler/tools/rondo/Trial.h"
@@ -78,6 +79,7 @@ private:
   Result<void> compileReference(const Case &which);
   Result<Kernel> compileKernel(const Case &which, const std::string &type, const TypeChoice &choice);
   void verifyType(const Case &which, const std::string &type);
+  void verifyDifferences(const Case &which);
   void check(const Kernel &kernel, const Trial &trial, const std::string &type, const std::string &form, int64_t piece);
   void report(const Verdict &verdict, const Trial &trial, const std::string &type, const std::string &form);
   void fault(const std::string &type, const Error &error);
@@ -93,6 +95,7 @@ private:
   std::map<std::string, Kernel> references; // by what begins sequences
   std::map<std::string, Kernel> kernels;    // by form and element type
   const Kernel *reference = nullptr;        // of the current case
+  std::optional<Kernel> differentiated;     // what the current reference is the gradient of
 };
 
 std::vector<Case> ModelVerifier::cases() const {
@@ -176,6 +179,19 @@ Result<void> ModelVerifier::compileReference(const Case &which) {
       return kernel.error();
     known = references.emplace(boundaries, std::move(*kernel)).first;
   }
+  if (options.gradient > 0) {
+    --options.gradient;
+    options.model = info.name;
+    options.target = "reference";
+    options.type = DType::F64;
+    options.types.clear();
+    options.resets = which.resets;
+    options.packed = which.packed;
+    Result<Kernel> kernel = engine.compileFile(path, options);
+    if (!kernel)
+      return kernel.error();
+    differentiated = std::move(*kernel);
+  }
   reference = &known->second;
   return {};
 }
@@ -205,10 +221,11 @@ void ModelVerifier::report(const Verdict &verdict, const Trial &trial, const std
   progress.clear();
   const std::string sizes =
       fmt::format("{} {}", describeDims(info, dims), describe(reference->program().tensors, trial.shape));
-  fmt::print("  {:<5} {:<6} error {:.1e}  tolerance {:.1e}  max {:.1e}  tolerance {:.1e} rms  {}  {}{}\n", type, form,
+  fmt::print("  {:<5} {:<6} error {:.1e}  tolerance {:.1e}  max {:.1e}  tolerance {:.1e} rms  {}  {}{}{}\n", type, form,
              verdict.error, verdict.tolerance, verdict.largest, 10 * verdict.tolerance,
              verdict.passed() ? paint(Colour::Green, "ok") : paint(Colour::Red, "FAILED"), sizes,
-             trial.redraws.total() ? fmt::format("  ({})", trial.redraws.describe()) : "");
+             trial.redraws.total() ? fmt::format("  ({})", trial.redraws.describe()) : "",
+             trial.unjudged ? fmt::format("  ({} blocks left out)", trial.unjudged) : "");
   if (verdict.passed())
     return;
   ++totals.failures;
@@ -230,8 +247,9 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
   Result<Kernel> kernel = compileKernel(which, type, choice);
   if (!kernel)
     return fault(type, kernel.error());
-  Result<Trial> trial = drawTrial(
-      *reference, *kernel, {which.shape, randomRequest(arguments.spec).seed, which.inits, arguments.spec.threads});
+  Result<Trial> trial = drawTrial(*reference, *kernel,
+                                  {which.shape, randomRequest(arguments.spec).seed, which.inits, arguments.spec.threads,
+                                   arguments.spec.gradient > 0});
   if (!trial)
     return fault(type, trial.error());
   totals.redrawn += trial->redraws.total();
@@ -243,6 +261,35 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
     check(*kernel, *trial, type, "decode", 1);
 }
 
+/// The gradient's reference against differences of the model's.
+void ModelVerifier::verifyDifferences(const Case &which) {
+  const uint64_t seed = randomRequest(arguments.spec).seed;
+  Result<Trial> trial =
+      drawTrial(*reference, *reference, {which.shape, seed, which.inits, arguments.spec.threads, true});
+  if (!trial)
+    return fault("f64", trial.error());
+  const std::string prefix = arguments.spec.gradient == 1 ? "d_" : fmt::format("d{}_", arguments.spec.gradient);
+  Result<std::vector<GradientDifference>> differences = checkDifferences(
+      *differentiated, trial->inputs, trial->results, prefix, trial->shape, seed, arguments.spec.threads);
+  if (!differences)
+    return fault("f64", differences.error());
+  progress.clear();
+  for (const GradientDifference &each : *differences) {
+    const bool passed = each.error <= toleranceOfDifferences;
+    ++totals.checks;
+    totals.failures += !passed;
+    if (!passed)
+      fmt::print("  f64   differences of '{}'  error {:.1e}  tolerance {:.1e}  h {:.0e}  {}  {} {}\n", each.tensor,
+                 each.error, toleranceOfDifferences, each.step, paint(Colour::Red, "FAILED"), describeDims(info, dims),
+                 describe(reference->program().tensors, trial->shape));
+  }
+  double worst = 0;
+  for (const GradientDifference &each : *differences)
+    worst = std::max(worst, each.error);
+  fmt::print("  f64   differences of {} tensors: worst {:.1e}, tolerance {:.1e}\n", differences->size(), worst,
+             toleranceOfDifferences);
+}
+
 void ModelVerifier::verify() {
   ++totals.models;
   fmt::print("{} ({})\n", paint(Colour::Bold, info.name), path);
@@ -251,6 +298,8 @@ void ModelVerifier::verify() {
       fault("reference", compiled.error());
       continue;
     }
+    if (arguments.spec.gradient > 0 && which.form == "step")
+      verifyDifferences(which);
     for (const std::string &type : typesOf(which))
       verifyType(which, type);
   }
