@@ -87,6 +87,10 @@ private:
     for (unsigned s = 0; s < scan.numStates(); ++s)
       for (auto [read, old] : llvm::enumerate(step.stateArgs(s)))
         map.map(old, argument(old.getType(), {Role::Read, {}, s, static_cast<unsigned>(read)}));
+    if (scan.getResets()) {
+      Value resets = scan.getResets();
+      reset = argument(stepTypeOf(resets.getType()), {Role::Input, resets});
+    }
     for (BlockArgument made : block.getArguments())
       if (recur::elementKind(made.getType()) != recur::ElementKind::Truth)
         active.push_back(made);
@@ -304,6 +308,40 @@ private:
       for (Value value : ofReads[s])
         updated.push_back(value ? fromHere(copier, made, value)
                                 : constantOf(made.body, loc, newStates[s].getType(), 0));
+    if (scan.getResets())
+      cutAtResets(made, copier, updated);
+  }
+
+  /// Where a sequence begins again, what its first step read was the initial value: the cotangent goes there, and not to the step before.
+  /// As a factor 0 or 1, so that the recurrence stays linear.
+  void cutAtResets(NewScan &made, Copier &copier, SmallVectorImpl<Value> &updated) {
+    OpBuilder &here = made.body;
+    auto number = [&](Value like, double x) {
+      return constantOf(here, loc,
+                        RankedTensorType::get({}, typeOf(like).getElementType(), typeOf(reset).getEncoding()), x);
+    };
+    unsigned states = updated.size();
+    for (unsigned i = 0; i < states; ++i) {
+      Value value = updated[i], one = number(value, 1), zero = number(value, 0), resets = copier.get(reset);
+      auto times = [&](Value whereReset, Value otherwise) {
+        Value factor = recur::MapOp::create(here, loc, one.getType(), recur::Fn::Select,
+                                            ValueRange{resets, whereReset, otherwise});
+        return recur::MapOp::create(here, loc, value.getType(), recur::Fn::Mul, ValueRange{value, factor}).getResult();
+      };
+      updated[i] = times(zero, one);
+      Value before = addSum(made, value.getType(), "resets");
+      updated.push_back(
+          recur::MapOp::create(here, loc, value.getType(), recur::Fn::Add, ValueRange{before, times(one, zero)}));
+    }
+  }
+
+  /// A state that a sum over time is kept in.
+  Value addSum(NewScan &made, Type type, const std::string &name) {
+    SmallVector<int64_t> previous(axes(), 0);
+    previous.back() = 1;
+    auto attribute = recur::StateAttr::get(b.getContext(), b.getStringAttr(uniqueName(name)),
+                                           DenseI64ArrayAttr::get(b.getContext(), previous));
+    return made.state(attribute, zeros(type, 1)).front();
   }
 
   Value fromHere(Copier &copier, NewScan &made, Value value) {
@@ -314,15 +352,10 @@ private:
   /// Sums over time of the parameters' cotangents. Gives the numbers of the parameters.
   SmallVector<unsigned> addSums(NewScan &made, Copier &copier, SmallVectorImpl<Value> &updated) {
     SmallVector<unsigned> summed;
-    SmallVector<int64_t> previous(axes(), 0);
-    previous.back() = 1;
-    auto read = DenseI64ArrayAttr::get(b.getContext(), previous);
     for (auto [number, value] : llvm::enumerate(ofParams)) {
       if (!value)
         continue;
-      std::string name = uniqueName("sum" + std::to_string(number));
-      auto attribute = recur::StateAttr::get(b.getContext(), b.getStringAttr(name), read);
-      Value before = made.state(attribute, zeros(value.getType(), 1)).front();
+      Value before = addSum(made, value.getType(), "sum" + std::to_string(number));
       Value more = fromHere(copier, made, value);
       updated.push_back(recur::MapOp::create(made.body, loc, more.getType(), recur::Fn::Add, ValueRange{before, more}));
       summed.push_back(number);
@@ -338,6 +371,8 @@ private:
         for (unsigned axis = 0; axis < axes(); ++axis, ++next)
           if (distances[axis] > 0) // what was read beyond this edge
             result.inits[s].push_back(finals[next]);
+    for (unsigned s = 0; s < scan.numStates() && scan.getResets(); ++s, ++next)
+      result.inits[s].push_back(finals[next]);
     for (unsigned number : summed) {
       next += axes();
       result.params[number] = finals[next - 1]; // at the end of every row of the last axis
@@ -351,6 +386,7 @@ private:
   ArrayRef<Value> ofOutputs, ofFinals;
   Block block; // the adjoint step, from which both scans are made
   llvm::MapVector<Value, Role> roles;
+  Value reset;                             // in `block`: whether a sequence begins again at this step
   SmallVector<Value> newStates;            // of the step, in `block`
   SmallVector<Value> ofInputs, ofParams;   // cotangents in `block`
   SmallVector<SmallVector<Value>> ofReads; // per state
@@ -367,8 +403,9 @@ private:
 
 FailureOr<ScanCotangents> rondo::differentiateScan(OpBuilder &b, recur::ScanOp scan, ArrayRef<Value> ofOutputs,
                                                    ArrayRef<Value> ofFinals) {
-  if (scan.getResets())
-    return scan.emitError("no gradient is known of a scan with resets");
+  for (unsigned s = 0; s < scan.numStates() && scan.getResets(); ++s)
+    if (scan.state(s).getReads() != ArrayRef{DenseI64ArrayAttr::get(b.getContext(), {1})})
+      return scan.emitError("no gradient is known of a state that is read more than one step back, with resets");
   for (unsigned s = 0; s < scan.numStates() && scan.numAxes() > 1; ++s)
     for (DenseI64ArrayAttr distances : scan.state(s).getReads())
       if (llvm::count_if(distances.asArrayRef(), [](int64_t distance) { return distance > 0; }) > 1)

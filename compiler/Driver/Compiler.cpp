@@ -266,6 +266,7 @@ struct driver::Compiler::Impl {
     registerDialects(registry);
     context = std::make_shared<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
     context->loadAllAvailableDialects();
+    context->printOpOnDiagnostic(false); // places are the spec's; its author has not written the op
   }
 };
 
@@ -327,6 +328,11 @@ Outcome<ModelFacts> driver::Compiler::inspect(const Source &source, const Option
   facts.families = std::move(findings.families);
   facts.forms = std::move(findings.forms);
   bool sized = llvm::all_of(facts.dims, [&](const std::string &name) { return options.dims.count(name); });
+  if (sized && options.gradient > 0) { // the findings are those of the model, the forms those of what is compiled
+    if (!compilation.runThrough("raise"))
+      return compilation.finish(std::optional<ModelFacts>());
+    facts.forms = formsOf(*compilation.module);
+  }
   if (sized && !facts.dims.empty() && compilation.runThrough("plan")) {
     facts.plans = plansOf(*compilation.module);
     for (const std::string &plan : facts.plans)

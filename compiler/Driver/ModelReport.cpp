@@ -99,6 +99,15 @@ static std::string allNames(recur::ScanInterface scan) {
   return stateNames(scan, llvm::to_vector(llvm::seq<unsigned>(0, scan.numStates())));
 }
 
+/// Why a raised scan has no chunk form; empty where it has one.
+static std::string missOf(Operation *op) {
+  if (auto expand = dyn_cast<recur::ExpandScanOp>(op))
+    return rondo::noChunkForm(Expansion(expand));
+  if (auto delta = dyn_cast<recur::DeltaScanOp>(op))
+    return rondo::noChunkForm(Expansion(delta));
+  return "its states take in no outer products";
+}
+
 /// The raised scans with their forms.
 static void reportRaised(ModuleOp raised, std::vector<std::string> &forms, llvm::raw_ostream &out) {
   bool any = false;
@@ -107,11 +116,7 @@ static void reportRaised(ModuleOp raised, std::vector<std::string> &forms, llvm:
       return;
     auto scan = cast<recur::ScanInterface>(op);
     out << "    " << op->getName().stripDialect() << " of " << allNames(scan);
-    std::string why = "its states take in no outer products";
-    if (auto expand = dyn_cast<recur::ExpandScanOp>(op))
-      why = noChunkForm(Expansion(expand));
-    else if (auto delta = dyn_cast<recur::DeltaScanOp>(op))
-      why = noChunkForm(Expansion(delta));
+    std::string why = missOf(op);
     any |= why.empty();
     out << ": forms step" << (why.empty() ? ", chunk" : "") << (why.empty() ? "" : "; no chunk form: " + why) << "\n";
   });
@@ -164,6 +169,14 @@ driver::Findings driver::reportModel(ModuleOp module) {
   }
   reportForms(module, findings, out);
   return findings;
+}
+
+std::vector<std::string> driver::formsOf(ModuleOp raised) {
+  std::vector<std::string> forms;
+  std::string unread;
+  llvm::raw_string_ostream out(unread);
+  reportRaised(raised, forms, out);
+  return forms;
 }
 
 std::vector<std::string> driver::plansOf(ModuleOp module) {

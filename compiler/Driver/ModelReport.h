@@ -15,6 +15,9 @@ struct Findings {
 /// `module` holds a model in the recur dialect; its sizes may be symbolic.
 Findings reportModel(mlir::ModuleOp module);
 
+/// The forms that the scans of a module have after phase raise.
+std::vector<std::string> formsOf(mlir::ModuleOp raised);
+
 /// What was chosen for each raised scan of a module after phase plan: "S: chunk of 16", "h: step".
 std::vector<std::string> plansOf(mlir::ModuleOp module);
 } // namespace rondo::driver

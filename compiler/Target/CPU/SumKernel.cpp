@@ -1,6 +1,7 @@
 // See SumKernel.h.
 #include "compiler/Target/CPU/SumKernel.h"
 #include "compiler/Target/CPU/CallFrame.h"
+#include "compiler/Target/CPU/ElementOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -36,6 +37,8 @@ public:
     for (const Operand &operand : operands)
       if (operand.element.isF64())
         accumulator = operand.element;
+    if (result.element.isF64())
+      accumulator = result.element;
     launch.perBatch = result.has[0];
     launch.perHead = program.tensors[to].axes.size() && hasAxis(to, Axis::Head);
     emitTasks(kernel);
@@ -166,22 +169,11 @@ private:
       Value base = add(feature, mul(index(slice), operand.strides[kLag]));
       total = sumOver(operand, 0, base, at, total);
     }
-    if (accumulator != result.element)
-      total = convert(total, result.element);
+    total = ElementOps(b, loc, accumulator).narrow(total, result.element);
     Value place = feature;
     for (int axis = 0; axis < 5; ++axis)
       place = add(place, mul(at[axis], result.strides[axis]));
     vector::StoreOp::create(b, loc, total, result.memref, ValueRange{place});
-  }
-
-  Value convert(Value vector, Type element) {
-    auto type = cast<VectorType>(vector.getType());
-    if (type.getElementType() == element)
-      return vector;
-    auto to = VectorType::get(type.getShape(), element);
-    if (element.getIntOrFloatBitWidth() > type.getElementTypeBitWidth())
-      return arith::ExtFOp::create(b, loc, to, vector);
-    return arith::TruncFOp::create(b, loc, to, vector);
   }
 
   /// Adds the operand's elements at the result's indices `at`, over the axes from `axis` on that the result lacks.
@@ -189,7 +181,7 @@ private:
     if (axis == kLag) {
       auto type = VectorType::get(cast<VectorType>(total.getType()).getShape(), operand.element);
       Value loaded = vector::LoadOp::create(b, loc, type, operand.memref, ValueRange{base});
-      return arith::AddFOp::create(b, loc, total, convert(loaded, accumulator));
+      return arith::AddFOp::create(b, loc, total, ElementOps(b, loc, accumulator).widen(loaded));
     }
     auto moved = [&](Value i) { return add(base, mul(i, operand.strides[axis])); };
     if (!operand.has[axis])

@@ -6,6 +6,7 @@
 #include "compiler/tools/rondo/Terminal.h"
 #include "compiler/tools/rondo/Trial.h"
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <map>
 #include <memory>
@@ -74,7 +75,8 @@ public:
   void verify();
 
 private:
-  std::vector<Case> cases() const;
+  bool hasChunkForm();
+  std::vector<Case> cases();
   std::vector<std::string> typesOf(const Case &which) const;
   Result<void> compileReference(const Case &which);
   Result<Kernel> compileKernel(const Case &which, const std::string &type, const TypeChoice &choice);
@@ -98,11 +100,22 @@ private:
   std::optional<Kernel> differentiated;     // what the current reference is the gradient of
 };
 
-std::vector<Case> ModelVerifier::cases() const {
+/// Of the model, or of its gradient, which is known where its dimensions have sizes.
+bool ModelVerifier::hasChunkForm() {
+  CompileOptions options = compileOptions(arguments.spec);
+  options.model = info.name;
+  std::vector<std::string> forms = info.forms;
+  if (options.gradient > 0 && completeDims(info, smallDims(), options.dims))
+    if (Result<ModelInfo> sized = engine.inspectFile(path, options))
+      forms = sized->forms;
+  return std::ranges::find(forms, "chunk") != forms.end();
+}
+
+std::vector<Case> ModelVerifier::cases() {
   const RandomRequest request = randomRequest(arguments.spec);
   const bool resets = arguments.spec.resets, packed = arguments.spec.packed;
   const bool compilerChooses = arguments.spec.form == "auto";
-  const bool chunks = compilerChooses && std::ranges::find(info.forms, "chunk") != info.forms.end();
+  const bool chunks = compilerChooses && hasChunkForm();
   if (request.given) {
     const Case one{smallDims(),
                    request.over({3, 17, 5, 3, 1}),
@@ -264,15 +277,24 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
 /// The gradient's reference against differences of the model's.
 void ModelVerifier::verifyDifferences(const Case &which) {
   const uint64_t seed = randomRequest(arguments.spec).seed;
-  Result<Trial> trial =
-      drawTrial(*reference, *reference, {which.shape, seed, which.inits, arguments.spec.threads, true});
-  if (!trial)
-    return fault("f64", trial.error());
   const std::string prefix = arguments.spec.gradient == 1 ? "d_" : fmt::format("d{}_", arguments.spec.gradient);
-  Result<std::vector<GradientDifference>> differences = checkDifferences(
-      *differentiated, trial->inputs, trial->results, prefix, trial->shape, seed, arguments.spec.threads);
-  if (!differences)
-    return fault("f64", differences.error());
+  Result<std::vector<GradientDifference>> differences = Error("");
+  // Where next to nothing depends on a tensor, its differences drown in the rounding of the others: another draw decides.
+  constexpr int mostDraws = 4;
+  CallShape shape;
+  for (int draw = 0; draw < mostDraws; ++draw) {
+    Result<Trial> trial = drawTrial(*reference, *reference,
+                                    {which.shape, seed + uint64_t(draw), which.inits, arguments.spec.threads, true});
+    if (!trial)
+      return fault("f64", trial.error());
+    shape = trial->shape;
+    differences =
+        checkDifferences(*differentiated, trial->inputs, trial->results, prefix, shape, seed, arguments.spec.threads);
+    if (!differences)
+      return fault("f64", differences.error());
+    if (std::ranges::none_of(*differences, [](const GradientDifference &each) { return std::isinf(each.error); }))
+      break;
+  }
   progress.clear();
   for (const GradientDifference &each : *differences) {
     const bool passed = each.error <= toleranceOfDifferences;
@@ -281,7 +303,7 @@ void ModelVerifier::verifyDifferences(const Case &which) {
     if (!passed)
       fmt::print("  f64   differences of '{}'  error {:.1e}  tolerance {:.1e}  h {:.0e}  {}  {} {}\n", each.tensor,
                  each.error, toleranceOfDifferences, each.step, paint(Colour::Red, "FAILED"), describeDims(info, dims),
-                 describe(reference->program().tensors, trial->shape));
+                 describe(reference->program().tensors, shape));
   }
   double worst = 0;
   for (const GradientDifference &each : *differences)
