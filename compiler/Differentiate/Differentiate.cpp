@@ -3,6 +3,8 @@
 #include "compiler/Differentiate/ScanAdjoint.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace rondo {
 #define GEN_PASS_DEF_DIFFERENTIATE
@@ -21,7 +23,9 @@ bool hasCotangent(Type type) { return recur::isArray(type) && recur::elementKind
 
 class FunctionAdjoint {
 public:
-  explicit FunctionAdjoint(func::FuncOp fn) : fn(fn), ret(fn.getBody().front().getTerminator()), b(ret) {}
+  /// `wrt`: names of arguments; empty: all.
+  FunctionAdjoint(func::FuncOp fn, ArrayRef<std::string> wrt)
+      : fn(fn), ret(fn.getBody().front().getTerminator()), b(ret), wrt(wrt) {}
 
   LogicalResult build() {
     auto order = fn->getAttrOfType<IntegerAttr>(kOrderAttr);
@@ -30,6 +34,8 @@ public:
     SmallVector<Operation *> ops;
     for (Operation &op : fn.getBody().front().without_terminator())
       ops.push_back(&op);
+    if (failed(findActive(ops)))
+      return failure();
     takeCotangents();
     for (Operation *op : llvm::reverse(ops))
       if (failed(visit(op)))
@@ -64,6 +70,28 @@ private:
       (void)fn.insertArgument(position, value.getType(), attributes(name, isFinal ? "init" : "input"), value.getLoc());
       parts[value].push_back({fn.getArgument(position), false});
     }
+  }
+
+  /// What depends on an argument whose gradient is asked for.
+  LogicalResult findActive(ArrayRef<Operation *> ops) {
+    llvm::StringSet<> left;
+    for (const std::string &name : wrt)
+      left.insert(name);
+    for (unsigned i = 0; i < fn.getNumArguments(); ++i) {
+      StringRef name = fn.getArgAttrDict(i).getAs<StringAttr>(recur::kNameAttr).getValue();
+      bool asked = wrt.empty() || left.erase(name);
+      if (asked && hasCotangent(fn.getArgument(i).getType()))
+        active.insert(fn.getArgument(i));
+      else if (asked && !wrt.empty())
+        return fn.emitError("'") << name << "' has no gradient: its elements are no real or complex numbers";
+    }
+    for (const auto &name : left)
+      return fn.emitError("the model has no input, parameter or initial state '")
+             << name.getKey() << "' to differentiate by";
+    for (Operation *op : ops)
+      if (llvm::any_of(op->getOperands(), [&](Value value) { return active.contains(value); }))
+        active.insert(op->result_begin(), op->result_end());
+    return success();
   }
 
   bool isOutput(StringRef name) {
@@ -104,7 +132,8 @@ private:
     SmallVector<Value> cotangents;
     for (Value result : op->getResults())
       cotangents.push_back(total(result));
-    if (llvm::none_of(cotangents, [](Value value) { return static_cast<bool>(value); }))
+    if (llvm::none_of(cotangents, [](Value value) { return static_cast<bool>(value); }) ||
+        llvm::none_of(op->getResults(), [&](Value value) { return active.contains(value); }))
       return success();
     if (auto reshape = dyn_cast<recur::ReshapeOp>(op)) {
       Value back = recur::ReshapeOp::create(b, op->getLoc(), reshape.getOperand().getType(), cotangents[0]);
@@ -124,8 +153,16 @@ private:
   }
 
   LogicalResult visitScan(recur::ScanOp scan, ArrayRef<Value> cotangents) {
-    FailureOr<ScanCotangents> of =
-        differentiateScan(b, scan, cotangents.take_front(scan.numOutputs()), cotangents.drop_front(scan.numOutputs()));
+    WantedCotangents wanted;
+    auto want = [&](ValueRange operands, SmallVectorImpl<bool> &list) {
+      for (Value operand : operands)
+        list.push_back(active.contains(operand));
+    };
+    want(scan.getInputs(), wanted.inputs);
+    want(scan.getParams(), wanted.params);
+    want(scan.getInits(), wanted.inits);
+    FailureOr<ScanCotangents> of = differentiateScan(b, scan, cotangents.take_front(scan.numOutputs()),
+                                                     cotangents.drop_front(scan.numOutputs()), wanted);
     if (failed(of))
       return failure();
     auto add = [&](Value operand, Value part, bool flipped) {
@@ -150,7 +187,7 @@ private:
     for (unsigned i = 0; i < count; ++i) {
       Value argument = fn.getArgument(i);
       DictionaryAttr of = fn.getArgAttrDict(i);
-      if (!hasCotangent(argument.getType()) || isOwnCotangent(of))
+      if (!active.contains(argument))
         continue;
       Value gradient = total(argument);
       if (!gradient || isa<BlockArgument>(gradient))
@@ -165,23 +202,21 @@ private:
     fn.setAllResultAttrs(named);
   }
 
-  /// An argument that this pass has added.
-  bool isOwnCotangent(DictionaryAttr of) {
-    return of.getAs<StringAttr>(recur::kNameAttr).getValue().starts_with(prefix) && of.contains(recur::kCotangentAttr);
-  }
-
   func::FuncOp fn;
   Operation *ret;
   OpBuilder b;
+  ArrayRef<std::string> wrt;
   std::string prefix;
+  llvm::DenseSet<Value> active;
   llvm::DenseMap<Value, SmallVector<Part>> parts;
 };
 
 struct Differentiate : rondo::impl::DifferentiateBase<Differentiate> {
   using DifferentiateBase::DifferentiateBase;
   void runOnOperation() override {
+    std::vector<std::string> names(wrt.begin(), wrt.end());
     for (func::FuncOp fn : getOperation().getOps<func::FuncOp>())
-      if (!fn.isExternal() && failed(FunctionAdjoint(fn).build()))
+      if (!fn.isExternal() && failed(FunctionAdjoint(fn, names).build()))
         return signalPassFailure();
   }
 };

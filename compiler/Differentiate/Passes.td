@@ -31,6 +31,7 @@ def Differentiate : Pass<"differentiate", "::mlir::ModuleOp"> {
     }
     ```
   }];
+  let options = [ListOption<"wrt", "wrt", "std::string", "names of the arguments whose gradients are wanted; none: all">];
   let dependentDialects = ["::rondo::recur::RecurDialect", "::mlir::arith::ArithDialect"];
 }
 #endif

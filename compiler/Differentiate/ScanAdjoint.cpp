@@ -52,8 +52,9 @@ private:
 
 class Adjoint {
 public:
-  Adjoint(OpBuilder &b, recur::ScanOp scan, ArrayRef<Value> ofOutputs, ArrayRef<Value> ofFinals)
-      : b(b), loc(scan.getLoc()), scan(scan), step(scan), ofOutputs(ofOutputs), ofFinals(ofFinals) {}
+  Adjoint(OpBuilder &b, recur::ScanOp scan, ArrayRef<Value> ofOutputs, ArrayRef<Value> ofFinals,
+          const WantedCotangents &wanted)
+      : b(b), loc(scan.getLoc()), scan(scan), step(scan), ofOutputs(ofOutputs), ofFinals(ofFinals), wanted(wanted) {}
 
   FailureOr<ScanCotangents> build() {
     if (failed(differentiateStep()))
@@ -91,9 +92,15 @@ private:
       Value resets = scan.getResets();
       reset = argument(stepTypeOf(resets.getType()), {Role::Input, resets});
     }
-    for (BlockArgument made : block.getArguments())
-      if (recur::elementKind(made.getType()) != recur::ElementKind::Truth)
-        active.push_back(made);
+    for (auto [argument, wants] :
+         llvm::zip(block.getArguments(), llvm::concat<const bool>(wanted.inputs, wanted.params)))
+      if (wants)
+        active.push_back(argument);
+    for (auto &[argument, role] : roles)
+      if (role.kind == Role::Read)
+        active.push_back(argument);
+    llvm::erase_if(active,
+                   [](Value value) { return recur::elementKind(value.getType()) == recur::ElementKind::Truth; });
     OpBuilder inside(b.getContext());
     inside.setInsertionPointToEnd(&block);
     for (Operation &op : scan.step()->without_terminator())
@@ -284,7 +291,7 @@ private:
       }
     result.params.assign(ofParams.size(), {});
     result.inits.resize(scan.numStates());
-    if (updated.empty() && outputs.empty())
+    if (outputs.empty() && summed.empty() && llvm::none_of(wanted.inits, [](bool wants) { return wants; }))
       return;
     giveLength(made);
     recur::ScanOp backward = made.finish(b, updated, outputs);
@@ -384,6 +391,7 @@ private:
   recur::ScanOp scan;
   recur::Step step;
   ArrayRef<Value> ofOutputs, ofFinals;
+  const WantedCotangents &wanted;
   Block block; // the adjoint step, from which both scans are made
   llvm::MapVector<Value, Role> roles;
   Value reset;                             // in `block`: whether a sequence begins again at this step
@@ -402,7 +410,7 @@ private:
 } // namespace
 
 FailureOr<ScanCotangents> rondo::differentiateScan(OpBuilder &b, recur::ScanOp scan, ArrayRef<Value> ofOutputs,
-                                                   ArrayRef<Value> ofFinals) {
+                                                   ArrayRef<Value> ofFinals, const WantedCotangents &wanted) {
   for (unsigned s = 0; s < scan.numStates() && scan.getResets(); ++s)
     if (scan.state(s).getReads() != ArrayRef{DenseI64ArrayAttr::get(b.getContext(), {1})})
       return scan.emitError("no gradient is known of a state that is read more than one step back, with resets");
@@ -410,5 +418,5 @@ FailureOr<ScanCotangents> rondo::differentiateScan(OpBuilder &b, recur::ScanOp s
     for (DenseI64ArrayAttr distances : scan.state(s).getReads())
       if (llvm::count_if(distances.asArrayRef(), [](int64_t distance) { return distance > 0; }) > 1)
         return scan.emitError("no gradient is known of a state that is read along two axes at once");
-  return Adjoint(b, scan, ofOutputs, ofFinals).build();
+  return Adjoint(b, scan, ofOutputs, ofFinals, wanted).build();
 }

@@ -24,10 +24,15 @@ struct ScanCotangents {
   bool initsAreFlipped = true;
 };
 
+/// Which operands' cotangents somebody needs: one entry per input, parameter and initial value.
+struct WantedCotangents {
+  llvm::SmallVector<bool> inputs, params, inits;
+};
+
 /// Makes the scans where `b` stands. Cotangents of results are null where they are zero. Fails, with an error at the scan, where no
 /// derivative is known.
 mlir::FailureOr<ScanCotangents> differentiateScan(mlir::OpBuilder &b, recur::ScanOp scan,
                                                   llvm::ArrayRef<mlir::Value> ofOutputs,
-                                                  llvm::ArrayRef<mlir::Value> ofFinals);
+                                                  llvm::ArrayRef<mlir::Value> ofFinals, const WantedCotangents &wanted);
 
 } // namespace rondo

@@ -204,6 +204,7 @@ private:
     for (const auto &[name, type] : options.types)
       result.types[name] = nameOf(type);
     result.gradient = options.gradient;
+    result.wrt = options.wrt;
     result.form = options.form;
     result.chunk = options.chunk;
     result.resets = options.resets;

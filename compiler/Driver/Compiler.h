@@ -23,13 +23,14 @@ struct Options {
   std::map<std::string, int64_t> dims; // sizes of the spec's dimensions
   DType type = DType::F32;             // element type of tensors that `types` does not name
   std::map<std::string, DType> types;
-  std::string form = "auto"; // how recurrences are computed: auto, step or chunk
-  int64_t chunk = 0;         // steps per chunk; 0 leaves them to the compiler
-  bool resets = false;       // the program takes `resets`
-  bool packed = false;       // the program takes the `offsets` of packed sequences
-  int64_t gradient = 0;      // 1: the gradient of the model instead of the model; 2: the gradient of that
-  std::string from;          // IR sources: the phase that the text was printed after
-  std::string dumpPhases;    // a directory that gets one file per phase; empty: none
+  std::string form = "auto";    // how recurrences are computed: auto, step or chunk
+  int64_t chunk = 0;            // steps per chunk; 0 leaves them to the compiler
+  bool resets = false;          // the program takes `resets`
+  bool packed = false;          // the program takes the `offsets` of packed sequences
+  int64_t gradient = 0;         // 1: the gradient of the model instead of the model; 2: the gradient of that
+  std::vector<std::string> wrt; // the tensors that the (last) gradient is by; empty: all
+  std::string from;             // IR sources: the phase that the text was printed after
+  std::string dumpPhases;       // a directory that gets one file per phase; empty: none
 };
 
 struct Times {

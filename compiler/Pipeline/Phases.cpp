@@ -40,7 +40,10 @@ void buildBindSizes(OpPassManager &passes, const PhaseOptions &options) {
 
 void buildDifferentiate(OpPassManager &passes, const PhaseOptions &options) {
   for (int64_t times = 0; times < options.gradient; ++times) {
-    passes.addPass(createDifferentiate());
+    DifferentiateOptions by;
+    if (times + 1 == options.gradient)
+      by.wrt.assign(options.wrt.begin(), options.wrt.end());
+    passes.addPass(createDifferentiate(by));
     buildSimplify(passes, options);
   }
 }

@@ -17,6 +17,7 @@ struct PhaseOptions {
   std::map<std::string, std::string> types; // element types by tensor name
   bool resets = false, packed = false;      // what add-boundaries adds
   int64_t gradient = 0;                     // how often differentiate runs
+  std::vector<std::string> wrt;             // by which tensors; none: all
   std::string form = "step";                // what choose-plans is asked for
   int64_t chunk = 0;
   int64_t vectorBits = 256;

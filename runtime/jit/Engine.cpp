@@ -50,6 +50,7 @@ driver::Options toDriver(const CompileOptions &from) {
   to.form = from.form;
   to.chunk = from.chunk;
   to.gradient = from.gradient;
+  to.wrt = from.wrt;
   to.resets = from.resets;
   to.packed = from.packed;
   to.from = from.from;

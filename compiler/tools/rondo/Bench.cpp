@@ -111,6 +111,7 @@ void printJson(const BenchArguments &arguments, const ModelInfo &info, const Com
     dims.push_back(fmt::format("{}: {}", quoted(name), options.dims.at(name)));
   fmt::print("{{\n  \"spec\": {},\n  \"model\": {},\n  \"version\": {},\n  \"target\": {},\n",
              quoted(arguments.spec.spec), quoted(info.name), quoted(RONDO_VERSION), quoted(options.target));
+  fmt::print("  \"gradient\": {},\n", options.gradient);
   fmt::print("  \"dtype\": {},\n  \"dims\": {{{}}},\n", quoted(typesText(options)), fmt::join(dims, ", "));
   const bool twoAxes = asksFor(info.tensors, Axis::Time1);
   fmt::print("  \"shape\": {{\"B\": {}, \"T\": {}, {}\"H\": {}}},\n  \"threads\": {},\n", shape.batch, shape.time,
@@ -126,8 +127,10 @@ void printJson(const BenchArguments &arguments, const ModelInfo &info, const Com
 
 void printText(const BenchArguments &arguments, const ModelInfo &info, const CompileOptions &options,
                const CallShape &shape, const Measurement &m) {
-  fmt::print("{} on {}, {}, {} {}, {} threads\n", paint(Colour::Bold, info.name), options.target, typesText(options),
-             describeDims(info, options.dims), describe(info.tensors, shape), threadsOf(arguments.spec.threads));
+  fmt::print("{} on {}, {}, {} {}, {} threads\n",
+             paint(Colour::Bold, (options.gradient ? "gradient of " : "") + info.name), options.target,
+             typesText(options), describeDims(info, options.dims), describe(info.tensors, shape),
+             threadsOf(arguments.spec.threads));
   fmt::print("  run      {:.4g} ms median of {} (least {:.4g} ms)\n", 1e3 * m.median, m.repeats, 1e3 * m.least);
   fmt::print("  speed    {:.4g} tokens/s, {:.4g} GB/s of tensors read and written\n", m.tokens / m.median,
              m.bytes / m.median / 1e9);

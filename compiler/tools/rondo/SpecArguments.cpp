@@ -106,6 +106,10 @@ void addGradient(CLI::App &command, SpecArguments &arguments) {
   command.add_flag("--grad", arguments.gradient,
                    "the gradient in place of the model: takes cotangents d_y of its results, gives d_x; twice: the "
                    "gradient of that");
+  command.add_option("--wrt", arguments.wrt, "with --grad: the tensors whose gradients are wanted; default: all")
+      ->type_name("NAME,...")
+      ->delimiter(',')
+      ->expected(1);
 }
 
 void addBoundaries(CLI::App &command, SpecArguments &arguments) {
@@ -213,6 +217,7 @@ CompileOptions compileOptions(const SpecArguments &arguments) {
   options.form = arguments.form;
   options.chunk = arguments.chunk;
   options.gradient = arguments.gradient;
+  options.wrt = arguments.wrt;
   options.resets = arguments.resets;
   options.packed = arguments.packed;
   for (const std::string &text : arguments.dims)

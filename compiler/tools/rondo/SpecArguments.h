@@ -21,6 +21,7 @@ struct SpecArguments {
   int64_t chunk = 0;
   bool resets = false, packed = false;
   int gradient = 0;
+  std::vector<std::string> wrt;
   int threads = 0;
 };
 

@@ -27,9 +27,10 @@ struct CompileOptions {
   /// 1: the kernel is the gradient of the model: it takes the model's tensors and the cotangents of its results, `d_y` for `y`
   /// (final states' may be left out and are zero), and gives those of its inputs, `d_x` for `x`. 2: the gradient of that, `d2_`.
   int64_t gradient = 0;
-  std::string from;                    // texts named "*.mlir" hold IR: the phase that it was printed after
-  std::string dumpPhases;              // a directory that gets one file per phase; empty: none
-  bool colour = false;                 // Diagnostic::rendered carries ANSI colours
+  std::vector<std::string> wrt; // tensors that the (last) gradient is by; empty: all
+  std::string from;             // texts named "*.mlir" hold IR: the phase that it was printed after
+  std::string dumpPhases;       // a directory that gets one file per phase; empty: none
+  bool colour = false;          // Diagnostic::rendered carries ANSI colours
 };
 
 /// Where the time went, in seconds.

@@ -1,0 +1,135 @@
+// See GradientCheck.h.
+#include "compiler/tools/rondo/GradientCheck.h"
+#include "compiler/tools/rondo/Random.h"
+#include "compiler/tools/rondo/RandomInputs.h"
+#include "compiler/tools/rondo/Stepping.h"
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace rondo::tool {
+namespace {
+
+const Buffer *find(const NamedBuffers &tensors, const std::string &name) {
+  const auto found = std::ranges::find(tensors, name, &NamedBuffers::value_type::first);
+  return found == tensors.end() ? nullptr : &found->second;
+}
+
+Buffer duplicate(const Buffer &buffer) {
+  Buffer made(buffer.type(), buffer.shape());
+  std::memcpy(made.data(), buffer.data(), buffer.bytes());
+  return made;
+}
+
+/// Re sum conj(x) y, over the finite elements of y: a slice that no step has reached keeps the infinity that it began with.
+double dot(const Tensor &x, const Tensor &y) {
+  double sum = 0;
+  const int64_t count = x.elements();
+  for (int64_t i = 0; i < count; ++i)
+    if (std::isfinite(loadReal(y, i)) && std::isfinite(loadImag(y, i)))
+      sum += loadReal(x, i) * loadReal(y, i) + (isComplex(x.type) ? loadImag(x, i) * loadImag(y, i) : 0);
+  return sum;
+}
+
+class Differences {
+public:
+  Differences(const Kernel &model, const NamedBuffers &inputs, const std::string &prefix, const CallShape &shape,
+              int threads)
+      : model(model), inputs(inputs), prefix(prefix), shape(shape), threads(threads) {
+    for (const TensorSpec &spec : model.program().tensors)
+      if (const Buffer *given = isGiven(spec.kind) ? find(inputs, spec.name) : nullptr)
+        own.emplace_back(spec.name, duplicate(*given));
+  }
+
+  /// |D(h) - `expected`| for the largest h at which D has settled to within `settled`.
+  Result<GradientDifference> along(const std::string &name, const Buffer &direction, double expected, double settled) {
+    for (double h : {1e-3, 1e-4, 1e-5, 3e-6}) {
+      Result<double> coarse = difference(name, direction, h), fine = difference(name, direction, h / 2);
+      if (!coarse || !fine)
+        return coarse ? fine.error() : coarse.error();
+      if (std::abs(*coarse - *fine) <= settled)
+        return GradientDifference{name, std::abs(*fine - expected), h / 2};
+    }
+    return GradientDifference{name, INFINITY, 0};
+  }
+
+private:
+  Result<double> difference(const std::string &name, const Buffer &direction, double h) {
+    double values[4];
+    const double steps[] = {h, -h, 2 * h, -2 * h};
+    for (int i = 0; i < 4; ++i) {
+      Result<double> value = loss(name, direction, steps[i]);
+      if (!value)
+        return value;
+      values[i] = *value;
+    }
+    return (8 * (values[0] - values[1]) - (values[2] - values[3])) / (12 * h);
+  }
+
+  Result<double> loss(const std::string &name, const Buffer &direction, double h) {
+    NamedBuffers moved = copy(own);
+    for (auto &[which, buffer] : moved)
+      if (which == name)
+        move(buffer.view(), direction.view(), h);
+    Result<NamedBuffers> results = model.run(views(moved), callOptions(model.program(), shape, threads));
+    if (!results)
+      return results.error();
+    double sum = 0;
+    for (const auto &[which, result] : *results)
+      if (const Buffer *cotangent = find(inputs, prefix + which))
+        sum += dot(cotangent->view(), result.view());
+    return sum;
+  }
+
+  static void move(const Tensor &x, const Tensor &direction, double h) {
+    const int64_t count = x.elements();
+    for (int64_t i = 0; i < count; ++i)
+      storeElement(x, i, loadReal(x, i) + h * loadReal(direction, i),
+                   isComplex(x.type) ? loadImag(x, i) + h * loadImag(direction, i) : 0);
+  }
+
+  const Kernel &model;
+  const NamedBuffers &inputs;
+  const std::string &prefix;
+  const CallShape &shape;
+  int threads;
+  NamedBuffers own; // of the model
+};
+
+} // namespace
+
+Result<std::vector<GradientDifference>> checkDifferences(const Kernel &model, const NamedBuffers &inputs,
+                                                         const NamedBuffers &gradients, const std::string &prefix,
+                                                         const CallShape &shape, uint64_t seed, int threads) {
+  constexpr int mostDirections = 4;
+  Differences differences(model, inputs, prefix, shape, threads);
+  std::vector<GradientDifference> found;
+  for (const auto &[name, gradient] : gradients) {
+    const std::string of = name.substr(prefix.size());
+    const Buffer *x = find(inputs, of);
+    if (!x) // an initial state that was left out
+      continue;
+    const double norm = std::sqrt(dot(gradient.view(), gradient.view()));
+    const double scale = norm > 0 ? norm : 1;
+    GradientDifference best{of, INFINITY, 0};
+    for (int draw = 0; draw < mostDirections && std::isinf(best.error); ++draw) {
+      Random random(seed + uint64_t(draw), of);
+      Buffer direction = duplicate(*x);
+      const int64_t count = direction.view().elements();
+      for (int64_t i = 0; i < count; ++i) {
+        const double re = random.sign(), im = random.sign();
+        storeElement(direction.view(), i, re, im);
+      }
+      const double expected = dot(gradient.view(), direction.view());
+      Result<GradientDifference> one = differences.along(of, direction, expected, scale * toleranceOfDifferences / 10);
+      if (!one)
+        return one.error();
+      best = *one;
+    }
+    best.error /= scale;
+    found.push_back(best);
+  }
+  return found;
+}
+
+} // namespace rondo::tool
