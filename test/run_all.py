@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Runs every test of a build tree and sums the runners' own counts: Catch2's test cases, lit's tests, the checks of test/house, the
-specs of examples/ that `rondo verify` holds to the reference, random specs, and the fuzz targets.
+specs of examples/ that `rondo verify` holds to the reference, and their gradients, random specs, and the fuzz targets.
 
 The build writes which runners there are to BUILD/test/runners.json (test/CMakeLists.txt). Each runner has a line when it ends, below
 the logs of what failed; the last line is "N passed, N failed[, N skipped]", which is also written to BUILD/test/counts.txt. The exit
@@ -110,19 +110,19 @@ def run_fuzz(target, build, seconds):
     return Outcome(passed=int(status == 0), failed=int(status != 0), log=log, note=note)
 
 
-def verify_spec(program, spec, build):
+def verify_spec(program, spec, build, options):
     """`rondo verify` of one example: every type, size and form of every model in it."""
     # One thread each: the specs run side by side, and most of the time is LLVM's. Threads are tested by the runtime's own tests.
-    status, log = execute([program, "verify", "--threads", "1", spec], build, 600, OMP_WAIT_POLICY="passive")
+    status, log = execute([program, "verify", "--threads", "1", *options, spec], build, 600, OMP_WAIT_POLICY="passive")
     return status, log
 
 
-def run_verify(verify, build, jobs):
-    """All examples; each spec is a test. The longest come first, so that none is left alone at the end."""
+def run_verify(verify, build, jobs, options=()):
+    """All examples, or with `--grad` their gradients; each spec is a test. The longest come first, so that none is left alone at the end."""
     specs = sorted(map(Path, verify["specs"]), key=lambda spec: (-spec.stat().st_size, spec))
     outcome, checks, redrawn = Outcome(), 0, 0
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for spec, (status, log) in zip(specs, pool.map(lambda spec: verify_spec(verify["program"], spec, build), specs)):
+        for spec, (status, log) in zip(specs, pool.map(lambda spec: verify_spec(verify["program"], spec, build, options), specs)):
             sums = re.search(r"(\d+) checks, (\d+) draws redrawn", log)
             if status != 0 or not sums:
                 outcome.failed += 1
@@ -183,6 +183,8 @@ def runs(runners, only, build, jobs, fuzz_seconds, spec_seeds):
         yield "lit", timed(run_lit, runners["lit"], build, jobs)
     if "verify" in only:
         yield "verify", timed(run_verify, runners["verify"], build, jobs)
+    if "gradients" in only:
+        yield "gradients", timed(run_verify, runners["verify"], build, jobs, ["--grad"])
     if "specs" in only:
         yield "specs/selftest", timed(run_specs_selftest, build)
         yield "specs/random", timed(run_specs, runners["verify"]["program"], build, jobs, spec_seeds)
@@ -195,7 +197,7 @@ def runs(runners, only, build, jobs, fuzz_seconds, spec_seeds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build", help="build tree")
-    parser.add_argument("--only", default="house,unit,lit,verify,specs,fuzz", help="which runners, by comma")
+    parser.add_argument("--only", default="house,unit,lit,verify,gradients,specs,fuzz", help="which runners, by comma")
     parser.add_argument("--fuzz-seconds", type=int, default=25, help="seconds of each fuzz target")
     parser.add_argument("--spec-seeds", default="0:200", help="seeds of the random specs, A:B")
     options = parser.parse_args()

@@ -329,7 +329,12 @@ void ModelVerifier::verify() {
         !hasChunkForm(which.resets, which.packed))
       continue;
     if (Result<void> compiled = compileReference(which); !compiled) {
-      fault("reference", compiled.error());
+      // Said in the documents: such a gradient does not exist yet. It was not asked for, and the other cases stand.
+      const bool unknown = compiled.error().message().find("back, with resets") != std::string::npos;
+      if (unknown && arguments.spec.gradient > 0 && !arguments.spec.resets)
+        fmt::print("  {}: no gradient where a state is read more than one step back\n", which.name());
+      else
+        fault("reference", compiled.error());
       continue;
     }
     if (arguments.spec.gradient > 0 && which.form == "step" && which.dims == smallDims())
@@ -391,8 +396,13 @@ below 1e-3. With f16 and bf16, inputs are rounded before both see them, the step
 taken off before the same bound applies. A draw whose results leave 1e+-30, or whose tolerance would exceed 1e-2, is redrawn and
 counted.
 
+With --grad the gradient is verified: the reference's own against fourth-order differences of the model's results, along random
+directions, one tensor after another, to 1e-6 of the gradient's norm; kernels against the reference, to 1e-11 in f64, in f32 as above with
+sqrt(T) in place of perturbed states. Blocks that the bound says nothing about are left out and counted.
+
 Examples:
   rondo verify gla deltanet
+  rondo verify gla --grad
   rondo verify $(rondo list --paths)
   rondo verify gla --dtype bf16,g=f32 --dim K=64 V=48 --random 7,B=2,T=129,H=3)";
 
