@@ -1,4 +1,5 @@
 // differentiate: the function around the scans. Its operations are walked backwards; see ScanAdjoint.h for one scan.
+#include "compiler/Differentiate/GradientScan.h"
 #include "compiler/Differentiate/Passes.h"
 #include "compiler/Differentiate/ScanAdjoint.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -117,15 +118,17 @@ private:
             {recur::SumToOp::create(b, op->getLoc(), operand.getType(), cotangents[0], sum.getFlipLag()), false});
       return success();
     }
-    auto scan = dyn_cast<recur::ScanOp>(op);
-    if (!scan)
-      return op->emitError("no derivative is known of '") << op->getName() << "'";
-    return visitScan(scan, cotangents);
+    if (isa<recur::ScanOp, chunk::ScanOp>(op))
+      return visitScan(cast<recur::ScanInterface>(op), cotangents);
+    return op->emitError("no derivative is known of '") << op->getName() << "'";
   }
 
-  LogicalResult visitScan(recur::ScanOp scan, ArrayRef<Value> cotangents) {
-    FailureOr<ScanCotangents> of =
-        differentiateScan(b, scan, cotangents.take_front(scan.numOutputs()), cotangents.drop_front(scan.numOutputs()));
+  LogicalResult visitScan(recur::ScanInterface scan, ArrayRef<Value> cotangents) {
+    ArrayRef<Value> ofOutputs = cotangents.take_front(scan.numOutputs());
+    ArrayRef<Value> ofFinals = cotangents.drop_front(scan.numOutputs());
+    auto chunks = dyn_cast<chunk::ScanOp>(*scan);
+    FailureOr<ScanCotangents> of = chunks ? buildGradientScan(b, chunks, ofOutputs, ofFinals, /*interval=*/1)
+                                          : differentiateScan(b, cast<recur::ScanOp>(*scan), ofOutputs, ofFinals);
     if (failed(of))
       return failure();
     auto add = [&](Value operand, Value part, bool flipped) {
