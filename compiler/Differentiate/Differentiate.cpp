@@ -1,8 +1,10 @@
 // differentiate: the function around the scans. Its operations are walked backwards; see ScanAdjoint.h for one scan.
+#include "compiler/Differentiate/GradientScan.h"
 #include "compiler/Differentiate/Passes.h"
 #include "compiler/Differentiate/ScanAdjoint.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -18,6 +20,10 @@ namespace {
 
 /// How often a function has been differentiated; on the function.
 constexpr const char *kOrderAttr = "recur.gradient";
+
+/// Chunks between two states that are kept: with 16 steps a chunk, the states of 256 steps are as many numbers as some twentieth of the
+/// tensors that a head of a usual size reads and writes in them, and computing them again costs a third of the forward pass.
+constexpr int64_t kInterval = 16;
 
 bool hasCotangent(Type type) { return recur::isArray(type) && recur::elementKind(type) != recur::ElementKind::Truth; }
 
@@ -108,22 +114,42 @@ private:
     bool flipped; // its slices stand in the opposite order
   };
 
-  /// The cotangent of a value: the sum of its parts, with the value's axes. Null where there is none.
-  Value total(Value value) {
+  Value total(Value value) { return total(value, value.getType()); }
+
+  /// The cotangent of a value: the sum of its parts, stored as `type`, which has the value's axes. Null where there is none.
+  Value total(Value value, Type type) {
     auto found = parts.find(value);
     if (found == parts.end())
       return {};
     SmallVector<Part> list = std::move(found->second);
     parts.erase(found);
-    bool hasLag = recur::dimsOf(value.getType()).axisPosition("lag") >= 0;
+    bool hasLag = recur::dimsOf(type).axisPosition("lag") >= 0;
     SmallVector<Value> values;
     for (Part part : list)
       values.push_back(part.flipped && hasLag
-                           ? recur::SumToOp::create(b, value.getLoc(), value.getType(), part.value, true).getResult()
+                           ? recur::SumToOp::create(b, value.getLoc(), wideType(type), part.value, true).getResult()
                            : part.value);
-    if (values.size() == 1 && values.front().getType() == value.getType())
+    if (values.size() == 1 && (values.front().getType() == type || storesAs(values.front(), type)))
       return values.front();
-    return recur::SumToOp::create(b, value.getLoc(), value.getType(), values, false);
+    return recur::SumToOp::create(b, value.getLoc(), type, values, false);
+  }
+
+  /// Lets a scan store an output of its own in the narrower type that is wanted. False where that is not possible.
+  bool storesAs(Value value, Type type) {
+    auto result = dyn_cast<OpResult>(value);
+    auto from = cast<RankedTensorType>(value.getType()), to = cast<RankedTensorType>(type);
+    if (!result || !value.use_empty() || from.getShape() != to.getShape() || from.getEncoding() != to.getEncoding() ||
+        !isa<recur::ScanOp, chunk::GradientScanOp>(result.getOwner()))
+      return false;
+    value.setType(type);
+    return true;
+  }
+
+  /// `type` with elements of at least 32 bits: sums over time and over the batch are not rounded to what inputs are stored as.
+  static Type wideType(Type type) {
+    auto array = cast<RankedTensorType>(type);
+    bool narrow = array.getElementType().isBF16() || array.getElementType().isF16();
+    return narrow ? Type(array.clone(Float32Type::get(type.getContext()))) : type;
   }
 
   LogicalResult visit(Operation *op) {
@@ -146,13 +172,30 @@ private:
             {recur::SumToOp::create(b, op->getLoc(), operand.getType(), cotangents[0], sum.getFlipLag()), false});
       return success();
     }
-    auto scan = dyn_cast<recur::ScanOp>(op);
-    if (!scan)
-      return op->emitError("no derivative is known of '") << op->getName() << "'";
-    return visitScan(scan, cotangents);
+    if (isa<recur::ScanOp, chunk::ScanOp>(op))
+      return visitScan(cast<recur::ScanInterface>(op), cotangents);
+    return op->emitError("no derivative is known of '") << op->getName() << "'";
   }
 
-  LogicalResult visitScan(recur::ScanOp scan, ArrayRef<Value> cotangents) {
+  /// Chunks stay chunks on the way back, except where sequences begin inside.
+  FailureOr<ScanCotangents> differentiateForm(recur::ScanInterface scan, ArrayRef<Value> ofOutputs,
+                                              ArrayRef<Value> ofFinals, const WantedCotangents &wanted) {
+    if (auto steps = dyn_cast<recur::ScanOp>(*scan))
+      return differentiateScan(b, steps, ofOutputs, ofFinals, wanted);
+    auto chunks = cast<chunk::ScanOp>(*scan);
+    if (!scan.getResets() && !scan.getOffsets())
+      return buildGradientScan(b, chunks, ofOutputs, ofFinals, wanted, kInterval);
+    auto steps =
+        recur::ScanOp::create(b, scan.getLoc(), scan->getResultTypes(), scan.getInputs(), scan.getParams(),
+                              scan.getInits(), scan.getResets(), scan.getOffsets(), scan.getAxes(), scan.getStates());
+    IRMapping map;
+    chunks.getStep().cloneInto(&steps.getBody(), map);
+    FailureOr<ScanCotangents> of = differentiateScan(b, steps, ofOutputs, ofFinals, wanted);
+    steps.erase();
+    return of;
+  }
+
+  LogicalResult visitScan(recur::ScanInterface scan, ArrayRef<Value> cotangents) {
     WantedCotangents wanted;
     auto want = [&](ValueRange operands, SmallVectorImpl<bool> &list) {
       for (Value operand : operands)
@@ -161,7 +204,7 @@ private:
     want(scan.getInputs(), wanted.inputs);
     want(scan.getParams(), wanted.params);
     want(scan.getInits(), wanted.inits);
-    FailureOr<ScanCotangents> of = differentiateScan(b, scan, cotangents.take_front(scan.numOutputs()),
+    FailureOr<ScanCotangents> of = differentiateForm(scan, cotangents.take_front(scan.numOutputs()),
                                                      cotangents.drop_front(scan.numOutputs()), wanted);
     if (failed(of))
       return failure();
@@ -189,12 +232,13 @@ private:
       DictionaryAttr of = fn.getArgAttrDict(i);
       if (!active.contains(argument))
         continue;
-      Value gradient = total(argument);
-      if (!gradient || isa<BlockArgument>(gradient))
-        gradient = recur::SumToOp::create(b, argument.getLoc(), argument.getType(),
-                                          gradient ? ValueRange(gradient) : ValueRange(), false);
-      results.push_back(gradient);
       bool perStep = recur::dimsOf(argument.getType()).axisPosition("time") >= 0;
+      Type type = perStep ? argument.getType() : wideType(argument.getType());
+      Value gradient = total(argument, type);
+      if (!gradient || isa<BlockArgument>(gradient))
+        gradient =
+            recur::SumToOp::create(b, argument.getLoc(), type, gradient ? ValueRange(gradient) : ValueRange(), false);
+      results.push_back(gradient);
       named.push_back(attributes(of.getAs<StringAttr>(recur::kNameAttr).getValue(), perStep ? "output" : "final"));
     }
     ret->setOperands(results);

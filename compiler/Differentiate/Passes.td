@@ -7,12 +7,12 @@ def Differentiate : Pass<"differentiate", "::mlir::ModuleOp"> {
   let description = [{
     The function takes what it took and the cotangents of its results, `d_y` for a result `y` (of a final state: absent means
     zero), and gives the cotangents of its arguments, `d_x` for an argument `x`. Applied again, which makes gradients of gradients, the prefix is
-    `d2_`, and so on. Each scan is run against time once more, by a scan of the same family; see
-    compiler/Differentiate/README.md for the rules and the conventions.
+    `d2_`, and so on. Each scan is run against time once more, by a scan of the same family, and a scan that has chunks already by the
+    same chunks; see compiler/Differentiate/README.md for the rules and the conventions.
 
     Requires: `bind-sizes`, and one function. Ensures: recur.scan, recur.sum_to and recur.reshape only, scans without states
-    included. Fails, with an error at its place, where a scan has resets, where a state is read along two axes at once,
-    and at operations that have no derivative.
+    included; chunk.scan and chunk.gradient_scan where there was a chunk.scan. Fails, with an error at its place, where a scan has
+    resets, or chunks and packed sequences, where a state is read along two axes at once, and at operations that have no derivative.
     Cost: the operations of a step grow about threefold.
 
     ```mlir

@@ -60,19 +60,21 @@ Value StepAdjoint::of(Value value) {
 /// One array out of as many pieces along one axis as fit one after another, zeros between them; takes them from the list.
 Value StepAdjoint::assembled(Type type, SmallVectorImpl<Piece> &pieces) {
   auto whole = cast<RankedTensorType>(type);
-  int64_t axis = pieces.front().axis, at = 0;
+  recur::DimsAttr dims = recur::dimsOf(whole);
+  int64_t axis = pieces.front().axis, at = 0, named = axis - dims.getAxes().size();
   auto sizeOf = [&](StringAttr name) { return *DimExpr::parse(std::string_view(name.getValue())); };
   auto partType = [&](int64_t size, const DimExpr &name) {
     SmallVector<int64_t> shape(whole.getShape());
-    SmallVector<StringAttr> names(recur::dimsOf(whole).getNames());
+    SmallVector<StringAttr> names(dims.getNames());
     shape[axis] = size;
-    names[axis] = b.getStringAttr(name.str());
-    return RankedTensorType::get(shape, whole.getElementType(), recur::DimsAttr::get(b.getContext(), {}, names));
+    names[named] = b.getStringAttr(name.str());
+    return RankedTensorType::get(shape, whole.getElementType(),
+                                 recur::DimsAttr::get(b.getContext(), dims.getAxes(), names));
   };
   SmallVector<Value> parts;   // null: zeros
   SmallVector<int64_t> zeros; // how many, per part
   SmallVector<Piece> rest;
-  DimExpr unnamed = sizeOf(recur::dimsOf(whole).getNames()[axis]); // what no part's name stands for yet
+  DimExpr unnamed = sizeOf(dims.getNames()[named]); // what no part's name stands for yet
   auto fill = [&](int64_t upTo) {
     if (upTo > at) {
       parts.push_back(nullptr);
@@ -88,7 +90,7 @@ Value StepAdjoint::assembled(Type type, SmallVectorImpl<Piece> &pieces) {
     fill(piece.offset);
     parts.push_back(piece.drop ? broadcast(piece.value, partType(1, DimExpr::constant(1)), {axis}) : piece.value);
     zeros.push_back(0);
-    unnamed = unnamed - sizeOf(recur::dimsOf(parts.back().getType()).getNames()[axis]);
+    unnamed = unnamed - sizeOf(recur::dimsOf(parts.back().getType()).getNames()[named]);
     at += piece.size;
   }
   fill(whole.getDimSize(axis));
@@ -172,6 +174,8 @@ LogicalResult StepAdjoint::visit(Operation &op, Value g) {
                success();
       })
       .Case([&](recur::CastOp cast) { return visitCast(cast, g), success(); })
+      .Case<chunk::ProductsOp, chunk::SumsOp, chunk::ScoresOp, chunk::ApplyOp, chunk::SolveOp, chunk::AsSourceOp,
+            chunk::AsTimeOp>([&](auto of) { return visitChunk(of, g), success(); })
       .Default([](Operation *op) { return op->emitError("no derivative is known of '") << op->getName() << "'"; });
 }
 

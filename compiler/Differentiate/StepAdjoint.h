@@ -1,11 +1,12 @@
-// Reverse mode through the operations of one step: from the cotangents of values to those of what they are made of.
+// Reverse mode through the operations of one step, or of a chunk of steps (values over the axes `time` and `source`): from the
+// cotangents of values to those of what they are made of.
 //
 // Convention. The cotangent of a real value x is dL/dx. Of a complex value z = x + iy it is dL/dx + i dL/dy, the direction in which
 // a real L grows fastest (as in PyTorch; JAX's is its conjugate), so that a holomorphic w = f(z) gives dz = conj(f'(z)) dw.
 // Where a function has a corner the subgradient is a fixed one: max and min share equally among equal operands (reductions
 // likewise), |x|, sign and floor have 0 at 0 and at their jumps; a comparison has none.
 #pragma once
-#include "dialects/Recur/Recur.h"
+#include "dialects/Chunk/Chunk.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
@@ -47,6 +48,20 @@ private:
   void visitSlice(recur::SliceOp op, mlir::Value g);
   void visitConcat(recur::ConcatOp op, mlir::Value g);
   void visitCast(recur::CastOp op, mlir::Value g);
+  // ChunkAdjoint.cpp
+  void visitChunk(chunk::ProductsOp op, mlir::Value g);
+  void visitChunk(chunk::SumsOp op, mlir::Value g);
+  void visitChunk(chunk::ScoresOp op, mlir::Value g);
+  void visitChunk(chunk::ApplyOp op, mlir::Value g);
+  void visitChunk(chunk::SolveOp op, mlir::Value g);
+  void visitChunk(chunk::AsSourceOp op, mlir::Value g);
+  void visitChunk(chunk::AsTimeOp op, mlir::Value g);
+  mlir::Value products(mlir::Value decay, chunk::Span span);
+  mlir::Value runningSums(mlir::Value operand, mlir::Value decay, bool before, bool transposed);
+  mlir::Value apply(mlir::Value scores, mlir::Value values, mlir::Value decay, bool before, bool transposed);
+  mlir::Value decayGradient(mlir::Value scores, mlir::Value queries, mlir::Value keys, mlir::Value decay, bool before);
+  mlir::Value contract(llvm::StringRef spec, llvm::ArrayRef<mlir::Value> operands, mlir::Type type);
+
   mlir::Value assembled(mlir::Type type, llvm::SmallVectorImpl<Piece> &pieces);
   /// Adds g, of the shape of an elementwise operation's result, to an operand that may be a scalar for all elements.
   void addElementwise(mlir::Value operand, mlir::Value g);

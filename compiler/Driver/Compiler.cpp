@@ -203,7 +203,9 @@ private:
     result.type = nameOf(options.type);
     for (const auto &[name, type] : options.types)
       result.types[name] = nameOf(type);
-    result.gradient = options.gradient;
+    bool isReference = options.target == "reference"; // whose gradients are those of the steps, whatever is planned
+    result.gradients = isReference ? options.gradient : std::max<int64_t>(0, options.gradient - 1);
+    result.gradient = !isReference && options.gradient > 0;
     result.wrt = options.wrt;
     result.form = options.form;
     result.chunk = options.chunk;

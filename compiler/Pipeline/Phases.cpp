@@ -39,13 +39,19 @@ void buildBindSizes(OpPassManager &passes, const PhaseOptions &options) {
 }
 
 void buildDifferentiate(OpPassManager &passes, const PhaseOptions &options) {
-  for (int64_t times = 0; times < options.gradient; ++times) {
+  for (int64_t times = 1; times <= options.gradients; ++times) {
     DifferentiateOptions by;
-    if (times + 1 == options.gradient)
+    if (times == options.gradients && !options.gradient)
       by.wrt.assign(options.wrt.begin(), options.wrt.end());
     passes.addPass(createDifferentiate(by));
     buildSimplify(passes, options);
   }
+}
+
+void separateResults(OpPassManager &passes, const PhaseOptions &options) {
+  SeparateResultsOptions results;
+  results.apartFromReads = !options.types.empty() || options.type == "bf16" || options.type == "f16";
+  passes.addPass(createSeparateResults(results));
 }
 
 void buildSetPrecision(OpPassManager &passes, const PhaseOptions &options) {
@@ -53,9 +59,7 @@ void buildSetPrecision(OpPassManager &passes, const PhaseOptions &options) {
   precision.type = options.type;
   for (const auto &[name, type] : options.types)
     precision.types.push_back(name + "=" + type);
-  SeparateResultsOptions results;
-  results.apartFromReads = !options.types.empty() || options.type == "bf16" || options.type == "f16";
-  passes.addPass(createSeparateResults(results)); // first, since equal results may be stored as different types
+  separateResults(passes, options); // first, since equal results may be stored as different types
   passes.addPass(createSetPrecision(precision));
 }
 
@@ -78,6 +82,24 @@ void buildForm(OpPassManager &passes, const PhaseOptions &) {
   passes.addPass(createLowerRaised());
   passes.addPass(createCanonicalizerPass()); // what a form needs not of a step goes
   passes.addPass(createCSEPass());
+}
+
+/// The way back: chunks go by chunks; what goes by steps has its forms found anew.
+void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
+  if (!options.gradient)
+    return;
+  DifferentiateOptions by;
+  by.wrt.assign(options.wrt.begin(), options.wrt.end());
+  passes.addPass(createDifferentiate(by));
+  buildSimplify(passes, options);
+  separateResults(passes, options);
+  buildHoist(passes, options);
+  buildRaise(passes, options);
+  PhaseOptions again = options;
+  if (again.form != "step")
+    again.form = "auto"; // what was asked for holds for the model, and need not be there on the way back
+  buildPlan(passes, again);
+  buildForm(passes, again);
 }
 
 /// More blocks would repeat more of what they have in common than they gain.
@@ -157,12 +179,13 @@ const Phase kPhases[] = {
     {"simplify", "canonical form: identities folded, equal values computed once", buildSimplify, verifyRecur},
     {"add-boundaries", "resets and packed sequences, where they are asked for", buildAddBoundaries, verifyRecur},
     {"bind-sizes", "every named dimension has its size", buildBindSizes, verifyBound},
-    {"differentiate", "a gradient in place of the model, where one is asked for", buildDifferentiate, verifyBound},
+    {"differentiate", "gradients of gradients: all but the last", buildDifferentiate, verifyBound},
     {"set-precision", "element types of storage and of computation", buildSetPrecision, verifyBound},
     {"hoist-parallel", "what waits for no state leaves the recurrence", buildHoist, verifyBound},
     {"raise", "scans as the tightest op that analysis finds", buildRaise, verifyBound},
     {"plan", "each raised scan has a form, a schedule and a size of its chunks", buildPlan, verifyBound},
     {"form", "scans that take steps, or chunks of them", buildForm, verifyFormed},
+    {"gradient", "the gradient in place of the model, where one is asked for", buildGradient, verifyFormed},
     {"lower-scan", "scans as kernels: loops over tasks, steps and vectors", buildLowerScan, verifyLowered},
     {"expand-math", "elementary functions as polynomials", buildExpandMath, verifyExpanded},
     {"to-llvm", "the LLVM dialect", buildToLLVM, verifyLLVM},

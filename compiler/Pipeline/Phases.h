@@ -16,8 +16,9 @@ struct PhaseOptions {
   std::string type = "f32";                 // default element type
   std::map<std::string, std::string> types; // element types by tensor name
   bool resets = false, packed = false;      // what add-boundaries adds
-  int64_t gradient = 0;                     // how often differentiate runs
-  std::vector<std::string> wrt;             // by which tensors; none: all
+  int64_t gradients = 0;                    // how often the model is differentiated before it has forms
+  bool gradient = false;                    // whether it is once more, afterwards
+  std::vector<std::string> wrt;             // the tensors that the last gradient is by; none: all
   std::string form = "step";                // what choose-plans is asked for
   int64_t chunk = 0;
   int64_t vectorBits = 256;

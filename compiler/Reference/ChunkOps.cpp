@@ -70,35 +70,71 @@ OpCompiler::Closure OpCompiler::compileApply(chunk::ApplyOp op) {
   Rows scores(slot(op.getScores())), values(slot(op.getValues()));
   std::optional<Rows> decay(slot(op.getDecay()));
   int64_t own = op.getBefore() ? 0 : 1;
+  bool transposed = op.getTransposed();
   Array &to = result(op.getResult(), values.array.shape);
   return std::function<void()>([=, &to] {
+    std::fill(to.data.begin(), to.data.end(), 0.0);
     for (int64_t t = 0; t < values.steps; ++t)
-      for (int64_t i = 0; i < values.width; ++i) {
-        Complex sum = 0;
-        for (int64_t s = 0; s < t + own; ++s)
-          sum += decayed(product(to, scores.at(t, s), values.at(s, i)), decay, s + 1, t + own, i);
-        to.data[t * values.width + i] = sum;
-      }
+      for (int64_t s = 0; s < t + own; ++s)
+        for (int64_t i = 0; i < values.width; ++i)
+          to.data[(transposed ? s : t) * values.width + i] +=
+              decayed(product(to, scores.at(t, s), values.at(transposed ? t : s, i)), decay, s + 1, t + own, i);
+  });
+}
+
+OpCompiler::Closure OpCompiler::compileSums(chunk::SumsOp op) {
+  Rows from(slot(op.getOperand()));
+  std::optional<Rows> decay(slot(op.getDecay()));
+  int64_t own = op.getBefore() ? 0 : 1;
+  bool transposed = op.getTransposed();
+  Array &to = result(op.getResult(), from.array.shape);
+  return std::function<void()>([=, &to] {
+    std::fill(to.data.begin(), to.data.end(), 0.0);
+    for (int64_t t = 0; t < from.steps; ++t)
+      for (int64_t s = 0; s < t + own; ++s)
+        for (int64_t i = 0; i < from.width; ++i)
+          to.data[(transposed ? s : t) * from.width + i] +=
+              decayed(from.at(transposed ? t : s, i), decay, s + 1, t + own, i);
+  });
+}
+
+OpCompiler::Closure OpCompiler::compileDecayGradient(chunk::DecayGradientOp op) {
+  Rows scores(slot(op.getScores())), queries(slot(op.getQueries())), keys(slot(op.getKeys()));
+  std::optional<Rows> decay(slot(op.getDecay()));
+  int64_t own = op.getBefore() ? 0 : 1, width = decay->width;
+  Array &to = result(op.getResult(), decay->array.shape);
+  return std::function<void()>([=, &to] {
+    std::fill(to.data.begin(), to.data.end(), 0.0);
+    for (int64_t t = 0; t < keys.steps; ++t)
+      for (int64_t s = 0; s < t; ++s)
+        for (int64_t r = s + 1; r < t + own; ++r)
+          for (int64_t i = 0; i < keys.width; ++i) {
+            Complex pair = product(to, scores.at(t, s), product(to, queries.at(t, i), keys.at(s, i)));
+            to.data[r * width + (width == 1 ? 0 : i)] +=
+                decayed(decayed(pair, decay, s + 1, r, i), decay, r + 1, t + own, i);
+          }
   });
 }
 
 OpCompiler::Closure OpCompiler::compileSolve(chunk::SolveOp op) {
   Rows matrix(slot(op.getMatrix())), right(slot(op.getRight()));
+  bool transposed = op.getTransposed();
   Array &to = result(op.getResult(), right.array.shape);
   return std::function<void()>([=, &to] {
-    for (int64_t t = 0; t < right.steps; ++t)
+    for (int64_t number = 0; number < right.steps; ++number)
       for (int64_t i = 0; i < right.width; ++i) {
+        int64_t t = transposed ? right.steps - 1 - number : number;
         Complex sum = right.at(t, i);
-        for (int64_t s = 0; s < t; ++s)
-          sum += product(to, matrix.at(t, s), to.data[s * right.width + i]);
+        for (int64_t s = transposed ? t + 1 : 0; s < (transposed ? right.steps : t); ++s)
+          sum += product(to, transposed ? matrix.at(s, t) : matrix.at(t, s), to.data[s * right.width + i]);
         to.data[t * right.width + i] = sum;
       }
   });
 }
 
-OpCompiler::Closure OpCompiler::compileAsSource(chunk::AsSourceOp op) {
-  const Array &from = slot(op.getOperand());
-  Array &to = result(op.getResult(), from.shape);
+OpCompiler::Closure OpCompiler::compileRenamed(Value operand, Value renamed) {
+  const Array &from = slot(operand);
+  Array &to = result(renamed, from.shape);
   return std::function<void()>([&from, &to] { to.data = from.data; });
 }
 

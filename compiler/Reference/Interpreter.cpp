@@ -1,5 +1,6 @@
 // The function level: bind the sizes, run the ops in order, hand out what is returned.
 #include "compiler/Reference/Interpreter.h"
+#include "compiler/Reference/GradientInterpreter.h"
 #include "compiler/Reference/OpCompiler.h"
 #include "compiler/Reference/ScanInterpreter.h"
 #include "dialects/Chunk/Chunk.h"
@@ -11,6 +12,8 @@ namespace rondo::reference {
 static llvm::Error runOp(Operation &op, OpCompiler &ops, const Sizes &sizes) {
   if (isa<recur::ScanOp, chunk::ScanOp>(op))
     return interpretScan(cast<recur::ScanInterface>(op), ops, sizes);
+  if (auto scan = dyn_cast<chunk::GradientScanOp>(op))
+    return interpretGradientScan(scan, ops, sizes);
   auto run = ops.compile(op);
   if (!run)
     return run.takeError();

@@ -61,7 +61,10 @@ llvm::Expected<std::function<void()>> OpCompiler::compile(Operation &op) {
       .Case([&](chunk::ScoresOp op) { return compileScores(op); })
       .Case([&](chunk::ApplyOp op) { return compileApply(op); })
       .Case([&](chunk::SolveOp op) { return compileSolve(op); })
-      .Case([&](chunk::AsSourceOp op) { return compileAsSource(op); })
+      .Case([&](chunk::SumsOp op) { return compileSums(op); })
+      .Case([&](chunk::DecayGradientOp op) { return compileDecayGradient(op); })
+      .Case<chunk::AsSourceOp, chunk::AsTimeOp>(
+          [&](auto op) { return compileRenamed(op.getOperand(), op.getResult()); })
       .Case([&](recur::SumToOp op) { return compileSumTo(op); })
       .Default([&](Operation *op) {
         return failure("the reference interpreter has no '" + op->getName().getStringRef() + "'");

@@ -41,7 +41,10 @@ private:
   Closure compileScores(chunk::ScoresOp op);
   Closure compileApply(chunk::ApplyOp op);
   Closure compileSolve(chunk::SolveOp op);
-  Closure compileAsSource(chunk::AsSourceOp op);
+  Closure compileSums(chunk::SumsOp op);
+  Closure compileDecayGradient(chunk::DecayGradientOp op);
+  /// The same array under another name.
+  Closure compileRenamed(mlir::Value operand, mlir::Value renamed);
   Closure compileSumTo(recur::SumToOp op);
   /// The result's slot, filled with zeros.
   Array &result(mlir::Value value, std::vector<int64_t> shape);

@@ -173,7 +173,8 @@ private:
     for (const AxisSpec &axis : spec.axes)
       axes.push_back(dictionary({{"axis", b.getI64IntegerAttr(static_cast<int64_t>(axis.axis))},
                                  {"size", b.getI64IntegerAttr(axis.size)},
-                                 {"name", b.getStringAttr(axis.name)}}));
+                                 {"name", b.getStringAttr(axis.name)},
+                                 {"steps", b.getI64IntegerAttr(axis.steps)}}));
     return dictionary({{"name", b.getStringAttr(spec.name)},
                        {"kind", b.getI64IntegerAttr(static_cast<int64_t>(spec.kind))},
                        {"type", b.getStringAttr(StringRef(nameOf(spec.type)))},
@@ -253,7 +254,7 @@ private:
     spec.kind = static_cast<TensorKind>(number(d, "kind"));
     good &= parseDType(string(d, "type"), spec.type);
     for (DictionaryAttr axis : dictionaries(d, "axes"))
-      spec.axes.push_back({static_cast<Axis>(number(axis, "axis")), number(axis, "size"), string(axis, "name")});
+      spec.axes.push_back({static_cast<Axis>(number(axis, "axis")), number(axis, "size"), string(axis, "name"), number(axis, "steps")});
     auto interval = get<DenseF64ArrayAttr>(d, "interval");
     auto flags = get<DenseBoolArrayAttr>(d, "flags");
     auto value = get<DenseF64ArrayAttr>(d, "default");

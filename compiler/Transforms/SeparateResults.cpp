@@ -77,6 +77,7 @@ struct SeparateResults : rondo::impl::SeparateResultsBase<SeparateResults> {
 private:
   LogicalResult separate(func::FuncOp fn) {
     Operation *ret = fn.getBody().front().getTerminator();
+    OpBuilder b(ret);
     for (unsigned i = 0; i < ret->getNumOperands(); ++i) {
       Value root = withoutReshapes(ret->getOperand(i));
       bool taken = isa<BlockArgument>(root) || (apartFromReads && isReadByScan(root));
@@ -85,8 +86,8 @@ private:
       if (!taken)
         continue;
       Value own = repeat(ret->getOperand(i));
-      if (!own)
-        return fn.emitError("result ") << i << " has no memory of its own: it is an argument or a final state";
+      if (!own) // a copy
+        own = recur::SumToOp::create(b, fn.getLoc(), ret->getOperand(i).getType(), ret->getOperand(i), false);
       ret->setOperand(i, own);
     }
     return success();

@@ -34,13 +34,18 @@ Value rondo::constantOf(OpBuilder &b, Location loc, Type type, double number) {
 }
 
 RankedTensorType rondo::axesOf(RankedTensorType type, ArrayRef<int64_t> positions) {
+  recur::DimsAttr dims = recur::dimsOf(type);
+  int64_t implicit = dims.getAxes().size();
   SmallVector<int64_t> shape;
-  SmallVector<StringAttr> names;
+  SmallVector<StringAttr> axes, names;
   for (int64_t position : positions) {
     shape.push_back(type.getDimSize(position));
-    names.push_back(recur::dimsOf(type).getNames()[position]);
+    if (position < implicit)
+      axes.push_back(dims.getAxes()[position]);
+    else
+      names.push_back(dims.getNames()[position - implicit]);
   }
-  return RankedTensorType::get(shape, type.getElementType(), recur::DimsAttr::get(type.getContext(), {}, names));
+  return RankedTensorType::get(shape, type.getElementType(), recur::DimsAttr::get(type.getContext(), axes, names));
 }
 
 StepValues::StepValues(recur::Step step, Block *block)

@@ -37,7 +37,7 @@ private:
   std::map<std::string, mlir::Value> products;
 };
 
-/// The axes of `type` at `positions`, in this order.
+/// The axes of `type` at `positions`, in this order; implicit axes, which come first, are counted.
 mlir::RankedTensorType axesOf(mlir::RankedTensorType type, llvm::ArrayRef<int64_t> positions);
 
 } // namespace rondo

@@ -58,18 +58,31 @@ static LogicalResult verifySquare(Operation *op, Value square, Value steps, Stri
                            << constraint << ")";
 }
 
+/// Queries, keys, and a decay that may be null or one number per step.
+static LogicalResult verifyPairs(Operation *op, Value queries, Value keys, Value decay) {
+  if (!hasAxes(queries, {"time"}, 1) || queries.getType() != keys.getType())
+    return op->emitOpError() << "queries and keys must have one type over time and one named axis (C1)";
+  auto type = cast<RankedTensorType>(keys.getType());
+  if (!decay)
+    return success();
+  auto of = cast<RankedTensorType>(decay.getType());
+  bool scalar = hasAxes(decay, {"time"}, 0) && of.getShape() == type.getShape().take_front() &&
+                of.getElementType() == type.getElementType();
+  if (!scalar && of != type)
+    return op->emitOpError() << "the decay must have the keys' type, or be one number per step (C2)";
+  return success();
+}
+
 LogicalResult ScoresOp::verify() {
-  if (!hasAxes(getQueries(), {"time"}, 1) || getQueries().getType() != getKeys().getType())
-    return emitOpError() << "queries and keys must have one type over time and one named axis (C1)";
-  auto type = cast<RankedTensorType>(getKeys().getType());
-  if (Value decay = getDecay()) {
-    auto of = cast<RankedTensorType>(decay.getType());
-    bool scalar = hasAxes(decay, {"time"}, 0) && of.getShape() == type.getShape().take_front() &&
-                  of.getElementType() == type.getElementType();
-    if (!scalar && of != type)
-      return emitOpError() << "the decay must have the keys' type, or be one number per step (C2)";
-  }
+  if (failed(verifyPairs(*this, getQueries(), getKeys(), getDecay())))
+    return failure();
   return verifySquare(*this, getResult(), getKeys(), "C3");
+}
+
+LogicalResult DecayGradientOp::verify() {
+  if (failed(verifyPairs(*this, getQueries(), getKeys(), getDecay())))
+    return failure();
+  return verifySquare(*this, getScores(), getKeys(), "C3");
 }
 
 void ScoresOp::build(OpBuilder &builder, OperationState &state, Value queries, Value keys, Value decay, bool before) {
@@ -103,4 +116,21 @@ LogicalResult AsSourceOp::verify() {
 
 void AsSourceOp::build(OpBuilder &builder, OperationState &state, Value operand) {
   build(builder, state, renamed(cast<RankedTensorType>(operand.getType()), "source"), operand);
+}
+
+LogicalResult AsTimeOp::verify() {
+  if (!hasAxes(getOperand(), {"source"}) ||
+      getResult().getType() != renamed(cast<RankedTensorType>(getOperand().getType()), "time"))
+    return emitOpError() << "the operand's axis 'source' must become 'time', and nothing else change (C1)";
+  return success();
+}
+
+void AsTimeOp::build(OpBuilder &builder, OperationState &state, Value operand) {
+  build(builder, state, renamed(cast<RankedTensorType>(operand.getType()), "time"), operand);
+}
+
+LogicalResult SumsOp::verify() {
+  if (!hasAxes(getOperand(), {"time"}))
+    return emitOpError() << "the operand's first axis must be 'time' (C1)";
+  return success();
 }

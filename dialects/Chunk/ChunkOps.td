@@ -217,6 +217,8 @@ def Chunk_ApplyOp : Chunk_Op<"apply", [Pure, AllTypesMatch<["values", "decay", "
     ```
     y[t, V] = sum over s of A[t, s] v[s, V] product of b[r, V] over s < r <= t      // over s <= t
     y[t, V] = sum over s of A[t, s] v[s, V] product of b[r, V] over s < r <  t      // over s <  t, `before`
+    y[s, V] = sum over t of A[t, s] v[t, V] product of b[r, V] over s < r <= t      // over t >= s, `transposed`
+    y[s, V] = sum over t of A[t, s] v[t, V] product of b[r, V] over s < r <  t      // over t >  s, `before transposed`
     ```
     Without a decay along the value axis this is a `recur.contract`.
 
@@ -226,7 +228,7 @@ def Chunk_ApplyOp : Chunk_Op<"apply", [Pure, AllTypesMatch<["values", "decay", "
 
     Numerics. As `chunk.scores`.
 
-    Made by `form-chunks`, lowered by `lower-scan` (CPU).
+    Made by `form-chunks` and, `transposed`, by `differentiate`; lowered by `lower-scan` (CPU).
 
     Example.
     ```mlir
@@ -237,10 +239,12 @@ def Chunk_ApplyOp : Chunk_Op<"apply", [Pure, AllTypesMatch<["values", "decay", "
     }
     ```
   }];
-  let arguments = (ins Chunk_Array:$scores, Chunk_Array:$values, Chunk_Array:$decay, UnitAttr:$before);
+  let arguments = (ins Chunk_Array:$scores, Chunk_Array:$values, Chunk_Array:$decay, UnitAttr:$before,
+                       UnitAttr:$transposed);
   let results = (outs Chunk_Array:$result);
   let assemblyFormat = [{
-    `(` $scores `,` $values `,` $decay `)` (`before` $before^)? attr-dict `:` type($scores) `,` type($values)
+    `(` $scores `,` $values `,` $decay `)` (`before` $before^)? (`transposed` $transposed^)? attr-dict
+    `:` type($scores) `,` type($values)
   }];
   let hasVerifier = 1;
 }
@@ -252,6 +256,7 @@ def Chunk_SolveOp : Chunk_Op<"solve", [Pure, AllTypesMatch<["right", "result"]>]
     <time | V>.
     ```
     for t in 0 .. size-1: p[t] = r[t] + sum over s < t of M[t, s] p[s]
+    for s in size-1 .. 0: p[s] = r[s] + sum over t > s of M[t, s] p[t]                     // `transposed`
     ```
     Constraints.
     - C1: the matrix is <time, source>.
@@ -259,7 +264,7 @@ def Chunk_SolveOp : Chunk_Op<"solve", [Pure, AllTypesMatch<["right", "result"]>]
 
     Numerics. Substitution, which is backward stable; no inverse is formed.
 
-    Made by `form-chunks`, lowered by `lower-scan` (CPU).
+    Made by `form-chunks` and, `transposed`, by `differentiate`; lowered by `lower-scan` (CPU).
 
     Example.
     ```mlir
@@ -270,9 +275,9 @@ def Chunk_SolveOp : Chunk_Op<"solve", [Pure, AllTypesMatch<["right", "result"]>]
     }
     ```
   }];
-  let arguments = (ins Chunk_Array:$matrix, Chunk_Array:$right);
+  let arguments = (ins Chunk_Array:$matrix, Chunk_Array:$right, UnitAttr:$transposed);
   let results = (outs Chunk_Array:$result);
-  let assemblyFormat = "`(` $matrix `,` $right `)` attr-dict `:` type($matrix) `,` type($right)";
+  let assemblyFormat = "`(` $matrix `,` $right `)` (`transposed` $transposed^)? attr-dict `:` type($matrix) `,` type($right)";
   let hasVerifier = 1;
 }
 

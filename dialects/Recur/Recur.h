@@ -60,6 +60,12 @@ std::optional<ContractSpec> parseContractSpec(llvm::StringRef spec);
 } // namespace rondo::recur
 
 #include "dialects/Recur/RecurInterfaces.h.inc"
+
+namespace rondo::recur {
+/// On ops whose regions end in `recur.yield` and that are no plain recurrence.
+template <typename Op> class HoldsSteps : public mlir::OpTrait::TraitBase<Op, HoldsSteps> {};
+} // namespace rondo::recur
+
 #define GET_OP_CLASSES
 #include "dialects/Recur/RecurOps.h.inc"
 

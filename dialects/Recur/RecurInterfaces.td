@@ -29,4 +29,9 @@ def Recur_ScanInterface : OpInterface<"ScanInterface"> {
     ::mlir::ResultRange finals() { return $_op->getResults().drop_front(numOutputs()); }
   }];
 }
+
+// An op that is no plain recurrence, but whose regions are steps, or many of them, and end in `recur.yield`.
+def Recur_HoldsSteps : NativeOpTrait<"HoldsSteps"> {
+  let cppNamespace = "::rondo::recur";
+}
 #endif

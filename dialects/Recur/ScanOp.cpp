@@ -117,7 +117,8 @@ LogicalResult ScanOp::verifyRegions() {
 }
 
 LogicalResult YieldOp::verify() {
-  if (isa_and_present<ScanInterface>((*this)->getParentOp()))
+  Operation *parent = (*this)->getParentOp();
+  if (isa_and_present<ScanInterface>(parent) || (parent && parent->hasTrait<HoldsSteps>()))
     return success();
   return emitOpError() << "belongs in a region of a scan";
 }

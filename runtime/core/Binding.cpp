@@ -359,7 +359,8 @@ std::string describe(const Program &program, const TensorSpec &spec, const Sizes
 std::vector<int64_t> Binding::fullShape(const TensorSpec &spec) const {
   std::vector<int64_t> shape;
   for (const AxisSpec &axis : spec.axes)
-    shape.push_back(decidedByCall(axis) ? sizes.of(axis.axis) : (axis.size < 0 ? 1 : axis.size));
+    shape.push_back(decidedByCall(axis) ? (sizes.of(axis.axis) + axis.steps - 1) / axis.steps
+                                        : (axis.size < 0 ? 1 : axis.size));
   return shape;
 }
 

@@ -218,27 +218,81 @@ void checkScores(int64_t size, int64_t keys, Decay decays, bool before, DType ty
     }
 }
 
-void checkApply(int64_t size, int64_t columns, bool before, DType type) {
-  INFO("size " << size << ", columns " << columns << ", before " << before << ", type " << int(type));
+void checkApply(int64_t size, int64_t columns, bool before, DType type, bool transposed = false) {
+  INFO("size " << size << ", columns " << columns << ", before " << before << ", type " << int(type) << ", transposed "
+               << transposed);
   // Scores come in as one row per step.
   Chunk chunk{size, {{"p", size}, {"v", columns}, {"b", columns}, {"e", size}}, columns, "", type};
   chunk.operations = fmt::format(R"(
     %E = chunk.as_source(%e) : !t{0} -> !s{0}
     %A = recur.contract "tn,sn->ts"(%p, %E) : (!t{0}, !s{0}) -> !A
-    %y = chunk.apply(%A, %v, %b) {2} : !A, !t{1})",
-                                 size, columns, before ? "before" : "");
+    %y = chunk.apply(%A, %v, %b) {2} {3} : !A, !t{1})",
+                                 size, columns, before ? "before" : "", transposed ? "transposed" : "");
   Matrices given{{"p", random(size, size, type, false, 4)},
                  {"v", random(size, columns, type, false, 5)},
                  {"b", random(size, columns, type, true, 6)},
                  {"e", identity(size)}};
   Matrix found = chunk.run(given);
-  for (int64_t t = 0; t < size; ++t)
-    for (int64_t v = 0; v < columns; ++v) {
-      Sum expected;
+  for (int64_t v = 0; v < columns; ++v) {
+    std::vector<Sum> expected(size);
+    for (int64_t t = 0; t < size; ++t)
       for (int64_t s = 0; s < t + (before ? 0 : 1); ++s)
-        expected.add(given.at("p")(t, s) * given.at("v")(s, v) * decayed(given.at("b"), v, s, t, before));
-      checkSum(found(t, v), expected, 2 * size + 2, type);
-    }
+        expected[transposed ? s : t].add(given.at("p")(t, s) * given.at("v")(transposed ? t : s, v) *
+                                         decayed(given.at("b"), v, s, t, before));
+    for (int64_t t = 0; t < size; ++t)
+      checkSum(found(t, v), expected[t], 2 * size + 2, type);
+  }
+}
+
+void checkSums(int64_t size, int64_t columns, bool before, bool transposed, DType type) {
+  INFO("size " << size << ", columns " << columns << ", before " << before << ", transposed " << transposed << ", type "
+               << int(type));
+  Chunk chunk{size, {{"x", columns}, {"a", columns}}, columns, "", type};
+  chunk.operations = fmt::format("%y = chunk.sums(%x, %a) {} {} : !t{}", before ? "before" : "",
+                                 transposed ? "transposed" : "", columns);
+  const int64_t width = std::max<int64_t>(columns, 1);
+  Matrices given{{"x", random(size, width, type, false, 10)}, {"a", random(size, width, type, true, 11)}};
+  Matrix found = chunk.run(given);
+  for (int64_t v = 0; v < width; ++v) {
+    std::vector<Sum> expected(size);
+    for (int64_t t = 0; t < size; ++t)
+      for (int64_t s = 0; s < t + (before ? 0 : 1); ++s)
+        expected[transposed ? s : t].add(given.at("x")(transposed ? t : s, v) *
+                                         decayed(given.at("a"), v, s, t, before));
+    for (int64_t t = 0; t < size; ++t)
+      checkSum(found(t, v), expected[t], 2 * size + 2, type);
+  }
+}
+
+void checkDecayGradient(int64_t size, int64_t keys, Decay decays, bool before, DType type) {
+  INFO("size " << size << ", keys " << keys << ", decay " << int(decays) << ", before " << before << ", type "
+               << int(type));
+  const int64_t columns = decays == Decay::PerKey ? keys : 0;
+  Chunk chunk{size, {{"g", size}, {"q", keys}, {"k", keys}, {"a", columns}, {"e", size}}, columns, "", type};
+  chunk.operations = fmt::format(R"(
+    %E = chunk.as_source(%e) : !t{0} -> !s{0}
+    %G = recur.contract "tn,sn->ts"(%g, %E) : (!t{0}, !s{0}) -> !A
+    %y = chunk.decay_gradient(%G, %q, %k, %a) {3} : !A, !t{1}, !t{2})",
+                                 size, keys, columns, before ? "before" : "");
+  Matrices given{{"g", random(size, size, type, false, 12)},
+                 {"q", random(size, keys, type, false, 13)},
+                 {"k", random(size, keys, type, false, 14)},
+                 {"a", random(size, std::max<int64_t>(columns, 1), type, true, 15)},
+                 {"e", identity(size)}};
+  Matrix found = chunk.run(given);
+  std::vector<Sum> expected(found.numbers.size());
+  for (int64_t k = 0; k < keys; ++k)
+    for (int64_t t = 0; t < size; ++t)
+      for (int64_t s = 0; s < t; ++s)
+        for (int64_t r = s + 1; r < t + (before ? 0 : 1); ++r) {
+          const int64_t column = columns ? k : 0;
+          const Number others =
+              decayed(given.at("a"), column, s, r, /*before=*/true) * decayed(given.at("a"), column, r, t, before);
+          expected[size_t(r * found.columns + column)].add(given.at("g")(t, s) * given.at("q")(t, k) *
+                                                           given.at("k")(s, k) * others);
+        }
+  for (size_t i = 0; i < expected.size(); ++i)
+    checkSum(found.numbers[i], expected[i], 3 * size + keys + 4, type);
 }
 
 void checkProducts(const std::string &span, int64_t size, int64_t columns, DType type) {
@@ -263,14 +317,14 @@ void checkProducts(const std::string &span, int64_t size, int64_t columns, DType
     }
 }
 
-void checkSolve(int64_t size, int64_t columns, DType type) {
-  INFO("size " << size << ", columns " << columns << ", type " << int(type));
+void checkSolve(int64_t size, int64_t columns, DType type, bool transposed = false) {
+  INFO("size " << size << ", columns " << columns << ", type " << int(type) << ", transposed " << transposed);
   Chunk chunk{size, {{"m", size}, {"r", columns}, {"e", size}}, columns, "", type};
   chunk.operations = fmt::format(R"(
     %E = chunk.as_source(%e) : !t{0} -> !s{0}
     %M = recur.contract "tn,sn->ts"(%m, %E) : (!t{0}, !s{0}) -> !A
-    %y = chunk.solve(%M, %r) : !A, !t{1})",
-                                 size, columns);
+    %y = chunk.solve(%M, %r) {2} : !A, !t{1})",
+                                 size, columns, transposed ? "transposed" : "");
   Matrices given{{"m", random(size, size, type, false, 8)},
                  {"r", random(size, std::max<int64_t>(columns, 1), type, false, 9)},
                  {"e", identity(size)}};
@@ -282,8 +336,9 @@ void checkSolve(int64_t size, int64_t columns, DType type) {
       // What was found must solve its own equation: the residual is that of one sum.
       Sum expected;
       expected.add(given.at("r")(t, v));
-      for (int64_t s = 0; s < t; ++s)
-        expected.add(given.at("m")(t, s) * found(s, v));
+      for (int64_t s = 0; s < size; ++s)
+        if (transposed ? s > t : s < t)
+          expected.add((transposed ? given.at("m")(s, t) : given.at("m")(t, s)) * found(s, v));
       checkSum(found(t, v), expected, size + 2, type);
     }
 }
@@ -330,7 +385,33 @@ TEST_CASE("chunk elements: scores applied to values that decay", "[chunk-element
       checkApply(16, columns, before, DType::F32);
     checkApply(16, 11, before, DType::F64);
     checkApply(16, 11, before, DType::C64);
+    for (const int64_t size : kSizes)
+      checkApply(size, 21, before, DType::F32, /*transposed=*/true);
+    for (const int64_t columns : {1, 7, 16, 40})
+      checkApply(16, columns, before, DType::F32, /*transposed=*/true);
+    checkApply(16, 11, before, DType::C64, /*transposed=*/true);
   }
+}
+
+TEST_CASE("chunk elements: running sums that decay", "[chunk-elements]") {
+  for (const bool before : {false, true})
+    for (const bool transposed : {false, true})
+      for (const int64_t size : {2, 16, 24})
+        for (const int64_t columns : {0, 1, 37, 64})
+          for (const DType type : {DType::F32, DType::C64})
+            checkSums(size, columns, before, transposed, type);
+}
+
+TEST_CASE("chunk elements: gradients of decays", "[chunk-elements]") {
+  for (const Decay decays : {Decay::PerStep, Decay::PerKey})
+    for (const bool before : {false, true}) {
+      for (const int64_t size : {2, 3, 16, 24})
+        checkDecayGradient(size, 21, decays, before, DType::F32);
+      for (const int64_t keys : {1, 4, 32})
+        checkDecayGradient(16, keys, decays, before, DType::F32);
+      checkDecayGradient(12, 5, decays, before, DType::F64);
+      checkDecayGradient(12, 5, decays, before, DType::C64);
+    }
 }
 
 TEST_CASE("chunk elements: running products", "[chunk-elements]") {
@@ -347,6 +428,10 @@ TEST_CASE("chunk elements: substitution", "[chunk-elements]") {
       checkSolve(size, columns, DType::F32);
   checkSolve(16, 16, DType::F64);
   checkSolve(16, 16, DType::C64);
+  for (const int64_t size : kSizes)
+    checkSolve(size, 37, DType::F32, /*transposed=*/true);
+  checkSolve(16, 0, DType::F32, /*transposed=*/true);
+  checkSolve(16, 16, DType::C64, /*transposed=*/true);
 }
 
 TEST_CASE("chunk elements: vectors along steps that lie apart", "[chunk-elements]") {

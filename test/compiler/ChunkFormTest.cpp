@@ -104,6 +104,41 @@ TEST_CASE("the reference: scores times values, forward substitution, and steps u
   CHECK(results[4] == Numbers{1, 2, 3, 4, 5, 6});
 }
 
+TEST_CASE("the reference: chunks against time", "[chunk-form]") {
+  auto results = run("  %0 = chunk.apply(%m, %b, %b) transposed : !ts, !tk\n"
+                     "  %1 = chunk.apply(%m, %b, %b) before transposed : !ts, !tk\n"
+                     "  %2 = chunk.solve(%m, %a) transposed : !ts, !t\n  %3 = chunk.as_source(%b) : !tk -> !sk\n"
+                     "  %4 = chunk.as_time(%3) : !sk -> !tk\n",
+                     "%0, %1, %2, %4", "!tk, !tk, !t, !tk");
+  CHECK(results[0] == Numbers{7 * 1 + 2 * 3 * 3 + 1 * 15 * 5, 7 * 2 + 2 * 4 * 4 + 1 * 24 * 6, 8 * 3 + 3 * 5 * 5,
+                              8 * 4 + 3 * 6 * 6, 9 * 5, 9 * 6});
+  CHECK(results[1] == Numbers{2 * 3 + 1 * 3 * 5, 2 * 4 + 1 * 4 * 6, 3 * 5, 3 * 6, 0, 0});
+  CHECK(results[2] == Numbers{2 + 2 * (3 + 3 * 5) + 5, 3 + 3 * 5, 5});
+  CHECK(results[3] == Numbers{1, 2, 3, 4, 5, 6});
+}
+
+TEST_CASE("the reference: running sums that decay", "[chunk-form]") {
+  auto results = run("  %0 = chunk.sums(%b, %b) : !tk\n  %1 = chunk.sums(%b, %b) before : !tk\n"
+                     "  %2 = chunk.sums(%b, %b) transposed : !tk\n  %3 = chunk.sums(%a, %a) before transposed : !t\n",
+                     "%0, %1, %2, %3", "!tk, !tk, !tk, !t");
+  CHECK(results[0] == Numbers{1, 2, 3 + 3 * 1, 4 + 4 * 2, 5 + 5 * 6, 6 + 6 * 12});
+  CHECK(results[1] == Numbers{0, 0, 1, 2, 3 + 3 * 1, 4 + 4 * 2});
+  CHECK(results[2] == Numbers{1 + 3 * 28, 2 + 4 * 40, 3 + 5 * 5, 4 + 6 * 6, 5, 6});
+  CHECK(results[3] == Numbers{3 + 3 * 5, 5, 0});
+}
+
+TEST_CASE("the reference: gradients of decays", "[chunk-form]") {
+  // q = k = b, G = m, of which the lower triangle is 7; 2, 8; 1, 3, 9.
+  auto results = run("  %0 = chunk.decay_gradient(%m, %b, %b, %a) : !ts, !tk, !t\n"
+                     "  %1 = chunk.decay_gradient(%m, %b, %b, %a) before : !ts, !tk, !t\n"
+                     "  %2 = chunk.decay_gradient(%m, %b, %b, %b) : !ts, !tk, !tk\n",
+                     "%0, %1, %2", "!t, !t, !tk");
+  CHECK(results[0] == Numbers{0, 2 * 11 + 5 * 17, 3 * 17 + 3 * 39});
+  CHECK(results[1] == Numbers{0, 17, 0});
+  CHECK(results[2] ==
+        Numbers{0, 0, 2 * 3 * 1 + 5 * 5 * 1, 2 * 4 * 2 + 6 * 6 * 2, 3 * 5 * 1 + 3 * 5 * 3, 4 * 6 * 2 + 3 * 6 * 4});
+}
+
 TEST_CASE("every spelling by chunks is what its steps give", "[chunk-form]") {
   unsigned models = 0;
   for (const char *file : files()) {

@@ -61,6 +61,10 @@ std::string emit(const Model &model, const std::string &phase) {
   options.type = DType::F64;
   options.resets = model.resets;
   options.packed = model.packed;
+  options.gradient = model.gradient;
+  options.chunk = model.chunk;
+  if (model.chunk)
+    options.form = "chunk";
   for (const std::string &dim : inspect(model).dims)
     options.dims[dim] = dim == "V" || dim == "H" ? 2 : 3;
   return valueOf(compiler().emit({model.path, model.spec}, options, phase));

@@ -25,6 +25,8 @@ struct Model {
   std::string spec, name;
   bool resets = false, packed = false;
   std::string path = "spec.rondo"; // where the spec's imports begin
+  int64_t gradient = 0;            // as in driver::Options
+  int64_t chunk = 0;               // not 0: the form of chunks with so many steps
 };
 driver::ModelFacts inspect(const Model &model);
 /// The IR after a phase, in f64.

@@ -32,6 +32,10 @@ void ChunkEmitter::emitRow() {
     emitSolve();
   else if (isa<chunk::ApplyOp>(op))
     emitApply();
+  else if (isa<chunk::SumsOp>(op))
+    emitSums();
+  else if (isa<chunk::DecayGradientOp>(op))
+    emitDecayGradient();
   else
     emitScores();
   copyResult();
@@ -42,6 +46,10 @@ Value ChunkEmitter::add(Value x, Value y) {
 }
 Value ChunkEmitter::mul(Value x, Value y) {
   return arith::MulIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw);
+}
+
+Value ChunkEmitter::backward(int64_t from, Value step) {
+  return arith::SubIOp::create(b, loc, index(from), step, arith::IntegerOverflowFlags::nsw);
 }
 
 ChunkEmitter::Matrix ChunkEmitter::matrixOf(Value value) {
@@ -214,6 +222,37 @@ void ChunkEmitter::multiply(const Matrix &factors, const Matrix &products, Value
     store(products, {}, at(v), last[v], lanes);
 }
 
+void ChunkEmitter::emitSums() {
+  auto sums = cast<chunk::SumsOp>(op);
+  before = sums.getBefore();
+  transposed = sums.getTransposed();
+  planes({matrixOf(sums.getOperand()), matrixOf(sums.getDecay()), result}, 0, [&](ArrayRef<Matrix> at) {
+    columnBlocks(result.columns, 4, [&](Value column, int64_t vectors, int64_t lanes) {
+      accumulate(at[0], at[1], at[2], column, vectors, lanes);
+    });
+  });
+}
+
+/// The first step's decay lies between no two steps, and is not looked at.
+void ChunkEmitter::accumulate(const Matrix &terms, const Matrix &factors, const Matrix &sums, Value column,
+                              int64_t vectors, int64_t lanes) {
+  auto at = [&](int64_t vector) { return add(column, vector * lanes); };
+  Elements first;
+  for (int64_t v = 0; v < vectors; ++v) {
+    first.push_back(load(terms, row(index(0)), at(v), lanes));
+    store(sums, row(index(0)), at(v), before ? zero(lanes) : first[v], lanes);
+  }
+  loop(index(1), index(size), 1, first, [&](Value step, Elements sum) {
+    for (int64_t v = 0; v < vectors; ++v) {
+      Element next =
+          ops.multiplyAdd(load(factors, decayStep(step), at(v), lanes), sum[v], load(terms, row(step), at(v), lanes));
+      store(sums, row(step), at(v), before ? sum[v] : next, lanes);
+      sum[v] = next;
+    }
+    return sum;
+  });
+}
+
 /// Rows of a chunk whose sums are in registers at once.
 static constexpr int64_t kSolvedRows = 4;
 
@@ -221,6 +260,7 @@ void ChunkEmitter::emitSolve() {
   auto solve = cast<chunk::SolveOp>(op);
   left = matrixOf(solve.getMatrix());
   right = matrixOf(solve.getRight());
+  transposed = solve.getTransposed();
   columnBlocks(result.columns, 2, [&](Value column, int64_t vectors, int64_t lanes) {
     blocks(size, kSolvedRows, [&](Value first, int64_t rows) { solveRows(first, rows, column, vectors, lanes); });
   });
@@ -232,13 +272,13 @@ void ChunkEmitter::solveRows(Value first, int64_t rows, Value column, int64_t ve
   Elements sums;
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t v = 0; v < vectors; ++v)
-      sums.push_back(load(right, add(first, i), at(v), lanes));
+      sums.push_back(load(right, row(add(first, i)), at(v), lanes));
   sums = loop(index(0), first, 1, sums, [&](Value source, Elements sums) {
     Elements solved;
     for (int64_t v = 0; v < vectors; ++v)
-      solved.push_back(load(result, source, at(v), lanes));
+      solved.push_back(load(result, row(source), at(v), lanes));
     for (int64_t i = 0; i < rows; ++i) {
-      Element factor = load(left, add(first, i), source);
+      Element factor = entry(add(first, i), source);
       for (int64_t v = 0; v < vectors; ++v)
         sums[i * vectors + v] = ops.multiplyAdd(factor, solved[v], sums[i * vectors + v]);
     }
@@ -248,7 +288,7 @@ void ChunkEmitter::solveRows(Value first, int64_t rows, Value column, int64_t ve
     for (int64_t v = 0; v < vectors; ++v) {
       Element &sum = sums[i * vectors + v];
       for (int64_t j = 0; j < i; ++j)
-        sum = ops.multiplyAdd(load(left, add(first, i), add(first, j)), sums[j * vectors + v], sum);
-      store(result, add(first, i), at(v), sum, lanes);
+        sum = ops.multiplyAdd(entry(add(first, i), add(first, j)), sums[j * vectors + v], sum);
+      store(result, row(add(first, i)), at(v), sum, lanes);
     }
 }

@@ -1,4 +1,5 @@
-// Values that are computed along a chunk: running products, scores, their application, substitution. Each is a nest of its own
+// Values that are computed along a chunk: running products and sums, scores, their application, substitution, and the gradients of decays.
+// Each is a nest of its own
 // (Nest::chunkOp), since one row of it needs the rows before. No element is divided, and no logarithm taken: what decays is multiplied
 // step by step, so that a decay of 0 is exact.
 #pragma once
@@ -43,15 +44,21 @@ private:
   void emitRow();
   void emitProducts();
   void multiply(const Matrix &factors, const Matrix &products, mlir::Value column, int64_t vectors, int64_t lanes);
+  void emitSums();
+  void accumulate(const Matrix &terms, const Matrix &factors, const Matrix &sums, mlir::Value column, int64_t vectors,
+                  int64_t lanes);
   void emitSolve();
   void solveRows(mlir::Value first, int64_t rows, mlir::Value column, int64_t vectors, int64_t lanes);
   void emitApply();
-  void applyRow(const ApplyBlock &block, mlir::Value row, int64_t inserted, Elements &values);
+  void applyRow(const ApplyBlock &block, mlir::Value step, int64_t inserted, Elements &values);
   void emitScores();
   void scoreKeys(mlir::Value first, int64_t vectors, mlir::Value key, int64_t keys);
   void scoreRow(const ScoreBlock &block, mlir::Value row, int64_t inserted, Elements &kept);
   void finishScores(mlir::Value first, int64_t vectors);
   void finishRow(mlir::Value row, mlir::Value first, int64_t inserted, Elements &decays);
+  void emitDecayGradient();
+  void decayColumn(mlir::Value column, int64_t lanes);
+  void decayRow(mlir::Value row, mlir::Value column, int64_t lanes);
   void copyResult();
 
   Matrix matrixOf(mlir::Value value);
@@ -60,6 +67,15 @@ private:
   mlir::Value position(const Matrix &matrix, mlir::Value row, mlir::Value column);
   Element load(const Matrix &matrix, mlir::Value row, mlir::Value column, int64_t lanes = 0);
   void store(const Matrix &matrix, mlir::Value row, mlir::Value column, Element element, int64_t lanes);
+  // A transposed operation is the operation itself with the steps counted from the end: the entry for two steps lies where those two,
+  // exchanged, are counted from the end; decays between two steps are the same ones, that of the step which is the later now excluded
+  // and that of the other included.
+  mlir::Value row(mlir::Value step) { return transposed ? backward(size - 1, step) : step; }
+  mlir::Value decayStep(mlir::Value step) { return transposed ? backward(before ? size - 1 : size, step) : step; }
+  mlir::Value backward(int64_t from, mlir::Value step);
+  Element entry(mlir::Value step, mlir::Value source) {
+    return transposed ? load(left, row(source), row(step)) : load(left, step, source);
+  }
   /// Zeros in all rows of some columns of the result.
   void clear(mlir::Value column, int64_t vectors, int64_t lanes);
   Element zero(int64_t lanes) { return ops.splat(ops.constant(0, result.place.isComplex), lanes); }
@@ -92,9 +108,10 @@ private:
   mlir::Value batchRow;      // of the tile; null where the nest runs once for all rows
   Matrix result;             // in scratch, where partial results lie too
   Matrix left, right, decay; // operands, by their use in each operation
+  Matrix queries;            // of decay gradients, whose keys are `right`
   enum class Decay { None, PerStep, PerKey };
   Decay decays = Decay::None; // of scores
-  bool before = false;
+  bool before = false, transposed = false;
   int64_t sourceLanes = 0; // lanes along the axis `source`; 0: single elements
 };
 

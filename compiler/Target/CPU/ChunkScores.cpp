@@ -48,6 +48,7 @@ void ChunkEmitter::emitApply() {
   right = matrixOf(apply.getValues());
   decay = matrixOf(apply.getDecay());
   before = apply.getBefore();
+  transposed = apply.getTransposed();
   columnBlocks(result.columns, 2, [&](Value column, int64_t vectors, int64_t lanes) {
     clear(column, vectors, lanes);
     blocks(size, kKept, [&](Value first, int64_t sources) {
@@ -66,32 +67,34 @@ void ChunkEmitter::emitApply() {
 
 /// What the sources of a block give to one row; `inserted` of them come before it. Where the row is a source itself, its own value
 /// enters: after the step's decay, and with `before` after everything.
-void ChunkEmitter::applyRow(const ApplyBlock &block, Value row, int64_t inserted, Elements &values) {
+void ChunkEmitter::applyRow(const ApplyBlock &block, Value step, int64_t inserted, Elements &values) {
   bool isSource = inserted < block.sources;
   int64_t entering = before || !isSource ? inserted : inserted + 1;
   auto at = [&](int64_t v) { return add(block.column, v * block.lanes); };
   auto value = [&](int64_t source, int64_t v) -> Element & { return values[source * block.vectors + v]; };
   auto advance = [&] {
     for (int64_t v = 0; v < block.vectors; ++v) {
-      Element factor = load(decay, row, at(v), block.lanes);
-      for (int64_t source = 0; source < inserted; ++source)
-        value(source, v) = ops.mul(value(source, v), factor);
+      if (inserted) {
+        Element factor = load(decay, decayStep(step), at(v), block.lanes);
+        for (int64_t source = 0; source < inserted; ++source)
+          value(source, v) = ops.mul(value(source, v), factor);
+      }
       if (isSource)
-        value(inserted, v) = load(right, row, at(v), block.lanes);
+        value(inserted, v) = load(right, row(step), at(v), block.lanes);
     }
   };
   if (!before)
     advance();
   Elements sums;
   for (int64_t v = 0; entering && v < block.vectors; ++v)
-    sums.push_back(load(result, row, at(v), block.lanes));
+    sums.push_back(load(result, row(step), at(v), block.lanes));
   for (int64_t source = 0; source < entering; ++source) {
-    Element score = load(left, row, add(block.first, source));
+    Element score = entry(step, add(block.first, source));
     for (int64_t v = 0; v < block.vectors; ++v)
       sums[v] = ops.multiplyAdd(score, value(source, v), sums[v]);
   }
   for (int64_t v = 0; entering && v < block.vectors; ++v)
-    store(result, row, at(v), sums[v], block.lanes);
+    store(result, row(step), at(v), sums[v], block.lanes);
   if (before)
     advance();
 }

@@ -106,6 +106,20 @@ Launch KernelEmitter::emit(ModuleOp into, StringRef symbol) {
   auto kernel = func::FuncOp::create(b, loc, symbol, b.getFunctionType({pointer, i64, i64, pointer}, {}));
   b.setInsertionPointToStart(kernel.addEntryBlock());
 
+  openOperands(kernel);
+  bool sharesParams = bodies[0].plan.sharesParams;
+  rowsAreSteps = scan.numStates() == 0 && scan.numAxes() == 1 && sharesParams && !launch.packed;
+  // Packed sequences differ in length, so that no two of them keep step; a chunk has rows enough of its own.
+  bool tiles = sharesParams && !rowsAreSteps && !launch.packed && bodies.size() == 1;
+  launch.batchTile = tiles ? kBatchTile : 1;
+  launch.timeBlock = rowsAreSteps ? kTimeBlock : 0;
+  forEachTask(kernel, [&](Value tile, Value head) { emitTask(tile, head); });
+  func::ReturnOp::create(b, loc);
+  return launch;
+}
+
+/// What the kernel's arguments hold: sizes, operands, scratch.
+void KernelEmitter::openOperands(func::FuncOp kernel) {
   CallFrame frame(b, loc, kernel.getArgument(0));
   batch = frame.batch();
   extents[0] = frame.steps(0);
@@ -129,19 +143,10 @@ Launch KernelEmitter::emit(ModuleOp into, StringRef symbol) {
   open(tensors.histories, histories);
   open(tensors.resets, resets);
   open(tensors.offsets, offsets);
-  bool sharesParams = bodies[0].plan.sharesParams;
-  rowsAreSteps = scan.numStates() == 0 && scan.numAxes() == 1 && sharesParams && !launch.packed;
-  // Packed sequences differ in length, so that no two of them keep step; a chunk has rows enough of its own.
-  bool tiles = sharesParams && !rowsAreSteps && !launch.packed && bodies.size() == 1;
-  launch.batchTile = tiles ? kBatchTile : 1;
-  launch.timeBlock = rowsAreSteps ? kTimeBlock : 0;
-  emitTasks(kernel);
-  func::ReturnOp::create(b, loc);
-  return launch;
 }
 
-/// A task is a tile of the batch, one head, and one block where there are several.
-void KernelEmitter::emitTasks(func::FuncOp kernel) {
+/// A task is a tile of the batch (with a block of time, where steps are independent), one head, and one block where there are several.
+void KernelEmitter::forEachTask(func::FuncOp kernel, function_ref<void(Value, Value)> emit) {
   auto toIndex = [&](Value value) { return arith::IndexCastOp::create(b, loc, b.getIndexType(), value).getResult(); };
   auto loop = scf::ForOp::create(b, loc, toIndex(kernel.getArgument(1)), toIndex(kernel.getArgument(2)), index(1));
   OpBuilder::InsertionGuard guard(b);
@@ -155,13 +160,15 @@ void KernelEmitter::emitTasks(func::FuncOp kernel) {
     head = arith::RemUIOp::create(b, loc, tile, heads);
     tile = arith::DivUIOp::create(b, loc, tile, heads);
   }
-  if (rowsAreSteps) {
-    Value last = add(extents[0], index(kTimeBlock - 1));
-    Value inTime = arith::DivUIOp::create(b, loc, last, index(kTimeBlock));
-    return emitTimeBlock(arith::RemUIOp::create(b, loc, tile, inTime), arith::DivUIOp::create(b, loc, tile, inTime),
-                         head);
-  }
-  emitTile(tile, head);
+  emit(tile, head);
+}
+
+void KernelEmitter::emitTask(Value tile, Value head) {
+  if (!rowsAreSteps)
+    return emitTile(tile, head);
+  Value last = add(extents[0], index(kTimeBlock - 1));
+  Value inTime = arith::DivUIOp::create(b, loc, last, index(kTimeBlock));
+  emitTimeBlock(arith::RemUIOp::create(b, loc, tile, inTime), arith::DivUIOp::create(b, loc, tile, inTime), head);
 }
 
 /// A tile that the batch does not fill is worked on row by row.
@@ -211,18 +218,10 @@ void KernelEmitter::emitTask(int64_t tileRows, Value firstRow, Value head) {
 /// Where the operands and the scratch buffers of a tile lie.
 void KernelEmitter::openTask(int64_t tileRows, Value firstRow, Value head) {
   rows = tileRows;
-  Value group = arith::DivUIOp::create(b, loc, head, headsPerGroup);
   Value begin = openSequence(firstRow);
   for (auto *list : {&inputs, &params, &inits, &outputs, &finals, &histories, &resets})
-    for (Operand &operand : *list) {
-      operand.base = begin && operand.perTime ? mul(begin, operand.strides[1]) : index(0);
-      if (operand.perBatch)
-        operand.base = add(operand.base, mul(firstRow, operand.strides[0]));
-      if (operand.perHead || operand.perGroup)
-        operand.base = add(operand.base, mul(operand.perGroup ? group : head, operand.strides[3]));
-      if (operand.blockStride)
-        operand.base = add(operand.base, mul(block, index(operand.blockStride)));
-    }
+    for (Operand &operand : *list)
+      placeOperand(operand, begin, firstRow, head);
   layOutScratch();
   places.clear();
   for (Body &body : bodies) {
@@ -232,6 +231,19 @@ void KernelEmitter::openTask(int64_t tileRows, Value firstRow, Value head) {
       if (!cast<DenseElementsAttr>(constant.getValue()).isSplat())
         places[constant.getResult()] = constantPlace(constant);
   }
+}
+
+/// Where an operand's elements for a task begin; `begin` is null where the task has the whole of time.
+void KernelEmitter::placeOperand(Operand &operand, Value begin, Value row, Value head) {
+  operand.base = begin && operand.perTime ? mul(begin, operand.strides[1]) : index(0);
+  if (operand.perBatch)
+    operand.base = add(operand.base, mul(row, operand.strides[0]));
+  if (operand.perHead)
+    operand.base = add(operand.base, mul(head, operand.strides[3]));
+  if (operand.perGroup)
+    operand.base = add(operand.base, mul(arith::DivUIOp::create(b, loc, head, headsPerGroup), operand.strides[3]));
+  if (operand.blockStride)
+    operand.base = add(operand.base, mul(block, index(operand.blockStride)));
 }
 
 Place KernelEmitter::place(const Operand &operand, Value base) const {
@@ -258,7 +270,7 @@ Place KernelEmitter::scratchPlace(int64_t offset, ArrayRef<int64_t> shape, Type 
 
 /// Gives every buffer and ring its part of the scratch area, each on a 64-byte boundary.
 void KernelEmitter::layOutScratch() {
-  int64_t bytes = real.getIntOrFloatBitWidth() / 8, next = 0;
+  int64_t bytes = real.getIntOrFloatBitWidth() / 8, next = scratchStart;
   auto take = [&](int64_t reals) {
     int64_t at = next;
     next += llvm::alignTo(reals, 64 / bytes);
@@ -273,7 +285,7 @@ void KernelEmitter::layOutScratch() {
       body.bufferPlaces.push_back(scratchPlace(offset, buffer.shape, buffer.element, buffer.perSequence));
     }
     body.packed.clear();
-    for (BlockArgument input : body.step.inputArgs()) {
+    for (BlockArgument input : body.step.inputArgs().drop_back(givenInputs)) {
       auto type = cast<RankedTensorType>(input.getType());
       bool packed = isPacked(body, input);
       int64_t offset = take(packed ? realsOf(type.getShape(), type.getElementType()) : 0);
@@ -287,6 +299,7 @@ void KernelEmitter::layOutScratch() {
     ringOffset.push_back(
         take(pitch ? pitch * type.getDimSize(0) : slices * rows * realsOf(type.getShape(), type.getElementType())));
   }
+  scratchEnd = next;
   launch.scratchBytes = std::max<size_t>(launch.scratchBytes, next * bytes);
 }
 

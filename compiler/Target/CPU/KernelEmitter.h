@@ -21,6 +21,8 @@ struct ScanTensors {
 };
 
 class KernelEmitter {
+  friend class GradientKernel; // which is two of them
+
 public:
   /// `tensors` of `program` give operand types. `vectorBits` is the width of the target's vectors. Where the scan's regions work on
   /// one of `blocks` blocks of an axis (ValueTiles.h), a task is one block.
@@ -54,11 +56,14 @@ private:
   };
 
   void planBodies();
-  void emitTasks(mlir::func::FuncOp kernel);
+  void openOperands(mlir::func::FuncOp kernel);
+  void forEachTask(mlir::func::FuncOp kernel, llvm::function_ref<void(mlir::Value tile, mlir::Value head)> emit);
+  void emitTask(mlir::Value tile, mlir::Value head);
   void emitTile(mlir::Value tile, mlir::Value head);
   void emitTask(int64_t rows, mlir::Value firstRow, mlir::Value head);
   void emitTimeBlock(mlir::Value block, mlir::Value row, mlir::Value head);
   void openTask(int64_t rows, mlir::Value firstRow, mlir::Value head);
+  void placeOperand(Operand &operand, mlir::Value begin, mlir::Value row, mlir::Value head);
   mlir::Value openSequence(mlir::Value sequence);
   /// Both give how often the states have moved on in the end, where one axis is scanned.
   mlir::Value emitSteps(size_t axis, llvm::SmallVectorImpl<Loop> &at);
@@ -74,6 +79,7 @@ private:
   void placeInPlaceStates();
   mlir::Value takesChunks();
   int64_t paddedPitch(unsigned state);
+  int64_t slotReals(unsigned state);
   void emitResets(Loop at);
   void setInitial(unsigned state, mlir::Value step, mlir::Value row = {});
   void endStates(mlir::Value moves);
@@ -115,6 +121,8 @@ private:
   mlir::Value steps;                         // of the current task along the first axis
   int64_t rows = 1;                          // of a tile: rows of the batch, or steps when rowsAreSteps
   bool rowsAreSteps = false;                 // the scan has no states, so that a tile may hold steps of one sequence
+  unsigned givenInputs = 0;                  // the last ones of a step, which are no tensors: `places` has them
+  int64_t scratchStart = 0, scratchEnd = 0;  // in reals, of what this emitter lays out
   llvm::SmallVector<int64_t> ringOffset;     // in reals from the start of scratch
   llvm::SmallVector<Place> inPlace;          // of the current task: states that are updated in place
   llvm::SmallVector<Place> newState;         // where the step's new states go

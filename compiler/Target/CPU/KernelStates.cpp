@@ -120,6 +120,17 @@ Value KernelEmitter::takesChunks() {
   return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, steps, index(bodies.back().size));
 }
 
+/// Room for one value of a state, padded as the state itself.
+int64_t KernelEmitter::slotReals(unsigned s) {
+  auto type = cast<RankedTensorType>(bodies[0].step.yield().getStates()[s].getType());
+  int64_t count = isa<ComplexType>(type.getElementType()) ? 2 : 1;
+  for (int64_t size : type.getShape())
+    count *= size;
+  if (int64_t pitch = paddedPitch(s))
+    count = pitch * type.getDimSize(0);
+  return llvm::alignTo(count, 16); // a line of the cache
+}
+
 /// Reals from one row of a padded state to the next, or 0 for a state that needs no padding.
 int64_t KernelEmitter::paddedPitch(unsigned s) {
   auto type = cast<RankedTensorType>(bodies[0].step.yield().getStates()[s].getType());

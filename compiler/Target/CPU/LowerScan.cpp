@@ -1,4 +1,5 @@
 // lower-scan: the model's function becomes kernels and a program. What a kernel looks like is KernelEmitter's.
+#include "compiler/Target/CPU/GradientKernel.h"
 #include "compiler/Target/CPU/KernelEmitter.h"
 #include "compiler/Target/CPU/Passes.h"
 #include "compiler/Target/CPU/SumKernel.h"
@@ -150,6 +151,46 @@ private:
     return emitSum(getOperation(), symbol, sum, tensors.program, operands, tensors.numberOf(sum), vectorBits);
   }
 
+  Launch lowerGradient(chunk::GradientScanOp scan, Tensors &tensors, StringRef symbol) {
+    GradientTensors of;
+    auto number = [&](ValueRange values, SmallVectorImpl<int> &into) {
+      for (Value value : values)
+        into.push_back(tensors.numberOf(value));
+    };
+    number(scan.getInputs(), of.inputs);
+    number(scan.getCotangents(), of.cotangents);
+    number(scan.getParams(), of.params);
+    number(scan.getInits(), of.inits);
+    number(scan.getFinals(), of.finals);
+    number(scan.outputs(), of.outputs);
+    number(scan.adjointResults(), of.adjoints);
+    for (auto [s, step] : llvm::enumerate(scan.getStep().front().getTerminator()->getOperands())) {
+      of.states.push_back(tensors.addTemporary(stateType(scan, step.getType(), /*perStep=*/false)));
+      of.kept.push_back(tensors.addTemporary(stateType(scan, step.getType(), /*perStep=*/true)));
+      for (AxisSpec &axis : tensors.program.tensors[of.kept.back()].axes)
+        if (axis.axis == Axis::Time)
+          axis.steps = scan.size() * scan.getInterval();
+    }
+    return GradientKernel(scan, tensors.program, of, vectorBits).emit(getOperation(), symbol);
+  }
+
+  /// Memory for a state of every sequence, or also for many steps.
+  static Type stateType(chunk::GradientScanOp scan, Type step, bool perStep) {
+    auto type = cast<RankedTensorType>(step);
+    MLIRContext *context = scan.getContext();
+    SmallVector<StringAttr> axes;
+    for (StringRef axis : chunk::GradientScanOp::resultAxes(scan->getOperands(), perStep))
+      axes.push_back(StringAttr::get(context, axis));
+    SmallVector<int64_t> shape(axes.size(), ShapedType::kDynamic);
+    for (auto [i, axis] : llvm::enumerate(axes))
+      for (Value operand : scan->getOperands())
+        if (int64_t at = recur::dimsOf(operand.getType()).axisPosition(axis); axis == "head" && at >= 0)
+          shape[i] = cast<RankedTensorType>(operand.getType()).getDimSize(at);
+    llvm::append_range(shape, type.getShape());
+    return RankedTensorType::get(shape, type.getElementType(),
+                                 recur::DimsAttr::get(context, axes, recur::dimsOf(type).getNames()));
+  }
+
   Launch lowerScan(recur::ScanInterface scan, Tensors &tensors, StringRef symbol) {
     ScanTensors of;
     auto number = [&](ValueRange values, SmallVectorImpl<int> &into) {
@@ -185,6 +226,8 @@ private:
       std::string symbol = model.getName().str() + "_" + std::to_string(launches.size());
       if (auto scan = dyn_cast<recur::ScanInterface>(op))
         launches.push_back(lowerScan(scan, tensors, symbol));
+      else if (auto gradient = dyn_cast<chunk::GradientScanOp>(op))
+        launches.push_back(lowerGradient(gradient, tensors, symbol));
       else if (auto sum = dyn_cast<recur::SumToOp>(op))
         launches.push_back(lowerSum(sum, tensors, symbol));
     }

@@ -24,7 +24,7 @@ bool isEvaluatedInPlace(Operation *op) {
   if (auto constant = dyn_cast<arith::ConstantOp>(op))
     return cast<DenseElementsAttr>(constant.getValue()).isSplat();
   return isa<recur::MapOp, recur::ContractOp, recur::ReduceOp, recur::BroadcastOp, recur::SliceOp, recur::CastOp,
-             recur::IdentityOp, chunk::AsSourceOp>(op) &&
+             recur::IdentityOp, chunk::AsSourceOp, chunk::AsTimeOp>(op) &&
          !isReductionOp(op);
 }
 
@@ -73,7 +73,8 @@ constexpr int kShareCost = 8;
 } // namespace
 
 bool rondo::cpu::isChunkOp(Operation *op) {
-  return isa_and_present<chunk::ProductsOp, chunk::ScoresOp, chunk::ApplyOp, chunk::SolveOp>(op);
+  return isa_and_present<chunk::ProductsOp, chunk::SumsOp, chunk::ScoresOp, chunk::ApplyOp, chunk::SolveOp,
+                         chunk::DecayGradientOp>(op);
 }
 
 Value rondo::cpu::withoutReshapes(Value value) {
@@ -363,7 +364,10 @@ void StepNests::storeWhatIsDear() {
 
 int StepNests::newBuffer(Value value) {
   auto type = cast<RankedTensorType>(value.getType());
-  buffers.push_back({SmallVector<int64_t>(type.getShape()), type.getElementType(), perSequence[value]});
+  SmallVector<int64_t> shape(type.getShape());
+  if (value.getDefiningOp<chunk::DecayGradientOp>())
+    shape[0] *= 2; // its partial results are as large as it is
+  buffers.push_back({shape, type.getElementType(), perSequence[value]});
   return buffers.size() - 1;
 }
 

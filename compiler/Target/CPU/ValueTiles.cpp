@@ -141,11 +141,14 @@ void AxisClasses::visitChunk(Operation *op) {
     return;
   }
   mix(result, 0);
-  if (isa<chunk::ScoresOp>(op))
+  bool sums = isa<chunk::ScoresOp>(op); // over the named axis
+  if (auto gradient = dyn_cast<chunk::DecayGradientOp>(op))
+    sums = gradient.getDecay().getType() != gradient.getKeys().getType();
+  if (sums)
     mixAll(result);
   for (Value operand : op->getOperands()) {
     bool isScores =
-        isa<chunk::ScoresOp>(op) || (isa<chunk::ApplyOp, chunk::SolveOp>(op) && operand == op->getOperand(0));
+        sums || (isa<chunk::ApplyOp, chunk::SolveOp, chunk::DecayGradientOp>(op) && operand == op->getOperand(0));
     mix(operand, 0);
     if (isScores)
       mixAll(operand);
@@ -167,8 +170,8 @@ void AxisClasses::visit(Operation *op) {
         if (!cast<DenseElementsAttr>(constant.getValue()).isSplat())
           mixAll(constant.getResult());
       })
-      .Case<chunk::ProductsOp, chunk::ScoresOp, chunk::ApplyOp, chunk::SolveOp, chunk::AsSourceOp>(
-          [&](auto) { visitChunk(op); })
+      .Case<chunk::ProductsOp, chunk::SumsOp, chunk::ScoresOp, chunk::ApplyOp, chunk::SolveOp, chunk::AsSourceOp,
+            chunk::AsTimeOp, chunk::DecayGradientOp>([&](auto) { visitChunk(op); })
       .Default([&](Operation *) { // reshapes and identities know where an element is
         for (Value operand : op->getOperands())
           mixAll(operand);
@@ -219,13 +222,16 @@ std::optional<ValueTiles> AxisClasses::tilesOf(unsigned leader) const {
 
 /// Multiplications of an operation, roughly.
 int64_t workOf(Operation *op) {
-  if (isa<arith::ConstantOp, chunk::AsSourceOp>(op))
+  if (isa<arith::ConstantOp, chunk::AsSourceOp, chunk::AsTimeOp>(op))
     return 0;
   int64_t work = 1;
   for (int64_t size : cast<RankedTensorType>(op->getResult(0).getType()).getShape())
     work *= size;
   if (auto scores = dyn_cast<chunk::ScoresOp>(op))
     return work * cast<RankedTensorType>(scores.getKeys().getType()).getDimSize(1);
+  if (auto gradient = dyn_cast<chunk::DecayGradientOp>(op))
+    return 2 * cast<RankedTensorType>(gradient.getScores().getType()).getDimSize(1) *
+           cast<RankedTensorType>(gradient.getKeys().getType()).getNumElements();
   if (isa<chunk::ApplyOp, chunk::SolveOp>(op))
     return work * cast<RankedTensorType>(op->getOperand(0).getType()).getDimSize(1);
   for (int64_t size : reductionExtents(op))

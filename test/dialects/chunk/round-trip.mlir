@@ -106,5 +106,59 @@ func.func @chunk_ops(%a: !t, %q: !tk, %k: !tk, %m: !tkv, %v: !tv, %z: !tc) {
   %12 = chunk.as_source(%v) : !tv -> !sv
   // CHECK: chunk.as_source(%{{.*}}) : tensor<3xf32, #time> -> tensor<3xf32, #source>
   %13 = chunk.as_source(%a) : !t -> !src
+  // CHECK: chunk.apply(%[[A]], %[[V]], %[[V]]) transposed : tensor<3x3xf32, #time_source>, tensor<3x8xf32, #time_8_>
+  %14 = chunk.apply(%A, %v, %v) transposed : !ts, !tv
+  // CHECK: chunk.apply(%[[A]], %[[V]], %[[V]]) before transposed :
+  %15 = chunk.apply(%A, %v, %v) before transposed : !ts, !tv
+  // CHECK: chunk.solve(%[[A]], %[[V]]) transposed : tensor<3x3xf32, #time_source>, tensor<3x8xf32, #time_8_>
+  %16 = chunk.solve(%A, %v) transposed : !ts, !tv
+  // CHECK: chunk.as_time(%{{.*}}) : tensor<3x8xf32, #source_8_> -> tensor<3x8xf32, #time_8_>
+  %17 = chunk.as_time(%12) : !sv -> !tv
+  // CHECK: chunk.sums(%[[V]], %[[V]]) : tensor<3x8xf32, #time_8_>
+  %18 = chunk.sums(%v, %v) : !tv
+  // CHECK: chunk.sums(%{{.*}}, %{{.*}}) before : tensor<3xf32, #time>
+  %19 = chunk.sums(%a, %a) before : !t
+  // CHECK: chunk.sums(%{{.*}}, %{{.*}}) before transposed : tensor<3x4x8xf32, #time_4_8_>
+  %20 = chunk.sums(%m, %m) before transposed : !tkv
+  // CHECK: chunk.decay_gradient(%[[A]], %[[V]], %[[V]], %{{.*}}) : tensor<3x3xf32, #time_source>, tensor<3x8xf32, #time_8_>, tensor<3xf32, #time>
+  %21 = chunk.decay_gradient(%A, %v, %v, %a) : !ts, !tv, !t
+  // CHECK: chunk.decay_gradient(%[[A]], %[[V]], %[[V]], %[[V]]) before : {{.*}}, tensor<3x8xf32, #time_8_>, tensor<3x8xf32, #time_8_>
+  %22 = chunk.decay_gradient(%A, %v, %v, %v) before : !ts, !tv, !tv
   return
+}
+
+// All clauses and regions; inputs and cotangents have the axis time in the chunks alone.
+// CHECK-LABEL: func.func @gradient_scan
+// CHECK:      chunk.gradient_scan over [#recur.axis<"t", reverse>] states [#recur.state<"h", {{\[\[}}1]]>] adjoints [#recur.state<"d_h", {{\[\[}}1]]>]
+// CHECK-NEXT:   inputs(%{{.*}} : tensor<?x?x4xf32, #batch_time_4_>)
+// CHECK-NEXT:   cotangents(%{{.*}} : tensor<?x?x4xf32, #batch_time_4_>)
+// CHECK-NEXT:   params(%{{.*}} : tensor<4xf32, #n4_>)
+// CHECK-NEXT:   inits(%{{.*}} : tensor<?x4xf32, #batch_4_>)
+// CHECK-NEXT:   finals(%{{.*}} : tensor<?x4xf32, #batch_4_>)
+// CHECK-NEXT:   plan <form = chunk, schedule = carry, chunk = 3> interval 2 step {
+// CHECK:      } chunk {
+// CHECK:      } back_step {
+// CHECK-NEXT: ^bb0(%{{.*}}: tensor<4xf32, #n4_>, %[[DY:.*]]: tensor<4xf32, #n4_>, %[[P:.*]]: tensor<4xf32, #n4_>, %{{.*}}: tensor<4xf32, #n4_>, %[[DH:.*]]: tensor<4xf32, #n4_>):
+// CHECK-NEXT:   recur.yield states(%[[DH]] : tensor<4xf32, #n4_>) outputs(%[[DY]] : tensor<4xf32, #n4_>)
+// CHECK-NEXT: } back_chunk {
+// CHECK-NEXT: ^bb0(%{{.*}}: tensor<3x4xf32, #time_4_>, %[[DY:.*]]: tensor<3x4xf32, #time_4_>, %[[P:.*]]: tensor<4xf32, #n4_>, %{{.*}}: tensor<4xf32, #n4_>, %[[DH:.*]]: tensor<4xf32, #n4_>):
+// CHECK-NEXT:   recur.yield states(%[[DH]] : tensor<4xf32, #n4_>) outputs(%[[DY]] : tensor<3x4xf32, #time_4_>)
+// CHECK-NEXT: } : tensor<?x?x4xf32, #batch_time_4_>, tensor<?x4xf32, #batch_4_>
+func.func @gradient_scan(%x: !x, %dy: !x, %p: !k, %h0: !h, %dhT: !h) -> (!x, !h) {
+  %dx, %dh0 = chunk.gradient_scan over [#recur.axis<"t", reverse>] states [#recur.state<"h", [[1]]>]
+      adjoints [#recur.state<"d_h", [[1]]>] inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h)
+      finals(%dhT : !h) plan <form = chunk, schedule = carry, chunk = 3> interval 2 step {
+  ^bb0(%xt: !k, %pt: !k, %h: !k):
+    recur.yield states(%xt : !k)
+  } chunk {
+  ^bb0(%xt: !tk, %pt: !k, %h: !k):
+    recur.yield states(%pt : !k)
+  } back_step {
+  ^bb0(%xt: !k, %dyt: !k, %pt: !k, %h: !k, %dh: !k):
+    recur.yield states(%dh : !k) outputs(%dyt : !k)
+  } back_chunk {
+  ^bb0(%xt: !tk, %dyt: !tk, %pt: !k, %h: !k, %dh: !k):
+    recur.yield states(%dh : !k) outputs(%dyt : !tk)
+  } : !x, !h
+  return %dx, %dh0 : !x, !h
 }
