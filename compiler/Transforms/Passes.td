@@ -71,8 +71,7 @@ def SeparateResults : Pass<"separate-results", "::mlir::ModuleOp"> {
     computed where the caller has it in a narrower type.
 
     Requires: the recur dialect. Ensures: no two results of a function are one value, or one value reshaped.
-    Fails, with the result's number, where a result is an argument or a final state that is another result already; the importer
-    makes neither. Cost: one more store of the value per step.
+    Where a result is an argument, or a final state that is another result already, it is copied (`recur.sum_to`). Cost: one more store of the value per step.
 
     ```mlir
     // rondo-opt --separate-results

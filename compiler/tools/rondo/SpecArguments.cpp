@@ -109,7 +109,7 @@ void addGradient(CLI::App &command, SpecArguments &arguments) {
   command.add_option("--wrt", arguments.wrt, "with --grad: the tensors whose gradients are wanted; default: all")
       ->type_name("NAME,...")
       ->delimiter(',')
-      ->expected(1);
+      ->allow_extra_args(false);
 }
 
 void addBoundaries(CLI::App &command, SpecArguments &arguments) {
