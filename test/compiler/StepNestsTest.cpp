@@ -283,6 +283,19 @@ TEST_CASE("over two axes every step's states are kept", "[step-nests]") {
   CHECK(grid.states() == States{StateStorage::History});
 }
 
+TEST_CASE("a product with a matrix and one with its transpose are two sweeps", "[step-nests]") {
+  // Vectors run along the columns of S in both: in one they are sums, in the other they are summed over.
+  Planned planned(R"(model m<C, N> {
+    input x, y: [C, N]
+    input S: [N, N]
+    a[t] = x[t] @ S[t]
+    b[t] = y[t] @ transpose(S[t])
+    output a, b
+  })",
+                  {{"C", 16}, {"N", 64}});
+  CHECK(planned.step() == Lines{"[16,64,64+] a sum>output", "[16,64,64+] b sum>output"});
+}
+
 TEST_CASE("products are cut into tiles of rows and vectors", "[step-nests]") {
   auto product = [](int64_t rows, int64_t sum, int64_t columns) {
     return Planned(R"(model m<C, K, V> {

@@ -116,6 +116,13 @@ static std::optional<Statement> fuse(const StepNests &plan, const Nest &nest, co
   // Unrelated statements gain nothing from one sweep unless they do the same kind of work.
   if (!related && result.isReduction() != nest.hasSums())
     return std::nullopt;
+  // Sums that lie in memory the other way round (S x and Sᵀ y) would leave no axis for vectors.
+  if (result.isReduction() && nest.hasSums()) {
+    Nest with = nest;
+    with.statements.push_back(result);
+    if (vectorDimension(plan, with, kPlannedLanes) != vectorDimension(plan, nest, kPlannedLanes))
+      return std::nullopt;
+  }
   return result;
 }
 
