@@ -65,13 +65,6 @@ Weights Network::initial(std::mt19937_64 &random) const {
   return weights;
 }
 
-int64_t Network::parameters() const {
-  int64_t count = 0;
-  for (const std::vector<int64_t> &shape : shapes)
-    count += elements(shape);
-  return count;
-}
-
 rondo::NamedTensors Network::tensors(const std::string &prefix, const Weights &weights) const {
   rondo::NamedTensors named;
   for (size_t i = 0; i < names.size(); ++i)

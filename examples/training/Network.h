@@ -18,7 +18,6 @@ public:
 
   /// Matrices: normal with variance 1 / columns. Vectors, which are biases: zero.
   Weights initial(std::mt19937_64 &random) const;
-  int64_t parameters() const;
 
   /// Sizes of a token and of the logits.
   int64_t inputs() const { return inputSize; }

@@ -6,7 +6,7 @@
 
 namespace {
 
-/// Adam, Kingma & Ba, 2014, arXiv:1412.6980, algorithm 1.
+/// Adam with decoupled weight decay. Kingma & Ba, 2014, arXiv:1412.6980, algorithm 1; Loshchilov & Hutter, 2017, arXiv:1711.05101.
 class Adam {
 public:
   explicit Adam(const Weights &weights) {
@@ -17,7 +17,7 @@ public:
   }
 
   /// `scale` multiplies the gradients beforehand.
-  void step(Weights &weights, const Weights &gradients, float scale, float rate) {
+  void step(Weights &weights, const Weights &gradients, float scale, float rate, float decay) {
     constexpr float beta1 = 0.9f, beta2 = 0.99f, epsilon = 1e-8f;
     ++steps;
     const float unbias1 = 1 - std::pow(beta1, float(steps)), unbias2 = 1 - std::pow(beta2, float(steps));
@@ -27,7 +27,7 @@ public:
         float &m = first[i][j], &v = second[i][j];
         m = beta1 * m + (1 - beta1) * gradient;
         v = beta2 * v + (1 - beta2) * gradient * gradient;
-        weights[i][j] -= rate * (m / unbias1) / (std::sqrt(v / unbias2) + epsilon);
+        weights[i][j] -= rate * ((m / unbias1) / (std::sqrt(v / unbias2) + epsilon) + decay * weights[i][j]);
       }
   }
 
@@ -74,7 +74,7 @@ int64_t drawLength(const Schedule &schedule, int64_t step, std::mt19937_64 &rand
   return std::uniform_int_distribution<int64_t>(schedule.shortest, bound)(random);
 }
 
-/// Constant in the first half, then a quarter of a cosine's period down to a hundredth.
+/// Constant in the first half, then half a period of a cosine, down to a hundredth.
 float rateAt(const Schedule &schedule, int64_t step) {
   const double progress = std::max(0.0, 2.0 * double(step) / double(schedule.steps) - 1);
   return schedule.rate * float(0.01 + 0.99 * (1 + std::cos(std::numbers::pi * progress)) / 2);
@@ -90,7 +90,8 @@ rondo::Result<double> improve(const Network &network, const Batch &batch, const 
   rondo::Result<Weights> gradients = network.gradients(weights, batch, *logits);
   if (!gradients)
     return gradients.error();
-  adam.step(weights, *gradients, std::min(1.f, schedule.clip / (norm(*gradients) + 1e-12f)), rate);
+  const float scale = std::min(1.f, schedule.clip / (norm(*gradients) + 1e-12f));
+  adam.step(weights, *gradients, scale, rate, schedule.decay);
   return loss;
 }
 

@@ -4,9 +4,10 @@
 #include "Task.h"
 
 struct Schedule {
-  int64_t steps = 1500;
+  int64_t steps = 3000;
   int64_t batch = 32;
-  float rate = 3e-3f;
+  float rate = 1e-2f;
+  float decay = 0.1f;                 // of the weights, times the rate
   float clip = 1;                     // the largest norm of the gradients of all parameters together
   int64_t shortest = 3, longest = 40; // lengths in training
   int64_t judged = 256;               // length of the sequences that accuracy is taken from
