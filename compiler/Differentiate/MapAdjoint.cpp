@@ -1,5 +1,6 @@
 // Derivatives of the elementwise functions. The convention for complex values and for corners is in StepAdjoint.h.
 #include "compiler/Differentiate/StepAdjoint.h"
+#include "mlir/IR/Matchers.h"
 #include <numbers>
 
 using namespace mlir;
@@ -8,6 +9,20 @@ using rondo::recur::Fn;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 static bool isComplex(Value value) { return isa<ComplexType>(typeOf(value).getElementType()); }
+
+/// w where `op` is 1 / (1 + exp(w)) of real values, whatever the order of the sum; else null.
+static Value logisticExponent(recur::MapOp op) {
+  if (op.getFn() != Fn::Div || isComplex(op.getResult()) || !matchPattern(op.getOperands_()[0], m_OneFloat()))
+    return {};
+  auto sum = op.getOperands_()[1].getDefiningOp<recur::MapOp>();
+  if (!sum || sum.getFn() != Fn::Add)
+    return {};
+  for (auto [one, term] : {std::pair(0, 1), std::pair(1, 0)})
+    if (auto exp = sum.getOperands_()[term].getDefiningOp<recur::MapOp>();
+        exp && exp.getFn() == Fn::Exp && matchPattern(sum.getOperands_()[one], m_OneFloat()))
+      return exp.getOperands_()[0];
+  return {};
+}
 
 void StepAdjoint::visitMap(recur::MapOp op, Value g) {
   auto operands = op.getOperands_();
@@ -89,6 +104,9 @@ void StepAdjoint::visitBinary(recur::MapOp op, Value g) {
     toX([&] { return mul(g, conjugate(y)); });
     return toY([&] { return mul(g, conjugate(x)); });
   case Fn::Div:
+    // The logistic function from its value: the product of its parts would be 0 * inf where exp overflows and z is 0.
+    if (Value w = logisticExponent(op))
+      return add(w, map(Fn::Neg, {mul(g, mul(z, map(Fn::Sub, {number(z, 1), z})))}));
     toX([&] { return map(Fn::Div, {g, conjugate(y)}); });
     return toY([&] { return map(Fn::Neg, {map(Fn::Div, {mul(g, conjugate(z)), conjugate(y)})}); });
   case Fn::Pow: {
