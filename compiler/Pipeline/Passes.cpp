@@ -1,12 +1,14 @@
 // Pass registration. See Passes.h.
 #include "compiler/Pipeline/Passes.h"
 #include "compiler/Target/CPU/Passes.h"
+#include "compiler/Target/CUDA/Passes.h"
 #include "compiler/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
 
 void rondo::registerPasses() {
   registerRondoTransformsPasses();
   cpu::registerRondoTargetCPUPasses();
+  cuda::registerRondoTargetCUDAPasses();
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
 }

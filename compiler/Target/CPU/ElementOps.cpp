@@ -292,6 +292,24 @@ Element ElementOps::apply(Fn fn, ArrayRef<Element> x) {
   return complex ? complexBinary(fn, x[0], x[1]) : Element{realBinary(fn, x[0].re, x[1].re), {}};
 }
 
+Element ElementOps::compute(Operation *op, ArrayRef<Element> operands) {
+  if (auto map = dyn_cast<recur::MapOp>(op))
+    return apply(map.getFn(), operands);
+  if (isa<recur::ContractOp>(op)) {
+    Element product = operands.front();
+    for (const Element &factor : llvm::drop_begin(operands))
+      product = mul(product, factor);
+    return product;
+  }
+  if (isa<recur::CastOp>(op)) {
+    bool complex = isa<ComplexType>(cast<RankedTensorType>(op->getResult(0).getType()).getElementType());
+    return complex ? toComplex(operands.front()) : operands.front();
+  }
+  if (auto value = dyn_cast<arith::ConstantOp>(op))
+    return constant(cast<DenseElementsAttr>(value.getValue()));
+  return operands.front(); // broadcast, slice, a reduction over nothing, another name for an axis
+}
+
 Element ElementOps::identity(recur::Reduction kind, bool isComplex) {
   switch (kind) {
   case recur::Reduction::Sum:

@@ -25,6 +25,9 @@ public:
   /// The element that all entries of `splat` are.
   Element constant(mlir::DenseElementsAttr splat);
   Element apply(recur::Fn fn, llvm::ArrayRef<Element> operands);
+  /// An element of an operation's result, from elements of its operands at their places; for operations that are evaluated in
+  /// place, but recur.identity.
+  Element compute(mlir::Operation *op, llvm::ArrayRef<Element> operands);
   Element add(Element x, Element y);
   Element mul(Element x, Element y);
   /// x * y + z, fused where the parts are real.

@@ -57,8 +57,10 @@ void addModel(CLI::App &command, SpecArguments &arguments) {
 }
 
 void addTarget(CLI::App &command, SpecArguments &arguments) {
-  command.add_option("--target", arguments.target, "what runs it: cpu, or reference (the interpreter, slow and exact)")
-      ->check(CLI::IsMember({"cpu", "reference"}))
+  command
+      .add_option("--target", arguments.target,
+                  "what runs it: cpu; cuda, cuda:1 (the second GPU) or cuda:sm_90a; reference (the interpreter, slow and exact)")
+      ->type_name("TARGET")
       ->capture_default_str();
 }
 
