@@ -89,6 +89,13 @@ public:
     return {std::move(value), std::move(diagnostics), sources, times};
   }
 
+  bool checkTarget() {
+    if (options.target == "cpu" || options.target == "reference" || isCuda())
+      return true;
+    fail("unknown-target", "there is no target '" + options.target + "'",
+         "targets are 'cpu', 'cuda', 'cuda:sm_90a' and the like, and 'reference'");
+    return false;
+  }
   bool isCuda() const { return cudaArchitecture(options.target).has_value(); }
   ArrayRef<Phase> phases() const { return isCuda() ? cudaPhases() : cpuPhases(); }
 
@@ -310,11 +317,8 @@ driver::Compiler::~Compiler() = default;
 Outcome<std::shared_ptr<const Program>> driver::Compiler::compile(const Source &source, const Options &options) {
   Compilation compilation(impl->context, source, options);
   std::shared_ptr<const Program> program;
-  if (options.target != "cpu" && options.target != "reference" && !compilation.isCuda())
-    compilation.fail("unknown-target", "there is no target '" + options.target + "'",
-                     "targets are 'cpu', 'cuda', 'cuda:sm_90a' and the like, and 'reference'");
-  else if (compilation.enter())
-    program = compilation.isCuda()       ? compilation.makeCUDA()
+  if (compilation.checkTarget() && compilation.enter())
+    program = compilation.isCuda()      ? compilation.makeCUDA()
               : options.target == "cpu" ? compilation.makeCPU()
                                         : compilation.makeReference();
   return compilation.finish(program ? std::optional(program) : std::nullopt);
@@ -327,13 +331,17 @@ Outcome<std::string> driver::Compiler::emit(const Source &source, const Options 
     std::optional<frontend::File> tree = compilation.parse();
     return tree ? compilation.finish(std::optional(frontend::print(*tree))) : none();
   }
+  if (!compilation.checkTarget())
+    return none();
   ArrayRef<Phase> phases = compilation.phases();
-  bool isCode = what == "llvm" || what == (compilation.isCuda() ? "ptx" : "asm") || (compilation.isCuda() && what == "cubin");
+  bool isCode =
+      what == "llvm" || what == (compilation.isCuda() ? "ptx" : "asm") || (compilation.isCuda() && what == "cubin");
   StringRef last = isCode ? StringRef(phases.back().name) : StringRef(what);
   if (!isCode && llvm::none_of(phases, [&](const Phase &phase) { return phase.name == last; })) {
     compilation.fail("unknown-phase", "there is no phase '" + what + "'",
                      "phases are listed by 'rondo compile --help'; 'ast', 'llvm' and " +
-                         std::string(compilation.isCuda() ? "'ptx', 'cubin'" : "'asm'") + " stand before and after them");
+                         std::string(compilation.isCuda() ? "'ptx', 'cubin'" : "'asm'") +
+                         " stand before and after them");
     return none();
   }
   if (!compilation.enter() || !compilation.runThrough(last))

@@ -19,7 +19,7 @@ struct PhaseOptions {
   std::string form = "step";                // what choose-plans is asked for
   int64_t chunk = 0;
   int64_t vectorBits = 256;
-  int64_t threads = 1; // of the machine
+  int64_t threads = 1;        // of the machine
   std::string arch = "sm_80"; // of a GPU
 };
 

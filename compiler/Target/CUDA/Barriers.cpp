@@ -45,9 +45,8 @@ void KernelPlan::placeBarriers() {
     std::vector<std::tuple<int64_t, Owner, bool>> now;
     for (const Read &read : nests.reads(nest))
       if (int64_t array = arrayOf(read.value); array >= 0) {
-        bool own = llvm::any_of(nest.statements, [&](const Statement &s) {
-          return s.value == read.value && !nests.readsItself(s);
-        });
+        bool own = llvm::any_of(nest.statements,
+                                [&](const Statement &s) { return s.value == read.value && !nests.readsItself(s); });
         if (!own)
           now.emplace_back(array, ownerOf(nest, mapping, read.value, read.at), false);
       }

@@ -77,9 +77,7 @@ struct Emitter {
   Value mul(Value x, Value y) { return arith::MulFOp::create(b, loc, x, y); }
   Value div(Value x, Value y) { return arith::DivFOp::create(b, loc, x, y); }
   Value fma(Value x, Value y, Value z) { return math::FmaOp::create(b, loc, x, y, z); }
-  Value below(Value x, double y) {
-    return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, x, constant(y));
-  }
+  Value below(Value x, double y) { return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, x, constant(y)); }
   Value select(Value c, Value x, Value y) { return arith::SelectOp::create(b, loc, c, x, y); }
   Value polynomial(ArrayRef<double> series, Value z) {
     Value sum = constant(series.back());
@@ -125,8 +123,8 @@ Value erf(OpBuilder &b, Location loc, Value given) {
     return e.div(e.polynomial(above, z), e.polynomial(under, z));
   };
   Value small = e.fma(a, ratio(kErfSmall, kErfSmallBelow, square), a);
-  Value middle = e.add(e.constant(8.45062911510467529297e-01),
-                       ratio(kErfMiddle, kErfMiddleBelow, e.sub(a, e.constant(1))));
+  Value middle =
+      e.add(e.constant(8.45062911510467529297e-01), ratio(kErfMiddle, kErfMiddleBelow, e.sub(a, e.constant(1))));
   // Where it is not used, what would be a division by zero is one by a number.
   Value large = e.select(e.below(a, 1), e.constant(1), e.select(e.below(a, 6), a, e.constant(6)));
   Value s = e.div(e.constant(1), e.mul(large, large));
@@ -157,8 +155,8 @@ struct ExpandTrig : rondo::cuda::impl::ExpandTrigBase<ExpandTrig> {
         return;
       OpBuilder b(op);
       Value x = op->getOperand(0);
-      Value result = isa<math::ErfOp>(op) ? erf(b, op->getLoc(), x)
-                                          : wave(b, op->getLoc(), x, isa<math::CosOp>(op) ? 1 : 0);
+      Value result =
+          isa<math::ErfOp>(op) ? erf(b, op->getLoc(), x) : wave(b, op->getLoc(), x, isa<math::CosOp>(op) ? 1 : 0);
       op->getResult(0).replaceAllUsesWith(result);
       op->erase();
     });

@@ -98,8 +98,8 @@ Operand KernelArguments::open(int number, Type inside) const {
     Value stride = kernel.getArgument(number * kPerOperand + 1 + axis);
     operand.strides[axis] = arith::IndexCastOp::create(b, loc, b.getIndexType(), stride);
     if (operand.isComplex)
-      operand.strides[axis] = arith::MulIOp::create(b, loc, operand.strides[axis],
-                                                    arith::ConstantIndexOp::create(b, loc, 2));
+      operand.strides[axis] =
+          arith::MulIOp::create(b, loc, operand.strides[axis], arith::ConstantIndexOp::create(b, loc, 2));
   }
   return operand;
 }

@@ -137,9 +137,8 @@ std::vector<KernelPlan::Access> KernelPlan::accesses(function_ref<bool(Value)> r
     for (const Read &read : nests.reads(nest))
       if (reads(cpu::withoutReshapes(read.value))) {
         // What the nest itself computes at this element is at hand.
-        bool own = llvm::any_of(nest.statements, [&](const Statement &s) {
-          return s.value == read.value && !nests.readsItself(s);
-        });
+        bool own = llvm::any_of(nest.statements,
+                                [&](const Statement &s) { return s.value == read.value && !nests.readsItself(s); });
         if (!own)
           all.push_back({&nest, &mapping, read.value, read.at, false, cpu::withoutReshapes(read.value) == read.value});
       }
@@ -207,9 +206,8 @@ bool KernelPlan::tryRegisters(Storage &storage, std::vector<Access> all, RankedT
   if (sums != all.end())
     alignWith(*sums, all);
   Owner owner = ownerOf(*all.front().nest, *all.front().mapping, all.front().value, all.front().at);
-  bool same = owner.valid && llvm::all_of(all, [&](const Access &a) {
-    return ownerOf(*a.nest, *a.mapping, a.value, a.at) == owner;
-  });
+  bool same = owner.valid &&
+              llvm::all_of(all, [&](const Access &a) { return ownerOf(*a.nest, *a.mapping, a.value, a.at) == owner; });
   int64_t words = elementsPerThread(type.getShape(), owner) * realsOf({}, type.getElementType()) * realBytes / 4;
   if (!same || words > most || registerWords + words > kAllWords || !mayUnroll(all)) {
     for (auto [access, mapping] : llvm::zip(all, before))
@@ -238,10 +236,9 @@ void KernelPlan::chooseRegisters() {
   for (auto [value, number] : nests.bufferOf) {
     if (!nests.buffers[number].needed || rows > 1)
       continue;
-    auto all = accesses([&, value = value](Value v) { return v == value; },
-                        [&, number = number](const Destination &d) {
-                          return d.kind == Destination::Scratch && d.number == number;
-                        });
+    auto all = accesses(
+        [&, value = value](Value v) { return v == value; },
+        [&, number = number](const Destination &d) { return d.kind == Destination::Scratch && d.number == number; });
     auto type = cast<RankedTensorType>(value.getType());
     if (llvm::any_of(all, [](const Access &a) { return a.write; }))
       tryRegisters(buffers[number], std::move(all), type, kArrayWords / 4);

@@ -32,9 +32,8 @@ void StepKernel::copy(const Place &to, const Place &from) {
   cpu::storeElement(b, loc, ops, to, write, cpu::loadElement(b, loc, ops, from, read, 0), 0);
 }
 
-void StepKernel::eachRegister(
-    const Owner &owner, ArrayRef<int64_t> shape,
-    function_ref<void(std::vector<int64_t>, ArrayRef<Value>, Value, Value)> visit) {
+void StepKernel::eachRegister(const Owner &owner, ArrayRef<int64_t> shape,
+                              function_ref<void(std::vector<int64_t>, ArrayRef<Value>, Value, Value)> visit) {
   int64_t positions = 1;
   for (int axis : owner.threadAxes)
     positions *= shape[axis];
@@ -44,8 +43,8 @@ void StepKernel::eachRegister(
     Value at = add(arith::DivUIOp::create(b, loc, thread, index(owner.lanes)), index(slot * width));
     Value mine = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, at, index(positions));
     if (owner.splitAxis < 0)
-      mine = arith::AndIOp::create(
-          b, loc, mine, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, lane, index(0)));
+      mine =
+          arith::AndIOp::create(b, loc, mine, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, lane, index(0)));
     Value rest = arith::MinUIOp::create(b, loc, at, index(positions - 1));
     SmallVector<Value> where(shape.size());
     std::vector<int64_t> key(shape.size() + 1, 0);
@@ -68,8 +67,7 @@ void StepKernel::eachRegister(
         if (split) {
           Value exact = add(lane, where[axis]);
           valid = arith::AndIOp::create(
-              b, loc, stores,
-              arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, exact, index(shape[axis])));
+              b, loc, stores, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, exact, index(shape[axis])));
           where[axis] = arith::MinUIOp::create(b, loc, exact, index(shape[axis] - 1));
         }
         from(axis + 1, valid);

@@ -269,7 +269,8 @@ void StepKernel::emitStep(ArrayRef<Loop> at, Value inStage) {
       continue;
     auto type = cast<RankedTensorType>(argument.getType());
     int64_t reals = llvm::product_of(type.getShape()) * (operand.isComplex ? 2 : 1);
-    places[argument] = {shared, add(index(offset), mul(inStage, index(reals))), {}, SmallVector<int64_t>(type.getShape()),
+    places[argument] = {shared, add(index(offset), mul(inStage, index(reals))),
+                        {},     SmallVector<int64_t>(type.getShape()),
                         real,   operand.isComplex};
     if (plan.rows > 1)
       places[argument].batchStride = index(reals);
@@ -306,8 +307,9 @@ void StepKernel::emitNests(ArrayRef<cpu::Nest> nests, ArrayRef<NestMapping> mapp
       if (llvm::is_contained(step.stateArgs(s), memory))
         return registers(plan.states[s], stateRegisters[s]);
     auto buffer = plan.nests.bufferOf.find(memory);
-    return buffer == plan.nests.bufferOf.end() ? nullptr
-                                               : registers(plan.buffers[buffer->second], bufferRegisters[buffer->second]);
+    return buffer == plan.nests.bufferOf.end()
+               ? nullptr
+               : registers(plan.buffers[buffer->second], bufferRegisters[buffer->second]);
   };
   environment.registersFor = [&](const Destination &to) -> RegisterArray * {
     if (to.kind == Destination::Output)

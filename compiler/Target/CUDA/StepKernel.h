@@ -44,9 +44,9 @@ private:
   llvm::SmallVector<mlir::Value> carried();
   void setCarried(mlir::ValueRange values);
   /// Visits a thread's elements of a register array: its key, the index along each axis, and whether it exists (null: always).
-  void eachRegister(const Owner &owner, llvm::ArrayRef<int64_t> shape,
-                    llvm::function_ref<void(std::vector<int64_t>, llvm::ArrayRef<mlir::Value>, mlir::Value, mlir::Value)>
-                        visit);
+  void eachRegister(
+      const Owner &owner, llvm::ArrayRef<int64_t> shape,
+      llvm::function_ref<void(std::vector<int64_t>, llvm::ArrayRef<mlir::Value>, mlir::Value, mlir::Value)> visit);
   void loadRegisters(unsigned state, const cpu::Place &from);
   void storeRegisters(unsigned state, const cpu::Place &to);
 
@@ -82,7 +82,7 @@ private:
   llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories, resets, offsets;
   mlir::Value extents[2], heads, headsPerGroup, shared, scratch, thread, steps, rowsLeft;
   llvm::SmallVector<RegisterArray> stateRegisters, bufferRegisters;
-  llvm::SmallVector<cpu::Place> newState;          // where the step's new states go
+  llvm::SmallVector<cpu::Place> newState;         // where the step's new states go
   llvm::DenseMap<mlir::Value, cpu::Place> places; // of step arguments, in the current step
 };
 

@@ -56,7 +56,8 @@ void ThreadNest::emitSlot(Value number, int64_t constant) {
   moveTo(innermost());
   slot = constant;
   int64_t width = plan.threads / mapping.lanes;
-  Value at = mapping.lanes > 1 ? arith::DivUIOp::create(b, loc, env.thread, index(mapping.lanes)).getResult() : env.thread;
+  Value at =
+      mapping.lanes > 1 ? arith::DivUIOp::create(b, loc, env.thread, index(mapping.lanes)).getResult() : env.thread;
   Value first = number ? arith::MulIOp::create(b, loc, number, index(width)).getResult() : index(constant * width);
   at = arith::AddIOp::create(b, loc, at, first);
   inRange = {};
@@ -174,8 +175,7 @@ void ThreadNest::emitElementwise(bool afterSums) {
       continue;
     for (int64_t row = 0; row < rows; ++row) {
       dims.back().offset = row;
-      results.emplace_back(&statement, row,
-                           evaluate(statement.value, statement.at(), !nests.readsItself(statement)));
+      results.emplace_back(&statement, row, evaluate(statement.value, statement.at(), !nests.readsItself(statement)));
     }
   }
   for (auto &[statement, row, element] : results) {
