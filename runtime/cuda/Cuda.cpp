@@ -1,7 +1,9 @@
 // rondo/Cuda.h over GpuDevice and CudaCode.
 #include "rondo/Cuda.h"
 #include "runtime/cuda/CudaCode.h"
+#include <bit>
 #include <fmt/format.h>
+#include <functional>
 
 namespace rondo::cuda {
 
@@ -65,7 +67,7 @@ Result<DeviceBuffer> DeviceBuffer::create(int ordinal, DType type, std::vector<i
 }
 
 Tensor DeviceBuffer::view() const {
-  return {memory ? reinterpret_cast<void *>(memory->address) : nullptr,
+  return {memory ? std::bit_cast<void *>(memory->address) : nullptr,
           type_,
           shape_,
           {},
@@ -169,6 +171,51 @@ Result<double> Stream::elapsed() const {
   if (const Result<void> timed = handles->device.check(status, "cuEventElapsedTime"); !timed)
     return timed.error();
   return milliseconds * 1e-3;
+}
+
+struct Graph::Recorded {
+  Stream stream; // keeps it alive
+  GpuDevice &device;
+  GraphHandle graph = nullptr;
+  GraphExec executable = nullptr;
+  Recorded(Stream stream, GpuDevice &device) : stream(std::move(stream)), device(device) {}
+  ~Recorded() {
+    const GpuDevice::Current current(device);
+    if (executable)
+      device.driver().cuGraphExecDestroy(executable);
+    if (graph)
+      device.driver().cuGraphDestroy(graph);
+  }
+  Recorded(const Recorded &) = delete;
+  Recorded &operator=(const Recorded &) = delete;
+};
+
+Result<Graph> Graph::capture(const Stream &stream, const std::function<Result<void>()> &calls) {
+  GpuDevice &device = stream.handles->device;
+  const Driver &driver = device.driver();
+  const GpuDevice::Current current(device);
+  Graph graph;
+  graph.recorded = std::make_shared<Recorded>(stream, device);
+  constexpr int threadLocal = 1; // what other threads do meanwhile is not recorded, and not forbidden
+  if (const Result<void> begun =
+          device.check(driver.cuStreamBeginCapture_v2(stream.handles->stream, threadLocal), "cuStreamBeginCapture");
+      !begun)
+    return begun.error();
+  const Result<void> called = calls();
+  const Status ended = driver.cuStreamEndCapture(stream.handles->stream, &graph.recorded->graph);
+  if (!called)
+    return called.error();
+  Result<void> done = device.check(ended, "cuStreamEndCapture");
+  if (done)
+    done = device.check(driver.cuGraphInstantiateWithFlags(&graph.recorded->executable, graph.recorded->graph, 0),
+                        "cuGraphInstantiate");
+  return done ? Result<Graph>(graph) : Result<Graph>(done.error());
+}
+
+Result<void> Graph::launch() const {
+  const GpuDevice::Current current(recorded->device);
+  return recorded->device.check(
+      recorded->device.driver().cuGraphLaunch(recorded->executable, recorded->stream.handles->stream), "cuGraphLaunch");
 }
 
 } // namespace rondo::cuda

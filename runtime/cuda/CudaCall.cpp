@@ -3,6 +3,7 @@
 #include "runtime/core/Memory.h"
 #include "runtime/core/Strided.h"
 #include "runtime/cuda/CudaCode.h"
+#include <bit>
 #include <fmt/format.h>
 
 namespace rondo::cuda {
@@ -11,7 +12,7 @@ namespace {
 size_t bytesOf(const Tensor &tensor) { return size_t(tensor.elements()) * sizeOf(tensor.type); }
 
 Tensor contiguous(DType type, std::vector<int64_t> shape, Address address, int ordinal) {
-  Tensor tensor{reinterpret_cast<void *>(address), type, std::move(shape), {}, {Device::Kind::Cuda, ordinal}};
+  Tensor tensor{std::bit_cast<void *>(address), type, std::move(shape), {}, {Device::Kind::Cuda, ordinal}};
   std::vector<int64_t> strides;
   for (size_t i = 0; i < tensor.shape.size(); ++i)
     strides.push_back(tensor.stride(i));
@@ -166,7 +167,7 @@ Result<void> CudaCall::placeWorkspace() {
   if (!address)
     return address.error();
   for (const auto &[i, at] : places)
-    tensors[i].data = reinterpret_cast<void *>(*address + at);
+    tensors[i].data = std::bit_cast<void *>(*address + at);
   scratch = *address + scratchAt;
   return {};
 }

@@ -2,6 +2,7 @@
 #include "runtime/cuda/CudaCode.h"
 #include "runtime/core/Dispatch.h"
 #include "runtime/core/Memory.h"
+#include <bit>
 #include <climits>
 #include <fmt/format.h>
 
@@ -20,7 +21,7 @@ Result<std::shared_ptr<CudaCode>> CudaCode::load(const Program &program, GpuDevi
   const GpuDevice::Current current(device);
   char log[4096] = "";
   int options[] = {kErrorLog, kErrorLogBytes};
-  void *values[] = {log, reinterpret_cast<void *>(sizeof log)};
+  void *values[] = {log, std::bit_cast<void *>(sizeof log)};
   const Status status =
       device.driver().cuModuleLoadDataEx(&code->module, program.image->code.c_str(), 2, options, values);
   if (const Result<void> loaded =
@@ -69,7 +70,7 @@ Result<Address> CudaCode::workspace(StreamHandle stream, size_t bytes) {
     return known.address;
   const Result<Address> address = device_.allocate(bytes, "the workspace");
   if (!address)
-    return address;
+    return address.error();
   owned.push_back(*address);
   known = {*address, bytes};
   return known.address;
@@ -88,7 +89,7 @@ Result<Address> CudaCode::defaultOf(const Program &program, size_t i, const std:
       return filled.error();
   const Result<Address> address = device_.allocate(values.bytes(), fmt::format("the default of '{}'", spec.name));
   if (!address)
-    return address;
+    return address.error();
   owned.push_back(*address);
   const Result<StreamHandle> stream = device_.borrowStream();
   if (!stream)
@@ -151,7 +152,7 @@ Result<void> CudaCode::launchOne(const Program &program, size_t number, const st
   // As DeviceImage says: pointers with their strides, sizes, workspace.
   std::vector<void *> arguments;
   for (size_t i = 0; i < operands.pointers.size(); ++i) {
-    arguments.push_back(&operands.pointers[i]);
+    arguments.push_back(static_cast<void *>(&operands.pointers[i]));
     for (size_t a = 0; a < 5; ++a)
       arguments.push_back(&operands.strides[i * 5 + a]);
   }

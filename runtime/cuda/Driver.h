@@ -17,6 +17,8 @@ using Module = struct ModuleTag *;
 using Function = struct FunctionTag *;
 using StreamHandle = struct StreamTag *;
 using Event = struct EventTag *;
+using GraphHandle = struct GraphTag *;
+using GraphExec = struct GraphExecTag *;
 
 // Each driver function: our name for it, and its type. The names with a suffix are what cuda.h maps the plain ones to.
 #define RONDO_CUDA_CALLS(X)                                                                                            \
@@ -43,7 +45,12 @@ using Event = struct EventTag *;
   X(cuStreamCreate, Status (*)(StreamHandle *, unsigned))                                                              \
   X(cuStreamDestroy_v2, Status (*)(StreamHandle))                                                                      \
   X(cuStreamSynchronize, Status (*)(StreamHandle))                                                                     \
-  X(cuStreamIsCapturing, Status (*)(StreamHandle, int *))                                                              \
+  X(cuStreamBeginCapture_v2, Status (*)(StreamHandle, int))                                                            \
+  X(cuStreamEndCapture, Status (*)(StreamHandle, GraphHandle *))                                                       \
+  X(cuGraphInstantiateWithFlags, Status (*)(GraphExec *, GraphHandle, unsigned long long))                             \
+  X(cuGraphLaunch, Status (*)(GraphExec, StreamHandle))                                                                \
+  X(cuGraphDestroy, Status (*)(GraphHandle))                                                                           \
+  X(cuGraphExecDestroy, Status (*)(GraphExec))                                                                         \
   X(cuEventCreate, Status (*)(Event *, unsigned))                                                                      \
   X(cuEventDestroy_v2, Status (*)(Event))                                                                              \
   X(cuEventRecord, Status (*)(Event, StreamHandle))                                                                    \

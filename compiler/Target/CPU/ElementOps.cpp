@@ -408,7 +408,7 @@ Value ElementOps::widen(Value x) {
   Type element = getElementTypeOrSelf(x.getType());
   if (element == real)
     return x;
-  if (!element.isBF16())
+  if (!element.isBF16() || nativeBF16)
     return arith::ExtFOp::create(b, loc, withElement(x.getType(), real), x);
   Type i16 = withElement(x.getType(), b.getI16Type()), i32 = withElement(x.getType(), b.getI32Type());
   Value bits = arith::ExtUIOp::create(b, loc, i32, arith::BitcastOp::create(b, loc, i16, x));
@@ -436,7 +436,7 @@ Value ElementOps::narrow(Value x, Type element) {
     return x;
   if (getElementTypeOrSelf(x.getType()).isF64() && !element.isF32())
     x = arith::TruncFOp::create(b, loc, withElement(x.getType(), b.getF32Type()), x);
-  if (!element.isBF16())
+  if (!element.isBF16() || nativeBF16)
     return getElementTypeOrSelf(x.getType()) == element
                ? x
                : arith::TruncFOp::create(b, loc, withElement(x.getType(), element), x);

@@ -19,7 +19,9 @@ int64_t lanesOf(mlir::Value x);
 /// Emits arithmetic at the builder's insertion point. A scalar meeting a vector is broadcast.
 class ElementOps {
 public:
-  ElementOps(mlir::OpBuilder &b, mlir::Location loc, mlir::Type real) : b(b), loc(loc), real(real) {}
+  /// `nativeBF16`: the target has instructions for bf16; without, its roundings are spelled in integers.
+  ElementOps(mlir::OpBuilder &b, mlir::Location loc, mlir::Type real, bool nativeBF16 = false)
+      : b(b), loc(loc), real(real), nativeBF16(nativeBF16) {}
 
   Element constant(std::complex<double> value, bool isComplex);
   /// The element that all entries of `splat` are.
@@ -70,6 +72,7 @@ private:
   mlir::OpBuilder &b;
   mlir::Location loc;
   mlir::Type real;
+  bool nativeBF16;
 };
 
 } // namespace rondo::cpu

@@ -38,7 +38,8 @@ void KernelPlan::placeBarriers() {
       if (llvm::is_contained(step.stateArgs(s), memory))
         return states[s].kind == Storage::Register ? -1 : s;
     auto buffer = nests.bufferOf.find(memory);
-    bool inMemory = buffer != nests.bufferOf.end() && buffers[buffer->second].kind != Storage::Register;
+    bool inMemory = buffer != nests.bufferOf.end() && buffers[buffer->second].kind != Storage::Register &&
+                    !buffers[buffer->second].perStep; // barriers of the stage stand between
     return inMemory ? count + buffer->second : -1;
   };
   auto visit = [&](const Nest &nest, NestMapping &mapping) {
@@ -77,5 +78,6 @@ void KernelPlan::placeBarriers() {
   // Twice: a step follows the prologue, or another step.
   for (int pass = 0; pass < 2; ++pass)
     for (auto [nest, mapping] : llvm::zip(nests.nests, body))
-      visit(nest, mapping);
+      if (!mapping.atStage)
+        visit(nest, mapping);
 }

@@ -131,6 +131,17 @@ static llvm::Expected<std::string> assemble(StringRef ptx, StringRef arch) {
   return (*result)->getBuffer().str();
 }
 
+/// What the launches start becomes kernels, which the assembler gives registers for blocks of their size.
+static void markKernels(llvm::Module &code, ModuleOp module) {
+  auto attribute = module->getAttrOfType<DictionaryAttr>(kProgramAttr);
+  std::optional<Program> program = attribute ? programFromAttr(attribute) : std::nullopt;
+  for (const Launch &launch : program ? program->launches : std::vector<Launch>())
+    if (llvm::Function *kernel = code.getFunction(launch.symbol)) {
+      kernel->setCallingConv(llvm::CallingConv::PTX_Kernel);
+      kernel->addFnAttr("nvvm.maxntid", std::to_string(launch.threads));
+    }
+}
+
 llvm::Expected<std::string> rondo::cuda::printCode(ModuleOp module, StringRef arch, CodeText what) {
   auto machine = makeMachine(arch);
   if (!machine)
@@ -141,6 +152,7 @@ llvm::Expected<std::string> rondo::cuda::printCode(ModuleOp module, StringRef ar
     return llvm::createStringError("the module has no translation to LLVM IR");
   code->setDataLayout((*machine)->createDataLayout());
   code->setTargetTriple((*machine)->getTargetTriple());
+  markKernels(*code, module);
   if (llvm::Error error = optimise(*code, **machine))
     return std::move(error);
   if (what == CodeText::LLVM) {

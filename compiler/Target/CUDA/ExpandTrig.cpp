@@ -1,9 +1,10 @@
-// expand-trig: sin, cos and erf as straight-line arithmetic. A GPU has no math library to call, and its own fast instructions lose
+// expand-trig: sin, cos, erf, atan2 and pow as straight-line arithmetic. A GPU has no math library to call, and its own fast instructions lose
 // most of the digits. Reductions and coefficients are FDLIBM's (Sun Microsystems, 1993) and, for f32, Cephes'.
 #include "compiler/Target/CUDA/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include <limits>
 
 namespace rondo::cuda {
 #define GEN_PASS_DEF_EXPANDTRIG
@@ -64,6 +65,12 @@ const double kErfFarBelow[] = {1,
                                2.55305040643316442583e+03,
                                4.74528541206955367215e+02,
                                -2.24409524465858183362e+01};
+
+const double kAtan[] = {3.33333333333329318027e-01,  -1.99999999998764832476e-01, 1.42857142725034663711e-01,
+                        -1.11111104054623557880e-01, 9.09088713343650656196e-02,  -7.69187620504482999495e-02,
+                        6.66107313738753120669e-02,  -5.83357013379057348645e-02, 4.97687799461593236017e-02,
+                        -3.65315727442169155270e-02, 1.62858201153657823623e-02};
+constexpr double kPi = 3.14159265358979323846, kAtanHalf = 0.46364760900080611621;
 
 /// Scalar arithmetic of one type.
 struct Emitter {
@@ -142,26 +149,68 @@ Value erf(OpBuilder &b, Location loc, Value given) {
   return single ? arith::TruncFOp::create(b, loc, given.getType(), result).getResult() : result;
 }
 
+/// The angle of x + iy: atan of the smaller part over the larger, with its argument brought near zero, then the octant.
+Value atan2(OpBuilder &b, Location loc, Value y, Value x) {
+  Emitter e{b, loc, b.getF64Type()};
+  Value across = math::AbsFOp::create(b, loc, x), up = math::AbsFOp::create(b, loc, y);
+  Value steep = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, up, across);
+  Value big = e.select(steep, up, across), small = e.select(steep, across, up);
+  Value isZero = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, big, e.constant(0));
+  Value r = e.div(small, e.select(isZero, e.constant(1), big));
+  Value two = e.constant(2), one = e.constant(1);
+  Value middle = e.div(e.fma(two, r, e.constant(-1)), e.add(two, r)), upper = e.div(e.sub(r, one), e.add(r, one));
+  Value low = e.below(r, 7.0 / 16), mid = e.below(r, 11.0 / 16);
+  Value z = e.select(low, r, e.select(mid, middle, upper));
+  Value base = e.select(low, e.constant(0), e.select(mid, e.constant(kAtanHalf), e.constant(kPi / 4)));
+  Value square = e.mul(z, z);
+  Value angle = e.add(base, e.sub(z, e.mul(z, e.mul(square, e.polynomial(kAtan, square)))));
+  angle = e.select(steep, e.sub(e.constant(kPi / 2), angle), angle);
+  Value left = e.below(math::CopySignOp::create(b, loc, one, x), 0); // also for -0
+  angle = e.select(left, e.sub(e.constant(kPi), angle), angle);
+  return math::CopySignOp::create(b, loc, angle, y);
+}
+
+/// x^y = exp(y log|x|), with x's sign where y is odd, and C's special values.
+Value power(OpBuilder &b, Location loc, Value x, Value y) {
+  Emitter e{b, loc, b.getF64Type()};
+  Value zero = e.constant(0), one = e.constant(1);
+  Value size = math::ExpOp::create(b, loc, e.mul(y, math::LogOp::create(b, loc, math::AbsFOp::create(b, loc, x))));
+  auto equal = [&](Value p, Value q) {
+    return arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, p, q).getResult();
+  };
+  Value half = e.mul(y, e.constant(0.5));
+  Value isWhole = equal(math::FloorOp::create(b, loc, y), y);
+  Value isEven = equal(math::FloorOp::create(b, loc, half), half);
+  Value nan = e.constant(std::numeric_limits<double>::quiet_NaN());
+  Value ofNegative = e.select(isWhole, e.select(isEven, size, arith::NegFOp::create(b, loc, size)), nan);
+  Value result = e.select(e.below(x, 0), ofNegative, size);
+  Value trivial = arith::OrIOp::create(b, loc, equal(y, zero), equal(x, one));
+  return e.select(trivial, one, result);
+}
+
+/// Computes in f64, also for f32.
+Value inDouble(OpBuilder &b, Operation *op, function_ref<Value(OpBuilder &, Location, Value, Value)> function) {
+  Location loc = op->getLoc();
+  Type type = op->getResult(0).getType(), wide = b.getF64Type();
+  auto widen = [&](Value x) { return type.isF32() ? arith::ExtFOp::create(b, loc, wide, x).getResult() : x; };
+  Value result = function(b, loc, widen(op->getOperand(0)), widen(op->getOperand(1)));
+  return type.isF32() ? arith::TruncFOp::create(b, loc, type, result).getResult() : result;
+}
+
 struct ExpandTrig : rondo::cuda::impl::ExpandTrigBase<ExpandTrig> {
   void runOnOperation() override {
-    bool fine = true;
     getOperation()->walk([&](Operation *op) {
-      if (isa<math::PowFOp, math::Atan2Op>(op)) {
-        op->emitError("'") << (isa<math::PowFOp>(op) ? "pow" : "the angle of a complex number (log, sqrt)")
-                           << "' has no CUDA code yet";
-        fine = false;
-      }
-      if (!isa<math::SinOp, math::CosOp, math::ErfOp>(op))
+      if (!isa<math::SinOp, math::CosOp, math::ErfOp, math::PowFOp, math::Atan2Op>(op))
         return;
       OpBuilder b(op);
       Value x = op->getOperand(0);
-      Value result =
-          isa<math::ErfOp>(op) ? erf(b, op->getLoc(), x) : wave(b, op->getLoc(), x, isa<math::CosOp>(op) ? 1 : 0);
+      Value result = isa<math::PowFOp>(op)    ? inDouble(b, op, power)
+                     : isa<math::Atan2Op>(op) ? inDouble(b, op, atan2)
+                     : isa<math::ErfOp>(op)   ? erf(b, op->getLoc(), x)
+                                              : wave(b, op->getLoc(), x, isa<math::CosOp>(op) ? 1 : 0);
       op->getResult(0).replaceAllUsesWith(result);
       op->erase();
     });
-    if (!fine)
-      signalPassFailure();
   }
 };
 

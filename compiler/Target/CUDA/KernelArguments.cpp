@@ -40,7 +40,6 @@ KernelArguments::KernelArguments(OpBuilder &b, Location loc, ModuleOp module, St
   types.append(kSizes, b.getI64Type());
   types.push_back(pointer);
   kernel = func::FuncOp::create(b, loc, symbol, b.getFunctionType(types, {}));
-  kernel->setAttr("nvvm.kernel", b.getUnitAttr());
   // Loads of what no one writes may go through the read-only path, and past stores. An initial state may be its final state's memory.
   for (auto [i, tensor] : llvm::enumerate(tensors)) {
     TensorKind kind = program.tensors[tensor].kind;

@@ -18,6 +18,8 @@ namespace {
 constexpr int64_t kWarp = 32;
 /// Threads of a block that lanes may fill; blocks larger than that are for nests with as many elements.
 constexpr int64_t kLaneThreads = 128;
+/// Elements of a matrix's columns that a thread works on at once: what they share is loaded once for all of them.
+constexpr int64_t kTile = 4;
 constexpr int64_t kMostThreads = 512;
 /// 32-bit registers of a thread for one array, and for all of them: half of what a thread can have.
 constexpr int64_t kArrayWords = 64, kAllWords = 128;
@@ -25,7 +27,8 @@ constexpr int64_t kArrayWords = 64, kAllWords = 128;
 constexpr int64_t kUnrolled = 128;
 /// Shared memory of a block, under what every GPU since sm_80 gives it (99 KiB), and the part of it for staged inputs.
 constexpr int64_t kSharedBytes = 96 * 1024, kStagedBytes = 24 * 1024;
-constexpr int64_t kMostStagedSteps = 16;
+/// Staged steps at most, and registers that hold the next ones' inputs on their way: more where the states leave room.
+constexpr int64_t kMostStagedSteps = 32, kStagedWords = 64, kFewStagedWords = 32;
 
 ArrayRef<int64_t> shapeOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
 
@@ -44,8 +47,9 @@ KernelPlan::KernelPlan(recur::Step step, int64_t realBytes, int64_t rows)
   for (auto [nest, mapping] : llvm::zip(nests.nests, body))
     map(nest, mapping);
   chooseThreads();
-  chooseRegisters();
   stageInputs();
+  chooseRegisters();
+  chooseAtStage();
   layOut();
   placeBarriers();
 }
@@ -66,6 +70,17 @@ void KernelPlan::map(const Nest &nest, NestMapping &mapping) const {
     mapping.splitDim = split;
 }
 
+/// Columns of one thread: several where a sum walks a matrix that registers could hold. Every nest of one matrix must answer alike.
+int64_t KernelPlan::tileOf(const Nest &nest, int64_t positions) const {
+  auto isMatrix = [](Value value) { return shapeOf(value).size() >= 2; };
+  bool matrix = llvm::any_of(nest.statements,
+                             [&](const Statement &s) { return !s.isReduction() && !s.afterSums && isMatrix(s.value); });
+  for (const Read &read : nests.reads(nest))
+    for (unsigned s = 0; s < scan.numStates(); ++s)
+      matrix |= llvm::is_contained(step.stateArgs(s), read.value) && isMatrix(read.value);
+  return matrix && nest.hasSums() && positions % kTile == 0 && positions >= 8 * kTile ? kTile : 1;
+}
+
 int64_t KernelPlan::chooseLanes(const Nest &nest, int64_t positions, int64_t extent, int splitDim) const {
   int64_t most = std::min<int64_t>(kWarp, llvm::bit_floor(static_cast<uint64_t>(extent)));
   // Neighbouring threads should read neighbouring elements of a matrix in device memory.
@@ -74,17 +89,24 @@ int64_t KernelPlan::chooseLanes(const Nest &nest, int64_t positions, int64_t ext
     if (param && read.at.size() >= 2 && read.at.back().dim == splitDim)
       return most;
   }
-  int64_t lanes = 1;
-  while (2 * lanes <= most && 2 * lanes * positions <= kLaneThreads)
+  int64_t tile = tileOf(nest, positions), lanes = 1;
+  while (2 * lanes <= most && 2 * lanes * positions <= kLaneThreads * tile)
     lanes *= 2;
   return lanes;
 }
 
 void KernelPlan::chooseThreads() {
   int64_t most = kWarp;
-  for (auto *list : {&prologue, &body})
-    for (const NestMapping &mapping : *list)
-      most = std::max(most, mapping.positions * mapping.lanes);
+  auto look = [&](ArrayRef<Nest> nests, ArrayRef<NestMapping> mappings) {
+    for (auto [nest, mapping] : llvm::zip(nests, mappings)) {
+      int64_t wanted = mapping.positions * mapping.lanes;
+      if (mapping.lanes > 1 && mapping.lanes * mapping.positions > kLaneThreads)
+        wanted = std::max(kLaneThreads, wanted / tileOf(nest, mapping.positions));
+      most = std::max(most, wanted);
+    }
+  };
+  look(nests.prologue, prologue);
+  look(nests.nests, body);
   threads = std::min(kMostThreads, static_cast<int64_t>(llvm::alignTo(most, kWarp)));
 }
 
@@ -291,14 +313,62 @@ void KernelPlan::stageInputs() {
   int64_t all = 0;
   for (BlockArgument input : step.inputArgs()) {
     auto type = cast<RankedTensorType>(input.getType());
-    sizes.push_back(llvm::alignTo(realsOf(type.getShape(), type.getElementType()), 4));
+    int64_t width = isa<ComplexType>(type.getElementType()) ? 2 : 1;
+    sizes.push_back(llvm::product_of(type.getShape()) * width);
     all += sizes.back();
   }
-  int64_t steps = std::min(kMostStagedSteps, kStagedBytes / (all * realBytes));
-  steps = std::max(steps, rows) / rows * rows;
-  if (steps < 2 || steps * all * realBytes > kSharedBytes / 2)
+  auto registers = [&](int64_t steps) {
+    int64_t total = 0;
+    for (int64_t size : sizes)
+      total += llvm::divideCeil(steps * size, threads) * realBytes / 4;
+    return total;
+  };
+  bool matrix = llvm::any_of(step.yield().getStates(), [](Value state) { return shapeOf(state).size() >= 2; });
+  int64_t words = matrix ? kFewStagedWords : kStagedWords, steps = kMostStagedSteps / rows * rows;
+  while (steps > rows && (registers(steps) > words || steps * all * realBytes > kStagedBytes))
+    steps -= rows;
+  if (registers(steps) > 2 * kStagedWords || steps * all * realBytes > kSharedBytes / 2) {
+    rows = 1; // several rows are read from shared memory only
     return;
+  }
   stagedSteps = steps;
   for (auto [offset, size] : llvm::zip(staged, sizes))
-    offset = std::exchange(sharedReals, sharedReals + size * steps);
+    offset = std::exchange(sharedReals, sharedReals + llvm::alignTo(size * steps, 4));
+}
+
+/// What depends on inputs and parameters alone, and is read by other threads: computed for all staged steps before the first of them, so
+/// that a step waits neither for it nor at its barriers.
+void KernelPlan::chooseAtStage() {
+  if (!stagedSteps || rows > 1)
+    return;
+  for (auto [nest, mapping] : llvm::zip(nests.nests, body)) {
+    int64_t bytes = 0;
+    auto toBuffer = [&](const Destination &to) {
+      return to.kind == Destination::Scratch && buffers[to.number].kind == Storage::None && to.axis < 0;
+    };
+    bool fits = llvm::all_of(nest.statements, [&](const Statement &statement) {
+      for (const Destination &to : statement.destinations)
+        if (to.kind == Destination::Scratch)
+          bytes += stagedSteps * realsOf(nests.buffers[to.number].shape, nests.buffers[to.number].element) * realBytes;
+      return llvm::all_of(statement.destinations, toBuffer);
+    });
+    fits &= llvm::all_of(nests.reads(nest), [&](const Read &read) {
+      Value memory = cpu::withoutReshapes(read.value);
+      bool here = llvm::any_of(nest.statements, [&](const Statement &s) { return s.value == memory; });
+      auto buffer = nests.bufferOf.find(memory);
+      return here || llvm::is_contained(step.inputArgs(), memory) || llvm::is_contained(step.paramArgs(), memory) ||
+             (buffer != nests.bufferOf.end() && (buffers[buffer->second].perStep || !nests.isTimeVarying(memory))) ||
+             memory.getDefiningOp<arith::ConstantOp>();
+    });
+    if (!fits || mapping.unrolled || (sharedReals * realBytes + bytes) > kSharedBytes / 2)
+      continue;
+    mapping.atStage = true;
+    for (const Statement &statement : nest.statements)
+      for (const Destination &to : statement.destinations) {
+        Storage &storage = buffers[to.number];
+        storage.kind = Storage::Shared;
+        storage.perStep = realsOf(nests.buffers[to.number].shape, nests.buffers[to.number].element);
+        storage.offset = std::exchange(sharedReals, sharedReals + llvm::alignTo(storage.perStep * stagedSteps, 4));
+      }
+  }
 }

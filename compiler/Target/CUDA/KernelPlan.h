@@ -17,6 +17,7 @@ struct NestMapping {
   int64_t lanes = 1;
   int splitDim = -1;
   bool unrolled = false; // registers have no run-time index
+  bool atStage = false;  // waits for no state: computed for all staged steps at once
   bool barrierBefore = false;
 };
 
@@ -40,8 +41,9 @@ struct Owner {
 /// Where an array of a step lies.
 struct Storage {
   enum Kind { None, Register, Shared, Scratch, Tensor } kind = None;
-  int64_t offset = 0; // in reals: Shared, Scratch
-  Owner owner;        // Register
+  int64_t offset = 0;  // in reals: Shared, Scratch
+  Owner owner;         // Register
+  int64_t perStep = 0; // Shared: reals from one staged step to the next, where each has its own
 };
 
 class KernelPlan {
@@ -54,7 +56,7 @@ public:
   llvm::SmallVector<Storage> states, buffers;
   int64_t threads = 32;
   bool barrierAtStep = false; // before the first nest of a step, for what the step before left
-  /// Inputs of `stagedSteps` steps are copied to shared memory at once; offset of each input there, -1 where it is read where it is.
+  /// Inputs of `stagedSteps` steps (0: they are read where they are) are copied to shared memory at once; offset of each input there.
   int64_t stagedSteps = 0;
   llvm::SmallVector<int64_t> staged;
   int64_t sharedReals = 0, scratchReals = 0;
@@ -76,6 +78,7 @@ private:
   };
   void map(const cpu::Nest &nest, NestMapping &mapping) const;
   int64_t chooseLanes(const cpu::Nest &nest, int64_t positions, int64_t extent, int splitDim) const;
+  int64_t tileOf(const cpu::Nest &nest, int64_t positions) const;
   void chooseThreads();
   std::vector<Access> accesses(llvm::function_ref<bool(mlir::Value)> reads,
                                llvm::function_ref<bool(const cpu::Destination &)> writes);
@@ -85,6 +88,7 @@ private:
   void chooseRegisters();
   void layOut();
   void stageInputs();
+  void chooseAtStage();
   void placeBarriers();
 
   recur::Step step;

@@ -16,7 +16,7 @@ RankedTensorType StepKernel::stateType(unsigned state) {
 
 /// Into the type of computation: what is narrower widens.
 void StepKernel::copy(const Place &to, const Place &from) {
-  cpu::ElementOps ops(b, loc, real);
+  cpu::ElementOps ops(b, loc, real, /*nativeBF16=*/true);
   SmallVector<int64_t> into = to.strides(), outOf = from.strides();
   auto loop = scf::ForOp::create(b, loc, thread, index(llvm::product_of(to.shape)), index(plan.threads));
   OpBuilder::InsertionGuard guard(b);
@@ -78,7 +78,7 @@ void StepKernel::eachRegister(const Owner &owner, ArrayRef<int64_t> shape,
 }
 
 void StepKernel::loadRegisters(unsigned s, const Place &from) {
-  cpu::ElementOps ops(b, loc, real);
+  cpu::ElementOps ops(b, loc, real, /*nativeBF16=*/true);
   stateRegisters.resize(plan.states.size());
   SmallVector<int64_t> strides = from.strides();
   eachRegister(plan.states[s].owner, stateType(s).getShape(),
@@ -91,7 +91,7 @@ void StepKernel::loadRegisters(unsigned s, const Place &from) {
 }
 
 void StepKernel::storeRegisters(unsigned s, const Place &to) {
-  cpu::ElementOps ops(b, loc, real);
+  cpu::ElementOps ops(b, loc, real, /*nativeBF16=*/true);
   SmallVector<int64_t> strides = to.strides();
   eachRegister(plan.states[s].owner, stateType(s).getShape(),
                [&](std::vector<int64_t> key, ArrayRef<Value> at, Value mine, Value) {
@@ -113,6 +113,7 @@ SmallVector<Value> StepKernel::carried() {
       if (element.isComplex())
         values.push_back(element.im);
     }
+  llvm::append_range(values, inFlight);
   return values;
 }
 
@@ -124,6 +125,8 @@ void StepKernel::setCarried(ValueRange values) {
       if (element.isComplex())
         element.im = values[next++];
     }
+  for (Value &value : inFlight)
+    value = values[next++];
 }
 
 Place StepKernel::ringSlot(unsigned state, Value slot) {

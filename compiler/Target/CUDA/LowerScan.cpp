@@ -22,7 +22,7 @@ using namespace rondo::cuda;
 namespace {
 
 /// Elements of one part where tasks share out an axis: of a matrix state, whose other axis its threads walk, and of a vector.
-constexpr int64_t kMatrixPart = 32, kVectorPart = 128;
+constexpr int64_t kMatrixPart = 64, kVectorPart = 64;
 
 /// A launch passes 4 KiB of arguments: operands of 48 bytes, and the sizes.
 constexpr size_t kMostOperands = (4096 - 48) / 48;

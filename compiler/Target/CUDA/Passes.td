@@ -37,13 +37,15 @@ def LowerScanCuda : Pass<"lower-scan-cuda", "::mlir::ModuleOp"> {
 }
 
 def ExpandTrig : Pass<"expand-trig", "::mlir::func::FuncOp"> {
-  let summary = "sin, cos and erf as arithmetic, for targets without a math library";
+  let summary = "sin, cos, erf, atan2 and pow as arithmetic, for targets without a math library";
   let description = [{
     FDLIBM's polynomials. The argument of sin and cos is reduced by pi/2 in three parts with fused multiply-adds, in f64 also for f32, so
-    that arguments up to 1e5 keep their digits; f32 erf is computed in f64.
+    that arguments up to 1e5 keep their digits; f32 erf, atan2 and pow are computed in f64. pow is exp(y log x), which loses digits in f64 where
+    |y log x| is large.
 
-    Requires: nothing. Ensures: no math.sin, math.cos or math.erf on f32 and f64; `expand-math` takes the exponentials that erf leaves.
-    Declines, with an error: math.powf and math.atan2, which have no arithmetic yet.
+    Requires: scalars. Ensures: no math.sin, math.cos, math.erf, math.atan2 or math.powf on f32 and f64; `expand-math` takes the exponentials
+    and logarithms that are left.
+    Declines: nothing.
     Cost: linear in the operations.
 
     ```mlir

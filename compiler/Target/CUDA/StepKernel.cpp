@@ -63,7 +63,6 @@ Launch StepKernel::emit(ModuleOp into, StringRef symbol) {
   openOperands(into, symbol);
   emitTask();
   func::ReturnOp::create(b, loc);
-  arguments->function()->setAttr("nvvm.maxntid", b.getDenseI32ArrayAttr({static_cast<int32_t>(plan.threads), 1, 1}));
   return launch;
 }
 
@@ -215,71 +214,19 @@ void StepKernel::emitSteps(size_t axis, SmallVectorImpl<Loop> &at) {
   });
 }
 
-/// Some steps' inputs to shared memory, then those steps.
-void StepKernel::emitStagedSteps(Value begin, Value end) {
-  inLoop(begin, end, index(plan.stagedSteps), [&](Value from) {
-    Value count = arith::MinUIOp::create(b, loc, index(plan.stagedSteps), sub(end, from));
-    barrier(b, loc);
-    emitStage(from, count);
-    barrier(b, loc);
-    inLoop(index(0), count, index(plan.rows), [&](Value inStage) {
-      Loop at = loopAt(add(from, inStage), 0, steps);
-      if (plan.rows > 1)
-        rowsLeft = sub(count, inStage);
-      if (!resets.empty())
-        emitResets(at);
-      emitStep(at, inStage);
-    });
-  });
-}
-
-void StepKernel::emitStage(Value from, Value count) {
-  cpu::ElementOps ops(b, loc, real);
-  for (auto [argument, operand, offset] : llvm::zip(step.inputArgs(), inputs, plan.staged)) {
-    Place source = place(operand, operand.base);
-    auto type = cast<RankedTensorType>(argument.getType());
-    Place target{shared, index(offset), {}, SmallVector<int64_t>(type.getShape()), real, source.isComplex};
-    target.isTruth = source.isTruth = type.getElementType().isInteger(1);
-    int64_t size = llvm::product_of(type.getShape()), reals = size * (source.isComplex ? 2 : 1);
-    auto loop = scf::ForOp::create(b, loc, thread, mul(count, index(size)), index(plan.threads));
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(loop.getBody());
-    Value stepInStage = arith::DivUIOp::create(b, loc, loop.getInductionVar(), index(size));
-    Value element = arith::RemUIOp::create(b, loc, loop.getInductionVar(), index(size));
-    Loop at = loopAt(add(from, stepInStage), 0, steps);
-    Value read = add(source.base, mul(at.second, operand.strides[1]));
-    Value write = add(target.base, mul(stepInStage, index(reals)));
-    Value rest = element;
-    SmallVector<int64_t> strides = source.strides();
-    for (size_t i = type.getRank(); i-- > 0;) {
-      Value position = i ? arith::RemUIOp::create(b, loc, rest, index(type.getDimSize(i))).getResult() : rest;
-      if (i)
-        rest = arith::DivUIOp::create(b, loc, rest, index(type.getDimSize(i)));
-      read = add(read, mul(position, index(strides[i])));
-    }
-    write = add(write, mul(element, index(source.isComplex ? 2 : 1)));
-    cpu::storeElement(b, loc, ops, target, write, cpu::loadElement(b, loc, ops, source, read, 0), 0);
-  }
-}
-
 void StepKernel::emitStep(ArrayRef<Loop> at, Value inStage) {
-  for (auto [argument, operand, offset] : llvm::zip(step.inputArgs(), inputs, plan.staged)) {
-    places[argument] = atTime(operand, at);
-    if (!inStage)
-      continue;
-    auto type = cast<RankedTensorType>(argument.getType());
-    int64_t reals = llvm::product_of(type.getShape()) * (operand.isComplex ? 2 : 1);
-    places[argument] = {shared, add(index(offset), mul(inStage, index(reals))),
-                        {},     SmallVector<int64_t>(type.getShape()),
-                        real,   operand.isComplex};
-    if (plan.rows > 1)
-      places[argument].batchStride = index(reals);
-  }
+  if (inStage)
+    placeStaged(inStage);
+  else
+    for (auto [argument, operand] : llvm::zip(step.inputArgs(), inputs))
+      places[argument] = atTime(operand, at);
   placeStates(at);
   SmallVector<Place> outputPlaces;
   for (const Operand &operand : outputs)
     outputPlaces.push_back(atTime(operand, at));
-  emitNests(plan.nests.nests, plan.body, outputPlaces);
+  for (auto [nest, mapping] : llvm::zip(plan.nests.nests, plan.body))
+    if (!mapping.atStage)
+      emitNests(nest, mapping, outputPlaces);
 }
 
 void StepKernel::emitNests(ArrayRef<cpu::Nest> nests, ArrayRef<NestMapping> mappings, ArrayRef<Place> outputPlaces) {
@@ -348,6 +295,8 @@ Place StepKernel::inMemory(const Storage &storage, ArrayRef<int64_t> shape, Type
                SmallVector<int64_t>(shape),
                real,
                isa<ComplexType>(element)};
+  if (storage.perStep)
+    result.base = add(result.base, mul(stageStep, index(storage.perStep)));
   if (perRow && plan.rows > 1)
     result.batchStride = index(llvm::product_of(shape) * (result.isComplex ? 2 : 1));
   return result;

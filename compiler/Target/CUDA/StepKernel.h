@@ -25,7 +25,12 @@ private:
   mlir::Value openSequence(mlir::Value sequence);
   void emitSteps(size_t axis, llvm::SmallVectorImpl<Loop> &at);
   void emitStagedSteps(mlir::Value begin, mlir::Value end);
-  void emitStage(mlir::Value from, mlir::Value count);
+  void eachStaged(llvm::function_ref<void(unsigned, mlir::Value, mlir::Value, mlir::Value)> visit);
+  llvm::SmallVector<mlir::Value> loadStage(mlir::Value from, mlir::Value end);
+  llvm::SmallVector<mlir::Value> loadFirstStage(mlir::Value begin, mlir::Value end);
+  void storeStage(mlir::ValueRange loaded);
+  void emitAtStage(mlir::Value count);
+  void placeStaged(mlir::Value inStage);
   void emitStep(llvm::ArrayRef<Loop> at, mlir::Value inStage);
   void emitNests(llvm::ArrayRef<cpu::Nest> nests, llvm::ArrayRef<NestMapping> mappings,
                  llvm::ArrayRef<cpu::Place> outputPlaces);
@@ -81,6 +86,8 @@ private:
   std::optional<KernelArguments> arguments;
   llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories, resets, offsets;
   mlir::Value extents[2], heads, headsPerGroup, shared, scratch, thread, steps, rowsLeft;
+  mlir::Value stageStep;                   // within the stage
+  llvm::SmallVector<mlir::Value> inFlight; // the next stage's inputs, where a loop carries them
   llvm::SmallVector<RegisterArray> stateRegisters, bufferRegisters;
   llvm::SmallVector<cpu::Place> newState;         // where the step's new states go
   llvm::DenseMap<mlir::Value, cpu::Place> places; // of step arguments, in the current step

@@ -14,7 +14,8 @@ using cpu::Statement;
 ThreadNest::ThreadNest(OpBuilder &b, Location loc, const KernelPlan &plan, const Nest &nest, const NestMapping &mapping,
                        const ThreadEnvironment &environment)
     : b(b), loc(loc), plan(plan), nests(plan.nests), nest(nest), mapping(mapping), env(environment),
-      ops(b, loc, environment.real), rows(nest.perSequence ? plan.rows : 1), dims(nest.dims.size() + 1) {}
+      ops(b, loc, environment.real, /*nativeBF16=*/true), rows(nest.perSequence ? plan.rows : 1),
+      dims(nest.dims.size() + 1) {}
 
 Value ThreadNest::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <fmt/format.h>
 #include <memory>
 #include <optional>
@@ -23,7 +24,7 @@ struct BenchArguments {
   SpecArguments spec;
   double seconds = 1;
   int repeats = 0;
-  bool json = false;
+  bool json = false, graph = false;
 };
 
 double secondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
@@ -98,6 +99,8 @@ struct GpuCall {
   cuda::DeviceBuffer cacheFiller;
 
   static Result<GpuCall> create(const BenchCall &call, int ordinal);
+  /// Whether the outputs are bit for bit those of `call`.
+  Result<void> compare(const BenchCall &call) const;
 };
 
 Result<GpuCall> GpuCall::create(const BenchCall &call, int ordinal) {
@@ -124,6 +127,20 @@ Result<GpuCall> GpuCall::create(const BenchCall &call, int ordinal) {
   return gpu;
 }
 
+Result<void> GpuCall::compare(const BenchCall &call) const {
+  for (size_t i = 0; i < call.outputs.size(); ++i) {
+    const auto &[name, expected] = call.outputs[i];
+    Buffer got(expected.type(), expected.shape());
+    if (!got.data())
+      return Error("out of memory");
+    if (Result<void> copied = memory[call.inputs.size() + i].copyTo(got.view()); expected.bytes() && !copied)
+      return copied;
+    if (std::memcmp(got.data(), expected.data(), expected.bytes()) != 0)
+      return Error(fmt::format("'{}' differs between two runs on the same inputs", name));
+  }
+  return {};
+}
+
 /// Tensors on the GPU, its own clock, and nothing of a run in the cache before the next.
 Result<void> measureOnGpu(const Kernel &kernel, const BenchCall &call, int ordinal, RunOptions options,
                           const BenchArguments &arguments, Measurement &measurement) {
@@ -132,13 +149,32 @@ Result<void> measureOnGpu(const Kernel &kernel, const BenchCall &call, int ordin
     return made.error();
   GpuCall &gpu = *made;
   options.stream = gpu.stream.handle();
+  std::optional<cuda::Graph> graph;
+  const auto runOnce = [&] { return graph ? graph->launch() : kernel.run(gpu.inputs, gpu.outputs, options); };
+  if (Result<void> first = runOnce(); !first) // makes the workspace
+    return first;
+  if (arguments.graph) {
+    Result<cuda::Graph> captured =
+        cuda::Graph::capture(gpu.stream, [&] { return kernel.run(gpu.inputs, gpu.outputs, options); });
+    if (!captured)
+      return captured.error();
+    graph = std::move(*captured);
+  }
+  for (size_t i = call.inputs.size(); i < gpu.memory.size(); ++i) // what is left unwritten shows
+    if (Result<void> poisoned = gpu.memory[i].fill(0xff, options.stream); !poisoned)
+      return poisoned;
+  Result<void> checked = runOnce();
+  checked = checked ? gpu.stream.synchronize() : checked;
+  checked = checked ? gpu.compare(call) : checked;
+  if (!checked)
+    return checked;
   std::vector<double> times;
   const auto begin = Clock::now();
   const size_t warmUp = 3, least = arguments.repeats > 0 ? size_t(arguments.repeats) : 10;
   for (size_t i = 0; i < warmUp + least || (arguments.repeats == 0 && secondsSince(begin) < arguments.seconds); ++i) {
     Result<void> step = gpu.cacheFiller.fill(uint8_t(i), options.stream);
     step = step ? gpu.stream.start() : step;
-    step = step ? kernel.run(gpu.inputs, gpu.outputs, options) : step;
+    step = step ? runOnce() : step;
     step = step ? gpu.stream.stop() : step;
     if (!step)
       return step;
@@ -270,6 +306,7 @@ void addBench(CLI::App &app, int &status) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--repeats", arguments->repeats, "measure so many runs instead")->check(CLI::PositiveNumber);
+  command->add_flag("--graph", arguments->graph, "on a GPU: replay a CUDA graph of the call");
   command->add_flag("--json", arguments->json, "print the numbers as JSON");
   command->footer(
       "Dimensions without a size are 64. On a GPU the tensors lie there, times are the device's own, and its cache is\n"

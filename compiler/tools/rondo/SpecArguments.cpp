@@ -63,9 +63,10 @@ static bool isCudaTarget(const std::string &text) {
 
 void addTarget(CLI::App &command, SpecArguments &arguments) {
   command
-      .add_option("--target", arguments.target,
-                  "what runs it: cpu; cuda, cuda:1 (the second GPU), cuda:sm_80 (code for that); reference (the interpreter, "
-                  "slow and exact)")
+      .add_option(
+          "--target", arguments.target,
+          "what runs it: cpu; cuda, cuda:1 (the second GPU), cuda:sm_80 (code for that); reference (the interpreter, "
+          "slow and exact)")
       ->type_name("TARGET")
       ->check([](const std::string &text) {
         return text == "cpu" || text == "reference" || isCudaTarget(text)

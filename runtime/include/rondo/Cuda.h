@@ -5,6 +5,7 @@
 #include "rondo/Kernel.h"
 #include "rondo/Result.h"
 #include "rondo/Tensor.h"
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -61,8 +62,21 @@ public:
   Result<double> elapsed() const;
 
 private:
+  friend class Graph;
   struct Handles;
   std::shared_ptr<Handles> handles;
+};
+
+/// What calls queue on a stream, recorded once and replayed with one launch. The calls must have been made on the stream before, with the
+/// same sizes, so that they need no more memory.
+class Graph {
+public:
+  static Result<Graph> capture(const Stream &stream, const std::function<Result<void>()> &calls);
+  Result<void> launch() const;
+
+private:
+  struct Recorded;
+  std::shared_ptr<Recorded> recorded;
 };
 
 } // namespace rondo::cuda

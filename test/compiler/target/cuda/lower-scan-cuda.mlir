@@ -1,19 +1,18 @@
 // Scans as kernels for NVIDIA GPUs.
 // RUN: rondo-opt --lower-scan-cuda --split-input-file %s | FileCheck %s
 
-// An elementwise state: a thread for each of 64 channels, its state in a register that the loops over steps carry, and no barrier in a
-// step. The inputs of 16 steps are copied to shared memory at once.
-// CHECK-DAG: rondo.program = {{.*}}shared_bytes = 4096 : i64{{.*}}threads = 64 : i64
-// CHECK: llvm.mlir.global external @rondo_shared() {{{.*}}addr_space = 3
+// An elementwise state: a thread for each of 64 channels. The inputs of 32 steps are copied to shared memory at once, the next ones' are
+// in 32 registers on their way; the state is a register that the loops over steps carry, and no barrier is in a step.
+// CHECK: rondo.program = {{.*}}shared_bytes = 8192 : i64{{.*}}threads = 64 : i64
 // CHECK-LABEL: func.func @elementwise_0
 // CHECK-SAME: llvm.noalias, llvm.readonly
-// CHECK-SAME: nvvm.kernel, nvvm.maxntid = array<i32: 64, 1, 1>
 // CHECK: nvvm.read.ptx.sreg.tid.x
 // CHECK: nvvm.read.ptx.sreg.ctaid.x
-// CHECK: scf.for {{.*}} iter_args(%{{.*}} = %{{.*}}) -> (f32)
+// CHECK: %{{.*}}:33 = scf.for
 // CHECK: nvvm.barrier0
-// CHECK: scf.for
+// CHECK: memref.store %{{.*}} : memref<?xf32, 3>
 // CHECK: nvvm.barrier0
+// CHECK-COUNT-32: memref.load
 // CHECK: scf.for {{.*}} iter_args(%[[STATE:.*]] = %{{.*}}) -> (f32)
 // CHECK-NOT: nvvm.barrier0
 // CHECK: arith.addf %{{.*}}, %[[STATE]]
@@ -33,12 +32,13 @@ func.func @elementwise(%x: !x {recur.name = "x", recur.kind = "input"}, %h0: !h 
 
 // -----
 
-// A matrix state: the value axis goes to threads in parts of 32, four lanes share out the key axis, so that 16 keys of one value are in
-// registers, and a readout is added up by two shuffles. Two parts of the axis are two tasks.
-// CHECK: rondo.program = {{.*}}splits = 2 : i64{{.*}}threads = 128 : i64
+// A matrix state: the value axis goes to threads, four columns to each; eight lanes share out the key axis, so that 32 elements of the
+// state are in a thread's registers, and each readout is added up by three shuffles.
+// CHECK: rondo.program = {{.*}}threads = 128 : i64
 // CHECK-LABEL: func.func @matrix_0
-// CHECK: scf.for {{.*}} -> (f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32)
-// CHECK-COUNT-2: nvvm.shfl.sync
+// CHECK: %{{.*}}:32 = scf.for
+// CHECK-NOT: nvvm.barrier0
+// CHECK-COUNT-12: nvvm.shfl.sync
 // CHECK-NOT: nvvm.shfl.sync
 !q = tensor<?x?x64xf32, #recur.dims<batch, time | "K">>
 !v = tensor<?x?x64xf32, #recur.dims<batch, time | "V">>
@@ -64,8 +64,8 @@ func.func @matrix(%q: !q {recur.name = "q", recur.kind = "input"}, %v: !v {recur
 // A full recurrent product: every thread needs every element of the state, which lies in shared memory, with barriers between its update
 // and its next use. Neighbouring threads read neighbouring elements of a row of U.
 // CHECK-LABEL: func.func @cell_0
-// CHECK: nvvm.barrier0
 // CHECK: nvvm.shfl.sync
+// CHECK: nvvm.barrier0
 // CHECK: math.tanh
 !x = tensor<?x?x40xf32, #recur.dims<batch, time | "H">>
 !h = tensor<?x40xf32, #recur.dims<batch | "H">>
