@@ -29,7 +29,7 @@ Result<DeviceInfo> deviceInfo(int ordinal) {
   return (*device)->info();
 }
 
-Result<Kernel> load(std::shared_ptr<const Program> program, int ordinal) {
+Result<Kernel> load(const std::shared_ptr<const Program> &program, int ordinal) {
   if (!program || !program->image || program->image->device != "cuda")
     return Error("the program has no kernels for CUDA");
   const Result<GpuDevice *> device = GpuDevice::get(ordinal);

@@ -88,7 +88,9 @@ std::optional<int> gpuOf(const CompileOptions &options) {
   if (options.target.rfind("cuda", 0) != 0)
     return std::nullopt;
   const size_t digit = options.target.find_first_of("0123456789");
-  return digit != std::string::npos && options.target[digit - 1] == ':' ? std::atoi(&options.target[digit]) : 0;
+  return digit != std::string::npos && options.target[digit - 1] == ':'
+             ? int(std::strtol(&options.target[digit], nullptr, 10))
+             : 0;
 }
 
 /// The tensors of a call on a GPU, and what is needed to time it there.

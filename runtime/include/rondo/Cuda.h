@@ -28,7 +28,7 @@ Result<int> deviceCount();
 Result<DeviceInfo> deviceInfo(int ordinal);
 
 /// The kernels of a program that was compiled for CUDA, on a GPU. The program's image may be older than the GPU.
-Result<Kernel> load(std::shared_ptr<const Program> program, int ordinal = 0);
+Result<Kernel> load(const std::shared_ptr<const Program> &program, int ordinal = 0);
 
 /// Contiguous memory on a GPU.
 class DeviceBuffer {
