@@ -32,7 +32,7 @@ set_property(TARGET LLVMSupport PROPERTY INTERFACE_LINK_LIBRARIES
 
 llvm_map_components_to_libnames(RONDO_LLVM_LIBS
   core executionengine irreader ipo jitlink linker mcparser native orcjit passes support target targetparser
-  frontendopenmp object X86AsmParser X86CodeGen X86Desc X86Info)
+  frontendopenmp object X86AsmParser X86CodeGen X86Desc X86Info NVPTXCodeGen NVPTXDesc NVPTXInfo)
 set(RONDO_MLIR_LIBS
   MLIRExecutionEngine MLIRParser MLIRPass MLIRTransforms
   MLIRAffineDialect MLIRFuncDialect MLIRSCFDialect MLIRLinalgDialect MLIRTensorDialect MLIRUBDialect
@@ -40,6 +40,7 @@ set(RONDO_MLIR_LIBS
   MLIRAffineToStandard MLIRArithToLLVM MLIRControlFlowToLLVM MLIRFuncToLLVM MLIRIndexToLLVM MLIRMathToLLVM MLIRMathToLibm
   MLIRMemRefToLLVM MLIRReconcileUnrealizedCasts MLIRSCFToControlFlow MLIRUBToLLVM MLIRComplexToLLVM MLIRComplexToStandard
   MLIRVectorToLLVM MLIRVectorToLLVMPass MLIRVectorToSCF
-  MLIRBuiltinToLLVMIRTranslation MLIRLLVMToLLVMIRTranslation)
+  MLIRBuiltinToLLVMIRTranslation MLIRLLVMToLLVMIRTranslation
+  MLIRNVVMDialect MLIRNVVMToLLVMIRTranslation MLIRArithTransforms)
 target_link_libraries(rondo_mlir INTERFACE ${RONDO_MLIR_LIBS} ${RONDO_LLVM_LIBS})
 target_link_libraries(rondo_mlir_opt INTERFACE MLIROptLib)

@@ -7,6 +7,7 @@
 #include "compiler/Pipeline/Phases.h"
 #include "compiler/Target/CPU/Codegen.h"
 #include "compiler/Target/CPU/Machine.h"
+#include "compiler/Target/CUDA/Codegen.h"
 #include "compiler/Target/Signature.h"
 #include "dialects/Recur/Recur.h"
 #include "frontend/AstPrinter.h"
@@ -61,6 +62,15 @@ bool isComputable(DType type) {
   return type == DType::F64 || type == DType::F32 || type == DType::BF16 || type == DType::F16;
 }
 
+/// The architecture of a target "cuda:sm_90a", or of "cuda": the oldest that is supported. Nothing for other targets.
+std::optional<std::string> cudaArchitecture(StringRef target) {
+  if (!target.consume_front("cuda"))
+    return std::nullopt;
+  if (target.empty())
+    return "sm_80";
+  return target.consume_front(":") && cuda::isArchitecture(target) ? std::optional(target.str()) : std::nullopt;
+}
+
 /// One compilation: a source on its way, and what was reported on it.
 class Compilation {
 public:
@@ -78,6 +88,16 @@ public:
       value.reset();
     return {std::move(value), std::move(diagnostics), sources, times};
   }
+
+  bool checkTarget() {
+    if (options.target == "cpu" || options.target == "reference" || isCuda())
+      return true;
+    fail("unknown-target", "there is no target '" + options.target + "'",
+         "targets are 'cpu', 'cuda', 'cuda:sm_90a' and the like, and 'reference'");
+    return false;
+  }
+  bool isCuda() const { return cudaArchitecture(options.target).has_value(); }
+  ArrayRef<Phase> phases() const { return isCuda() ? cudaPhases() : cpuPhases(); }
 
   std::optional<frontend::File> parse() {
     Stopwatch watch(times.frontend);
@@ -114,8 +134,8 @@ public:
   bool runThrough(StringRef last) {
     Stopwatch watch(times.passes);
     PhaseOptions phaseOptions = makePhaseOptions();
-    for (; next < cpuPhases().size(); ++next) {
-      const Phase &phase = cpuPhases()[next];
+    for (; next < phases().size(); ++next) {
+      const Phase &phase = phases()[next];
       if (phase.name == StringRef("bind-sizes") && !checkSizes())
         return false;
       if (failed(runPhase(phase, *module, phaseOptions)) || hasError())
@@ -141,7 +161,7 @@ public:
   }
 
   std::shared_ptr<const Program> makeCPU() {
-    if (!runThrough(cpuPhases().back().name))
+    if (!runThrough(phases().back().name))
       return nullptr;
     Stopwatch watch(times.codegen);
     auto program = cpu::load(*module);
@@ -149,6 +169,27 @@ public:
       return *program;
     fail("codegen", llvm::toString(program.takeError()));
     return nullptr;
+  }
+
+  std::shared_ptr<const Program> makeCUDA() {
+    if (!runThrough(phases().back().name))
+      return nullptr;
+    Stopwatch watch(times.codegen);
+    auto program = cuda::describe(*module, *cudaArchitecture(options.target));
+    if (program)
+      return *program;
+    fail("codegen", llvm::toString(program.takeError()));
+    return nullptr;
+  }
+
+  /// The text of the module's code for the target.
+  llvm::Expected<std::string> printCode(StringRef what) {
+    if (isCuda())
+      return cuda::printCode(*module, *cudaArchitecture(options.target),
+                             what == "llvm"    ? cuda::CodeText::LLVM
+                             : what == "cubin" ? cuda::CodeText::Cubin
+                                               : cuda::CodeText::PTX);
+    return cpu::printCode(*module, what == "llvm" ? cpu::CodeText::LLVM : cpu::CodeText::Assembly);
   }
 
   void fail(const char *slug, const std::string &message, const std::string &cure = "") {
@@ -185,12 +226,12 @@ private:
 
   bool enterWithIR() {
     if (!options.from.empty()) {
-      auto phase = llvm::find_if(cpuPhases(), [&](const Phase &p) { return p.name == options.from; });
-      if (phase == cpuPhases().end()) {
+      auto phase = llvm::find_if(phases(), [&](const Phase &p) { return p.name == options.from; });
+      if (phase == phases().end()) {
         fail("unknown-phase", "there is no phase '" + options.from + "'");
         return false;
       }
-      next = phase - cpuPhases().begin() + 1;
+      next = phase - phases().begin() + 1;
     }
     Stopwatch watch(times.frontend);
     module = parseSourceString<ModuleOp>(source.text, ParserConfig(context.get()), source.name);
@@ -213,6 +254,8 @@ private:
     result.packed = options.packed;
     result.vectorBits = cpu::hostMachine().vectorBits;
     result.threads = cpu::hostMachine().threads;
+    if (isCuda())
+      result.arch = *cudaArchitecture(options.target);
     return result;
   }
 
@@ -246,7 +289,7 @@ private:
       return false;
     }
     llvm::SmallString<128> path(options.dumpPhases);
-    llvm::sys::path::append(path, std::to_string(&phase - cpuPhases().begin()) + "-" + phase.name + ".mlir");
+    llvm::sys::path::append(path, std::to_string(&phase - phases().begin()) + "-" + phase.name + ".mlir");
     std::string text = print(*module);
     llvm::Error error = llvm::writeToOutput(path, [&](llvm::raw_ostream &out) {
       out << text;
@@ -279,11 +322,10 @@ driver::Compiler::~Compiler() = default;
 Outcome<std::shared_ptr<const Program>> driver::Compiler::compile(const Source &source, const Options &options) {
   Compilation compilation(impl->context, source, options);
   std::shared_ptr<const Program> program;
-  if (options.target != "cpu" && options.target != "reference")
-    compilation.fail("unknown-target", "there is no target '" + options.target + "'",
-                     "targets are 'cpu' and 'reference'");
-  else if (compilation.enter())
-    program = options.target == "cpu" ? compilation.makeCPU() : compilation.makeReference();
+  if (compilation.checkTarget() && compilation.enter())
+    program = compilation.isCuda()      ? compilation.makeCUDA()
+              : options.target == "cpu" ? compilation.makeCPU()
+                                        : compilation.makeReference();
   return compilation.finish(program ? std::optional(program) : std::nullopt);
 }
 
@@ -294,19 +336,24 @@ Outcome<std::string> driver::Compiler::emit(const Source &source, const Options 
     std::optional<frontend::File> tree = compilation.parse();
     return tree ? compilation.finish(std::optional(frontend::print(*tree))) : none();
   }
-  bool isCode = what == "llvm" || what == "asm";
-  StringRef last = isCode ? StringRef(cpuPhases().back().name) : StringRef(what);
-  if (!isCode && llvm::none_of(cpuPhases(), [&](const Phase &phase) { return phase.name == last; })) {
-    compilation.fail(
-        "unknown-phase", "there is no phase '" + what + "'",
-        "phases are listed by 'rondo compile --help'; 'ast', 'llvm' and 'asm' stand before and after them");
+  if (!compilation.checkTarget())
+    return none();
+  ArrayRef<Phase> phases = compilation.phases();
+  bool isCode =
+      what == "llvm" || what == (compilation.isCuda() ? "ptx" : "asm") || (compilation.isCuda() && what == "cubin");
+  StringRef last = isCode ? StringRef(phases.back().name) : StringRef(what);
+  if (!isCode && llvm::none_of(phases, [&](const Phase &phase) { return phase.name == last; })) {
+    compilation.fail("unknown-phase", "there is no phase '" + what + "'",
+                     "phases are listed by 'rondo compile --help'; 'ast', 'llvm' and " +
+                         std::string(compilation.isCuda() ? "'ptx', 'cubin'" : "'asm'") +
+                         " stand before and after them");
     return none();
   }
   if (!compilation.enter() || !compilation.runThrough(last))
     return none();
   if (!isCode)
     return compilation.finish(std::optional(print(*compilation.module)));
-  auto text = cpu::printCode(*compilation.module, what == "llvm" ? cpu::CodeText::LLVM : cpu::CodeText::Assembly);
+  auto text = compilation.printCode(what);
   if (text)
     return compilation.finish(std::optional(std::move(*text)));
   compilation.fail("codegen", llvm::toString(text.takeError()));

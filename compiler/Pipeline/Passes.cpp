@@ -2,6 +2,7 @@
 #include "compiler/Pipeline/Passes.h"
 #include "compiler/Differentiate/Passes.h"
 #include "compiler/Target/CPU/Passes.h"
+#include "compiler/Target/CUDA/Passes.h"
 #include "compiler/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -9,6 +10,7 @@ void rondo::registerPasses() {
   registerRondoTransformsPasses();
   registerRondoDifferentiatePasses();
   cpu::registerRondoTargetCPUPasses();
+  cuda::registerRondoTargetCUDAPasses();
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
 }

@@ -3,12 +3,15 @@
 #include "compiler/Differentiate/Passes.h"
 #include "compiler/Target/CPU/Codegen.h"
 #include "compiler/Target/CPU/Passes.h"
+#include "compiler/Target/CUDA/Codegen.h"
+#include "compiler/Target/CUDA/Passes.h"
 #include "compiler/Target/Signature.h"
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Chunk/Chunk.h"
 #include "dialects/Recur/Recur.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -120,6 +123,20 @@ void buildExpandMath(OpPassManager &passes, const PhaseOptions &) {
 
 void buildToLLVM(OpPassManager &passes, const PhaseOptions &) { cpu::buildToLLVM(passes); }
 
+void buildLowerScanCuda(OpPassManager &passes, const PhaseOptions &options) {
+  cuda::LowerScanCudaOptions lower;
+  lower.arch = options.arch;
+  passes.addPass(cuda::createLowerScanCuda(lower));
+  passes.addPass(createCSEPass());
+}
+
+void buildExpandMathCuda(OpPassManager &passes, const PhaseOptions &options) {
+  passes.addNestedPass<func::FuncOp>(cuda::createExpandTrig());
+  buildExpandMath(passes, options);
+}
+
+void buildToLLVMCuda(OpPassManager &passes, const PhaseOptions &) { cuda::buildToLLVM(passes); }
+
 /// Fails at the first operation for which `isWrong` holds, saying that it should be gone after the phase.
 LogicalResult expectNone(ModuleOp module, const char *phase, function_ref<bool(Operation *)> isWrong) {
   WalkResult walk = module.walk([&](Operation *op) {
@@ -170,7 +187,7 @@ LogicalResult verifyExpanded(ModuleOp module) {
 
 LogicalResult verifyLLVM(ModuleOp module) {
   return expectNone(module, "to-llvm", [](Operation *op) {
-    return !isa<ModuleOp>(op) && !isa_and_nonnull<LLVM::LLVMDialect>(op->getDialect());
+    return !isa<ModuleOp>(op) && !isa_and_nonnull<LLVM::LLVMDialect, NVVM::NVVMDialect>(op->getDialect());
   });
 }
 
@@ -191,9 +208,28 @@ const Phase kPhases[] = {
     {"to-llvm", "the LLVM dialect", buildToLLVM, verifyLLVM},
 };
 
+/// Number of phases before targets part.
+constexpr size_t kShared = 11;
+
+const Phase kCudaPhases[] = {
+    {"lower-scan", "scans as kernels: blocks over tasks, threads over the elements of a step", buildLowerScanCuda,
+     verifyLowered},
+    {"expand-math", "elementary functions as polynomials", buildExpandMathCuda, verifyExpanded},
+    {"to-llvm", "the LLVM dialect", buildToLLVMCuda, verifyLLVM},
+};
+
 } // namespace
 
 ArrayRef<Phase> rondo::cpuPhases() { return kPhases; }
+
+ArrayRef<Phase> rondo::cudaPhases() {
+  static const std::vector<Phase> all = [] {
+    std::vector<Phase> phases(kPhases, kPhases + kShared);
+    phases.insert(phases.end(), std::begin(kCudaPhases), std::end(kCudaPhases));
+    return phases;
+  }();
+  return all;
+}
 
 LogicalResult rondo::runPhase(const Phase &phase, ModuleOp module, const PhaseOptions &options) {
   PassManager passes(module->getContext());

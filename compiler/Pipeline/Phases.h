@@ -22,7 +22,8 @@ struct PhaseOptions {
   std::string form = "step";                // what choose-plans is asked for
   int64_t chunk = 0;
   int64_t vectorBits = 256;
-  int64_t threads = 1; // of the machine
+  int64_t threads = 1;        // of the machine
+  std::string arch = "sm_80"; // of a GPU
 };
 
 struct Phase {
@@ -36,6 +37,8 @@ struct Phase {
 
 /// All phases of the CPU target, in order. The first is the importer's result and has no passes.
 llvm::ArrayRef<Phase> cpuPhases();
+/// The same for NVIDIA GPUs. Targets part after `form`; the names of phases are the same.
+llvm::ArrayRef<Phase> cudaPhases();
 
 /// Runs phase `phase` on `module` and checks its promise.
 mlir::LogicalResult runPhase(const Phase &phase, mlir::ModuleOp module, const PhaseOptions &options);

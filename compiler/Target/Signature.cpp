@@ -194,7 +194,9 @@ private:
                        {"splits", b.getI64IntegerAttr(one.splits)},
                        {"split_symbol", b.getStringAttr(one.splitSymbol)},
                        {"time_block", b.getI64IntegerAttr(one.timeBlock)},
-                       {"scratch_bytes", b.getI64IntegerAttr(one.scratchBytes)}});
+                       {"scratch_bytes", b.getI64IntegerAttr(one.scratchBytes)},
+                       {"threads", b.getI64IntegerAttr(one.threads)},
+                       {"shared_bytes", b.getI64IntegerAttr(one.sharedBytes)}});
   }
   Builder b;
 };
@@ -284,6 +286,8 @@ private:
     one.splitSymbol = string(d, "split_symbol");
     one.timeBlock = number(d, "time_block");
     one.scratchBytes = static_cast<size_t>(number(d, "scratch_bytes"));
+    one.threads = number(d, "threads");
+    one.sharedBytes = static_cast<size_t>(number(d, "shared_bytes"));
     return one;
   }
 };

@@ -192,6 +192,12 @@ bool Binder::checkMemory(const TensorSpec &spec, const Tensor &tensor) {
     problems.add("tensor-null", fmt::format("{}: data is null", quoted(spec)));
     return false;
   }
+  const bool onHost = tensor.device.kind == Device::Kind::Host;
+  if (!onHost && !program.image) {
+    problems.add("tensor-device",
+                 fmt::format("{}: its memory lies on a GPU, but the kernel runs on the host", quoted(spec)));
+    return false;
+  }
   const size_t alignment = sizeOf(tensor.type) / (isComplex(tensor.type) ? 2 : 1);
   if (reinterpret_cast<uintptr_t>(tensor.data) % alignment) {
     problems.add("tensor-layout", fmt::format("{}: data is not aligned to {} bytes", quoted(spec), alignment));
@@ -207,7 +213,7 @@ bool Binder::checkMemory(const TensorSpec &spec, const Tensor &tensor) {
 }
 
 Tensor Binder::withEveryAxis(const TensorSpec &spec, const Tensor &tensor) const {
-  Tensor full{tensor.data, tensor.type, {}, {}};
+  Tensor full{tensor.data, tensor.type, {}, {}, tensor.device};
   size_t next = 0;
   for (const AxisSpec &axis : spec.axes) {
     const bool inserted = isImplicit(program, axis) && !binding.sizes.headAxis;

@@ -38,6 +38,10 @@ void checkInterval(const Program &program, const TensorSpec &spec, const Binding
                    Problems &problems) {
   if (tensor.elements() == 0)
     return;
+  if (tensor.device.kind != Device::Kind::Host) {
+    problems.add("interval", fmt::format("'{}' lies on a GPU, where its interval cannot be checked", spec.name));
+    return;
+  }
   std::vector<int64_t> index(tensor.shape.size(), 0);
   do {
     const double value = loadReal(tensor, offsetOf(tensor, index));
@@ -101,6 +105,8 @@ void checkOffsets(const Program &program, const Binding &binding, Problems &prob
                          binding.sizes.from[size_t(Axis::Batch)]));
   if (tensor.shape[0] == 0)
     return complain("must have N+1 elements for N sequences, got none");
+  if (tensor.device.kind != Device::Kind::Host) // not to be read from here; the caller answers for them
+    return;
   const auto at = [&](int64_t i) {
     const char *element = static_cast<const char *>(tensor.data) + i * tensor.stride(0) * int64_t(sizeOf(tensor.type));
     return tensor.type == DType::I32 ? int64_t(*reinterpret_cast<const int32_t *>(element))

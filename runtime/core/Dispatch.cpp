@@ -16,14 +16,6 @@ struct FreeScratch {
   void operator()(void *p) const { std::free(p); }
 };
 
-/// What a KernelCall points to.
-struct Operands {
-  std::vector<void *> pointers;
-  std::vector<int64_t> strides; // 5 per operand; 0 for an axis that it has not, so that it is broadcast
-  int64_t heads = 1;            // of the head axis of any operand; without one, as many as groups
-  int64_t groups = 1;
-};
-
 int strideSlot(Axis axis) {
   switch (axis) {
   case Axis::Batch:
@@ -42,31 +34,6 @@ int strideSlot(Axis axis) {
     return -1;
   }
   return -1;
-}
-
-Operands collect(const Program &program, const Launch &launch, const Binding &binding) {
-  Operands operands;
-  bool hasHeads = false;
-  operands.strides.assign(launch.operands.size() * 5, 0);
-  for (size_t i = 0; i < launch.operands.size(); ++i) {
-    const size_t which = size_t(launch.operands[i]);
-    const Tensor &tensor = binding.tensors[which];
-    operands.pointers.push_back(tensor.data);
-    for (size_t a = 0; a < tensor.shape.size(); ++a) {
-      const Axis axis = program.tensors[which].axes[a].axis;
-      if (axis == Axis::Head) {
-        operands.heads = tensor.shape[a];
-        hasHeads = true;
-      }
-      if (axis == Axis::Group)
-        operands.groups = tensor.shape[a];
-      if (const int slot = strideSlot(axis); slot >= 0)
-        operands.strides[i * 5 + size_t(slot)] = tensor.stride(a);
-    }
-  }
-  if (!hasHeads)
-    operands.heads = operands.groups;
-  return operands;
 }
 
 /// Contiguous ranges, one per thread, keep neighbouring tasks in one cache; with many tasks per thread, chunks taken in
@@ -98,6 +65,31 @@ void runTasks(KernelFunction function, const KernelCall &call, int64_t tasks, in
 
 } // namespace
 
+Operands collect(const Program &program, const Launch &launch, const std::vector<Tensor> &tensors) {
+  Operands operands;
+  bool hasHeads = false;
+  operands.strides.assign(launch.operands.size() * 5, 0);
+  for (size_t i = 0; i < launch.operands.size(); ++i) {
+    const size_t which = size_t(launch.operands[i]);
+    const Tensor &tensor = tensors[which];
+    operands.pointers.push_back(tensor.data);
+    for (size_t a = 0; a < tensor.shape.size(); ++a) {
+      const Axis axis = program.tensors[which].axes[a].axis;
+      if (axis == Axis::Head) {
+        operands.heads = tensor.shape[a];
+        hasHeads = true;
+      }
+      if (axis == Axis::Group)
+        operands.groups = tensor.shape[a];
+      if (const int slot = strideSlot(axis); slot >= 0)
+        operands.strides[i * 5 + size_t(slot)] = tensor.stride(a);
+    }
+  }
+  if (!hasHeads)
+    operands.heads = operands.groups;
+  return operands;
+}
+
 /// True when batch and time of every operand are one axis in memory: row b, step t lies where step b * time + t would.
 static bool batchContinuesTime(const Program &program, const Launch &launch, const Operands &operands, int64_t time) {
   for (size_t i = 0; i < launch.operands.size(); ++i) {
@@ -112,9 +104,7 @@ static bool batchContinuesTime(const Program &program, const Launch &launch, con
   return true;
 }
 
-Result<void> dispatch(const Program &program, const Launch &launch, const Binding &binding, int threads) {
-  const Operands operands = collect(program, launch, binding);
-  const Sizes &sizes = binding.sizes;
+KernelCall sizesOf(const Program &program, const Launch &launch, const Operands &operands, const Sizes &sizes) {
   KernelCall call{operands.pointers.data(),
                   operands.strides.data(),
                   sizes.of(launch.packed ? Axis::Sequence : Axis::Batch),
@@ -126,8 +116,10 @@ Result<void> dispatch(const Program &program, const Launch &launch, const Bindin
     call.time *= call.batch;
     call.batch = 1;
   }
-  if (!launch.function)
-    return Error(fmt::format("internal error: kernel '{}' of model '{}' has no code", launch.symbol, program.model));
+  return call;
+}
+
+Result<int64_t> countTasks(const Launch &launch, const KernelCall &call) {
   const int64_t tile = std::max<int64_t>(1, launch.batchTile);
   const int64_t tiles = launch.perBatch ? call.batch / tile + (call.batch % tile != 0) : 1;
   int64_t tasks = 0;
@@ -136,6 +128,18 @@ Result<void> dispatch(const Program &program, const Launch &launch, const Bindin
        __builtin_mul_overflow(tasks, call.time / launch.timeBlock + (call.time % launch.timeBlock != 0), &tasks)))
     return Error(
         fmt::format("kernel '{}' has too many tasks: batch {}, {} heads", launch.symbol, call.batch, call.heads));
+  return tasks;
+}
+
+Result<void> dispatch(const Program &program, const Launch &launch, const Binding &binding, int threads) {
+  const Operands operands = collect(program, launch, binding.tensors);
+  const KernelCall call = sizesOf(program, launch, operands, binding.sizes);
+  if (!launch.function)
+    return Error(fmt::format("internal error: kernel '{}' of model '{}' has no code", launch.symbol, program.model));
+  const Result<int64_t> counted = countTasks(launch, call);
+  if (!counted)
+    return counted.error();
+  int64_t tasks = *counted;
   if (tasks == 0)
     return {};
   const int most = threads > 0 ? threads : omp_get_max_threads();

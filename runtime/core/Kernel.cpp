@@ -1,6 +1,7 @@
 // A call of a compiled model: bind, make memory, run the launches in order.
 #include "rondo/Kernel.h"
 #include "runtime/core/Binding.h"
+#include "runtime/core/DeviceCode.h"
 #include "runtime/core/Dispatch.h"
 #include "runtime/core/Memory.h"
 #include <fmt/format.h>
@@ -12,6 +13,14 @@ namespace {
 using namespace core;
 
 Result<void> execute(const Program &program, Binding &binding, const RunOptions &options) {
+  if (program.image) {
+    if (!program.device)
+      return Error(fmt::format("model '{}' is compiled for {} ({}) and has to be loaded there first", program.model,
+                               program.image->device, program.image->architecture));
+    return program.device->run(program, binding, options);
+  }
+  if (options.stream)
+    return Error("RunOptions::stream is for kernels on a GPU");
   CallMemory memory;
   if (Result<void> made = memory.materialise(program, binding); !made)
     return made;

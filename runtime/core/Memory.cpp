@@ -5,11 +5,9 @@
 #include <optional>
 
 namespace rondo::core {
-namespace {
 
-int aliasOf(const Program &program, size_t i) { return i < program.alias.size() ? program.alias[i] : -1; }
+static int aliasOf(const Program &program, size_t i) { return i < program.alias.size() ? program.alias[i] : -1; }
 
-/// The tensor whose memory tensor i uses in the end.
 int rootOf(const Program &program, size_t i) {
   int root = int(i);
   for (size_t step = 0; step < program.tensors.size(); ++step) { // as many steps as tensors: a cycle ends, too
@@ -20,6 +18,8 @@ int rootOf(const Program &program, size_t i) {
   }
   return root;
 }
+
+namespace {
 
 bool isOuterAxis(Axis axis) {
   return axis == Axis::Batch || axis == Axis::Time || axis == Axis::Time1 || axis == Axis::Sequence ||
@@ -33,15 +33,14 @@ size_t countOuterAxes(const TensorSpec &spec) {
   return count;
 }
 
-/// `root` under another shape: the outer axes are the same ones, the inner axes (heads and features) are the same
-/// elements in the same order. [B, T, H*K] ↔ [B, T, H, K]. Nothing where root's inner axes are not contiguous or the
-/// shapes do not fit.
+} // namespace
+
 std::optional<Tensor> reshaped(const TensorSpec &rootSpec, const Tensor &root, const TensorSpec &spec,
                                std::vector<int64_t> shape) {
   const size_t rootOuter = countOuterAxes(rootSpec), outer = countOuterAxes(spec);
   if (rootOuter != outer || spec.type != rootSpec.type || !rowMajor(root, rootOuter, root.shape.size()))
     return std::nullopt;
-  Tensor view{root.data, root.type, std::move(shape), {}};
+  Tensor view{root.data, root.type, std::move(shape), {}, root.device};
   for (size_t i = 0; i < view.shape.size(); ++i)
     view.strides.push_back(Tensor{nullptr, root.type, view.shape, {}}.stride(i));
   for (size_t i = 0; i < outer; ++i) {
@@ -51,8 +50,6 @@ std::optional<Tensor> reshaped(const TensorSpec &rootSpec, const Tensor &root, c
   }
   return view.elements() == root.elements() ? std::optional(view) : std::nullopt;
 }
-
-} // namespace
 
 Result<Tensor> CallMemory::allocate(const TensorSpec &spec, std::vector<int64_t> shape) {
   Buffer buffer(spec.type, std::move(shape));
@@ -66,17 +63,9 @@ Result<Tensor> CallMemory::allocate(const TensorSpec &spec, std::vector<int64_t>
   return view;
 }
 
-/// Only the feature elements are stored; batch, lag and head axes repeat them with stride 0.
-Result<void> CallMemory::fillInit(const TensorSpec &spec, Tensor &tensor, std::vector<int64_t> shape) {
-  std::vector<int64_t> featureShape = shape;
-  for (size_t i = 0; i < shape.size(); ++i)
-    if (spec.axes[i].axis != Axis::Named)
-      featureShape[i] = 1;
-  Result<Tensor> memory = allocate(spec, featureShape);
-  if (!memory)
-    return memory.error();
+Result<void> fillDefault(const TensorSpec &spec, const Tensor &memory) {
   const std::vector<double> &values = spec.defaultValue;
-  const size_t count = size_t(memory->elements());
+  const size_t count = size_t(memory.elements());
   // Complex values come as pairs; one value, or one pair, fills the tensor.
   const size_t width = isComplex(spec.type) && values.size() % 2 == 0 ? 2 : 1;
   const size_t given = values.size() / width;
@@ -85,8 +74,25 @@ Result<void> CallMemory::fillInit(const TensorSpec &spec, Tensor &tensor, std::v
                              values.size(), count));
   for (size_t i = 0; i < count; ++i) {
     const size_t at = given == 1 ? 0 : i * width;
-    storeElement(*memory, int64_t(i), values[at], width == 2 ? values[at + 1] : 0);
+    storeElement(memory, int64_t(i), values[at], width == 2 ? values[at + 1] : 0);
   }
+  return {};
+}
+
+std::vector<int64_t> featureShapeOf(const TensorSpec &spec, std::vector<int64_t> shape) {
+  for (size_t i = 0; i < shape.size(); ++i)
+    if (spec.axes[i].axis != Axis::Named)
+      shape[i] = 1;
+  return shape;
+}
+
+/// Only the feature elements are stored; batch, lag and head axes repeat them with stride 0.
+Result<void> CallMemory::fillInit(const TensorSpec &spec, Tensor &tensor, std::vector<int64_t> shape) {
+  Result<Tensor> memory = allocate(spec, featureShapeOf(spec, shape));
+  if (!memory)
+    return memory.error();
+  if (Result<void> filled = fillDefault(spec, *memory); !filled)
+    return filled;
   tensor = std::move(*memory);
   for (size_t i = 0; i < shape.size(); ++i)
     if (spec.axes[i].axis != Axis::Named)

@@ -2,10 +2,25 @@
 // temporaries, aliases, and contiguous copies where a view's strides do not serve.
 #pragma once
 #include "runtime/core/Binding.h"
+#include <optional>
 #include <utility>
 #include <vector>
 
 namespace rondo::core {
+
+/// The tensor whose memory tensor i uses in the end.
+int rootOf(const Program &program, size_t i);
+
+/// `root` under another shape: the outer axes are the same ones, the inner axes (heads and features) are the same
+/// elements in the same order. [B, T, H*K] ↔ [B, T, H, K]. Nothing where root's inner axes are not contiguous or the
+/// shapes do not fit.
+std::optional<Tensor> reshaped(const TensorSpec &rootSpec, const Tensor &root, const TensorSpec &spec,
+                               std::vector<int64_t> shape);
+
+/// `shape` with 1 for every axis but those of features: what an initial state's default says.
+std::vector<int64_t> featureShapeOf(const TensorSpec &spec, std::vector<int64_t> shape);
+/// Writes an initial state's default into contiguous host memory of that shape.
+Result<void> fillDefault(const TensorSpec &spec, const Tensor &memory);
 
 class CallMemory {
 public:

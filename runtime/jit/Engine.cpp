@@ -2,6 +2,7 @@
 // into plain data that outlives the compile, and stops every exception at the boundary.
 #include "rondo/Engine.h"
 #include "compiler/Driver/Compiler.h"
+#include "rondo/Cuda.h"
 #include <cerrno>
 #include <cstring>
 #include <exception>
@@ -55,6 +56,37 @@ driver::Options toDriver(const CompileOptions &from) {
   to.packed = from.packed;
   to.from = from.from;
   to.dumpPhases = from.dumpPhases;
+  return to;
+}
+
+/// "cuda", "cuda:1", "cuda:sm_90a" or "cuda:1:sm_80": which GPU, and what it is compiled for.
+struct CudaTarget {
+  int ordinal = 0;
+  std::string architecture; // empty: the GPU's own
+};
+
+std::optional<CudaTarget> cudaTarget(const std::string &text) {
+  CudaTarget target;
+  if (text.substr(0, text.find(':')) != "cuda")
+    return std::nullopt;
+  for (size_t at = text.find(':'); at != std::string::npos;) {
+    const size_t next = text.find(':', at + 1);
+    const std::string part = text.substr(at + 1, next == std::string::npos ? next : next - at - 1);
+    const bool number = !part.empty() && part.size() < 4 && part.find_first_not_of("0123456789") == std::string::npos;
+    if (number)
+      target.ordinal = std::stoi(part);
+    else
+      target.architecture = part;
+    at = next;
+  }
+  return target;
+}
+
+/// The driver's options for code that will run on a GPU, or be read only.
+driver::Options toDriver(const CompileOptions &from, const CudaTarget &target, const std::string &otherwise) {
+  driver::Options to = toDriver(from);
+  const std::string &architecture = target.architecture.empty() ? otherwise : target.architecture;
+  to.target = architecture.empty() ? "cuda" : "cuda:" + architecture;
   return to;
 }
 
@@ -125,10 +157,23 @@ Engine &Engine::operator=(Engine &&) noexcept = default;
 Result<Kernel> Engine::compileText(const std::string &text, const std::string &name, const CompileOptions &options) {
   return guarded<Kernel>([&]() -> Result<Kernel> {
     impl->remarks.clear();
-    auto program =
-        unpack(impl->compiler.compile({name, text}, toDriver(options)), options.colour, impl->remarks, impl->times);
+    driver::Options how = toDriver(options);
+    const std::optional<CudaTarget> gpu = cudaTarget(options.target);
+    if (gpu) { // before the compiler's work, which nothing could run where there is no GPU
+      Result<cuda::DeviceInfo> device = cuda::deviceInfo(gpu->ordinal);
+      if (!device)
+        return device.error();
+      how = toDriver(options, *gpu, device->architecture());
+    }
+    auto program = unpack(impl->compiler.compile({name, text}, how), options.colour, impl->remarks, impl->times);
     if (!program)
       return program.error();
+    if (gpu) {
+      Result<Kernel> loaded = cuda::load(*program, gpu->ordinal);
+      if (!loaded)
+        return loaded;
+      program = std::make_shared<const Program>(loaded->program());
+    }
     if (!options.checkIntervals)
       return Kernel(std::move(*program));
     auto checking = std::make_shared<Program>(**program);
@@ -148,8 +193,9 @@ Result<std::string> Engine::emitText(const std::string &text, const std::string 
                                      const std::string &what) {
   return guarded<std::string>([&] {
     impl->remarks.clear();
-    return unpack(impl->compiler.emit({name, text}, toDriver(options), what), options.colour, impl->remarks,
-                  impl->times);
+    const std::optional<CudaTarget> gpu = cudaTarget(options.target);
+    const driver::Options how = gpu ? toDriver(options, *gpu, "") : toDriver(options);
+    return unpack(impl->compiler.emit({name, text}, how, what), options.colour, impl->remarks, impl->times);
   });
 }
 

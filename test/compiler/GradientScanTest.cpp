@@ -135,9 +135,10 @@ void requireCloseTo(llvm::ArrayRef<Array> actual, llvm::ArrayRef<Array> expected
 /// Holds the gradient by chunks of `size` steps to the gradient by steps.
 void compare(Model model, int64_t size, llvm::ArrayRef<Draw> draws) {
   CAPTURE(model.name, size);
-  model.gradient = 1;
-  auto steps = parse(emit(model, "differentiate"));
-  model.gradient = 0;
+  auto steps = parse(emit(model, "bind-sizes"));
+  mlir::PassManager byStep(steps->getContext());
+  byStep.addPass(createDifferentiate());
+  REQUIRE(mlir::succeeded(byStep.run(*steps)));
   model.chunk = size;
   auto chunks = parse(emit(model, "form"));
   mlir::PassManager passes(chunks->getContext());

@@ -292,6 +292,24 @@ Element ElementOps::apply(Fn fn, ArrayRef<Element> x) {
   return complex ? complexBinary(fn, x[0], x[1]) : Element{realBinary(fn, x[0].re, x[1].re), {}};
 }
 
+Element ElementOps::compute(Operation *op, ArrayRef<Element> operands) {
+  if (auto map = dyn_cast<recur::MapOp>(op))
+    return apply(map.getFn(), operands);
+  if (isa<recur::ContractOp>(op)) {
+    Element product = operands.front();
+    for (const Element &factor : llvm::drop_begin(operands))
+      product = mul(product, factor);
+    return product;
+  }
+  if (isa<recur::CastOp>(op)) {
+    bool complex = isa<ComplexType>(cast<RankedTensorType>(op->getResult(0).getType()).getElementType());
+    return complex ? toComplex(operands.front()) : operands.front();
+  }
+  if (auto value = dyn_cast<arith::ConstantOp>(op))
+    return constant(cast<DenseElementsAttr>(value.getValue()));
+  return operands.front(); // broadcast, slice, a reduction over nothing, another name for an axis
+}
+
 Element ElementOps::identity(recur::Reduction kind, bool isComplex) {
   switch (kind) {
   case recur::Reduction::Sum:
@@ -390,7 +408,7 @@ Value ElementOps::widen(Value x) {
   Type element = getElementTypeOrSelf(x.getType());
   if (element == real)
     return x;
-  if (!element.isBF16())
+  if (!element.isBF16() || nativeBF16)
     return arith::ExtFOp::create(b, loc, withElement(x.getType(), real), x);
   Type i16 = withElement(x.getType(), b.getI16Type()), i32 = withElement(x.getType(), b.getI32Type());
   Value bits = arith::ExtUIOp::create(b, loc, i32, arith::BitcastOp::create(b, loc, i16, x));
@@ -418,7 +436,7 @@ Value ElementOps::narrow(Value x, Type element) {
     return x;
   if (getElementTypeOrSelf(x.getType()).isF64() && !element.isF32())
     x = arith::TruncFOp::create(b, loc, withElement(x.getType(), b.getF32Type()), x);
-  if (!element.isBF16())
+  if (!element.isBF16() || nativeBF16)
     return getElementTypeOrSelf(x.getType()) == element
                ? x
                : arith::TruncFOp::create(b, loc, withElement(x.getType(), element), x);

@@ -19,12 +19,17 @@ int64_t lanesOf(mlir::Value x);
 /// Emits arithmetic at the builder's insertion point. A scalar meeting a vector is broadcast.
 class ElementOps {
 public:
-  ElementOps(mlir::OpBuilder &b, mlir::Location loc, mlir::Type real) : b(b), loc(loc), real(real) {}
+  /// `nativeBF16`: the target has instructions for bf16; without, its roundings are spelled in integers.
+  ElementOps(mlir::OpBuilder &b, mlir::Location loc, mlir::Type real, bool nativeBF16 = false)
+      : b(b), loc(loc), real(real), nativeBF16(nativeBF16) {}
 
   Element constant(std::complex<double> value, bool isComplex);
   /// The element that all entries of `splat` are.
   Element constant(mlir::DenseElementsAttr splat);
   Element apply(recur::Fn fn, llvm::ArrayRef<Element> operands);
+  /// An element of an operation's result, from elements of its operands at their places; for operations that are evaluated in
+  /// place, but recur.identity.
+  Element compute(mlir::Operation *op, llvm::ArrayRef<Element> operands);
   Element add(Element x, Element y);
   Element mul(Element x, Element y);
   /// x * y + z, fused where the parts are real.
@@ -67,6 +72,7 @@ private:
   mlir::OpBuilder &b;
   mlir::Location loc;
   mlir::Type real;
+  bool nativeBF16;
 };
 
 } // namespace rondo::cpu

@@ -8,17 +8,11 @@
 #include "compiler/Target/CPU/CallFrame.h"
 #include "compiler/Target/CPU/NestEmitter.h"
 #include "compiler/Target/CPU/StepNests.h"
+#include "compiler/Target/ModelTensors.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "rondo/Program.h"
 
 namespace rondo::cpu {
-
-/// The program's tensors that a scan's operands and results are.
-struct ScanTensors {
-  llvm::SmallVector<int> inputs, params, inits, outputs, finals;
-  llvm::SmallVector<int> histories;       // per state, only for several axes
-  llvm::SmallVector<int> resets, offsets; // at most one of each
-};
 
 class KernelEmitter {
   friend class GradientKernel; // which is two of them

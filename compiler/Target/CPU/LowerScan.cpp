@@ -4,6 +4,7 @@
 #include "compiler/Target/CPU/Passes.h"
 #include "compiler/Target/CPU/SumKernel.h"
 #include "compiler/Target/CPU/ValueTiles.h"
+#include "compiler/Target/ModelTensors.h"
 #include "compiler/Target/Signature.h"
 #include "dialects/Recur/Recur.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -23,93 +24,6 @@ using namespace rondo;
 using namespace rondo::cpu;
 
 namespace {
-
-/// Gives every value of a model's function a tensor of the program.
-class Tensors {
-public:
-  Tensors(func::FuncOp model) : program(describeModel(model)), packed(takesPacked(model)) {
-    Operation *ret = model.getBody().front().getTerminator();
-    for (BlockArgument argument : model.getArguments())
-      numbers[argument] = argument.getArgNumber();
-    for (auto [i, value] : llvm::enumerate(ret->getOperands()))
-      if (!numbers.count(value))
-        numbers[value] = model.getNumArguments() + i;
-    SmallVector<recur::ReshapeOp> reshapes(model.getOps<recur::ReshapeOp>());
-    for (recur::ReshapeOp reshape : llvm::reverse(reshapes))
-      shareMemory(reshape);
-    for (Operation &op : model.getBody().front())
-      for (Value result : op.getResults())
-        numberOf(result);
-  }
-
-  int numberOf(Value value) {
-    auto found = numbers.find(value);
-    if (found != numbers.end())
-      return found->second;
-    return numbers[value] = addTemporary(value.getType());
-  }
-
-  int addTemporary(Type type) {
-    program.tensors.push_back(describeTensor(type, {}, TensorKind::Temporary, packed));
-    program.alias.push_back(-1);
-    return program.tensors.size() - 1;
-  }
-
-  Program program;
-
-private:
-  /// A reshape's operand and result are one memory. Which of the two names it: the one that the caller gives.
-  void shareMemory(recur::ReshapeOp reshape) {
-    Value operand = reshape.getOperand(), result = reshape.getResult();
-    bool resultIsGiven = numbers.count(result) && !numbers.count(operand);
-    int owner = numberOf(resultIsGiven ? result : operand);
-    int other = resultIsGiven ? (numbers[operand] = addTemporary(operand.getType())) : numberOf(result);
-    program.alias[other] = owner;
-  }
-
-  bool packed;
-  llvm::DenseMap<Value, int> numbers;
-};
-
-/// Storage of every step of a state of a two-axis scan: like an output, in the type of computation.
-Type historyType(recur::ScanInterface scan, unsigned state) {
-  auto step =
-      cast<RankedTensorType>(recur::Step(scan, &scan->getRegion(0).front()).yield().getStates()[state].getType());
-  auto final = cast<RankedTensorType>(scan.finals()[2 * state].getType());
-  MLIRContext *context = scan.getContext();
-  SmallVector<StringAttr> axes;
-  SmallVector<int64_t> shape;
-  for (auto [i, axis] : llvm::enumerate(recur::dimsOf(final).getAxes())) {
-    if (axis == "time1") {
-      axes.push_back(StringAttr::get(context, "time"));
-      shape.push_back(ShapedType::kDynamic);
-    }
-    axes.push_back(axis);
-    shape.push_back(final.getDimSize(i));
-  }
-  llvm::append_range(shape, step.getShape());
-  auto dims = recur::DimsAttr::get(context, axes, recur::dimsOf(step).getNames());
-  return RankedTensorType::get(shape, step.getElementType(), dims);
-}
-
-LogicalResult checkSupported(recur::ScanInterface scan) {
-  if (scan.numAxes() > 2)
-    return scan.emitError("a scan over ") << scan.numAxes() << " axes has no CPU kernel; one or two axes do";
-  return success();
-}
-
-/// Results are memory that the caller gives, so no two may be one value, and none may be an argument.
-LogicalResult checkResults(func::FuncOp model) {
-  llvm::DenseSet<Value> written;
-  for (auto [i, value] : llvm::enumerate(model.getBody().front().getTerminator()->getOperands())) {
-    Value memory = withoutReshapes(value);
-    if (isa<BlockArgument>(memory))
-      return model.emitError("result ") << i << " is an argument; no kernel writes it";
-    if (!written.insert(memory).second)
-      return model.emitError("result ") << i << " is an earlier result; 'separate-results' makes it a value of its own";
-  }
-  return success();
-}
 
 struct LowerScan : rondo::cpu::impl::LowerScanBase<LowerScan> {
   using LowerScanBase::LowerScanBase;
@@ -144,14 +58,14 @@ private:
     launch.scratchBytes = std::max(launch.scratchBytes, split.scratchBytes);
   }
 
-  Launch lowerSum(recur::SumToOp sum, Tensors &tensors, StringRef symbol) {
+  Launch lowerSum(recur::SumToOp sum, ModelTensors &tensors, StringRef symbol) {
     SmallVector<int> operands;
     for (Value operand : sum.getOperands_())
       operands.push_back(tensors.numberOf(operand));
     return emitSum(getOperation(), symbol, sum, tensors.program, operands, tensors.numberOf(sum), vectorBits);
   }
 
-  Launch lowerGradient(chunk::GradientScanOp scan, Tensors &tensors, StringRef symbol) {
+  Launch lowerGradient(chunk::GradientScanOp scan, ModelTensors &tensors, StringRef symbol) {
     GradientTensors of;
     auto number = [&](ValueRange values, SmallVectorImpl<int> &into) {
       for (Value value : values)
@@ -191,24 +105,8 @@ private:
                                  recur::DimsAttr::get(context, axes, recur::dimsOf(type).getNames()));
   }
 
-  Launch lowerScan(recur::ScanInterface scan, Tensors &tensors, StringRef symbol) {
-    ScanTensors of;
-    auto number = [&](ValueRange values, SmallVectorImpl<int> &into) {
-      for (Value value : values)
-        into.push_back(tensors.numberOf(value));
-    };
-    number(scan.getInputs(), of.inputs);
-    number(scan.getParams(), of.params);
-    number(scan.getInits(), of.inits);
-    number(scan.outputs(), of.outputs);
-    number(scan.finals(), of.finals);
-    if (Value resets = scan.getResets())
-      number(resets, of.resets);
-    if (Value offsets = scan.getOffsets())
-      number(offsets, of.offsets);
-    if (scan.numAxes() == 2)
-      for (unsigned s = 0; s < scan.numStates(); ++s)
-        of.histories.push_back(tensors.addTemporary(historyType(scan, s)));
+  Launch lowerScan(recur::ScanInterface scan, ModelTensors &tensors, StringRef symbol) {
+    ScanTensors of = tensors.of(scan);
     Launch launch = KernelEmitter(scan, tensors.program, of, vectorBits).emit(getOperation(), symbol);
     addSplit(scan, tensors.program, of, launch);
     return launch;
@@ -216,11 +114,11 @@ private:
 
   LogicalResult lower(func::FuncOp model) {
     for (auto scan : model.getOps<recur::ScanInterface>())
-      if (failed(checkSupported(scan)))
+      if (failed(checkAxes(scan, "CPU")))
         return failure();
     if (failed(checkResults(model)))
       return failure();
-    Tensors tensors(model);
+    ModelTensors tensors(model);
     std::vector<Launch> launches;
     for (Operation &op : model.getBody().front()) {
       std::string symbol = model.getName().str() + "_" + std::to_string(launches.size());

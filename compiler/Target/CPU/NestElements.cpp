@@ -93,23 +93,7 @@ Element NestEmitter::evaluateOp(Operation *op, ArrayRef<Index> at, int level) {
   for (unsigned i = 0; i < op->getNumOperands(); ++i)
     operands.push_back(evaluate(op->getOperand(i), operandIndices(op, i, at, {})));
   moveTo(level);
-  if (auto map = dyn_cast<recur::MapOp>(op))
-    return ops.apply(map.getFn(), operands);
-  if (isa<recur::ContractOp>(op)) {
-    Element product = operands.front();
-    for (const Element &factor : llvm::drop_begin(operands))
-      product = ops.mul(product, factor);
-    return product;
-  }
-  if (isa<recur::CastOp>(op)) {
-    bool complex = isa<ComplexType>(cast<RankedTensorType>(op->getResult(0).getType()).getElementType());
-    return complex ? ops.toComplex(operands.front()) : operands.front();
-  }
-  if (auto constant = dyn_cast<arith::ConstantOp>(op))
-    return ops.constant(cast<DenseElementsAttr>(constant.getValue()));
-  if (isa<recur::IdentityOp>(op))
-    return identityElement(at);
-  return operands.front(); // broadcast, slice, a reduction over nothing
+  return isa<recur::IdentityOp>(op) ? identityElement(at) : ops.compute(op, operands);
 }
 
 /// The index along one axis as a value: loop variable plus offset, without lanes.

@@ -5,11 +5,14 @@
 #include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Stepping.h"
 #include "compiler/tools/rondo/Terminal.h"
+#include "rondo/Cuda.h"
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <fmt/format.h>
 #include <memory>
+#include <optional>
 #include <thread>
 
 namespace rondo::tool {
@@ -21,7 +24,7 @@ struct BenchArguments {
   SpecArguments spec;
   double seconds = 1;
   int repeats = 0;
-  bool json = false;
+  bool json = false, graph = false;
 };
 
 double secondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
@@ -51,6 +54,14 @@ struct BenchCall {
   }
 };
 
+void summarise(std::vector<double> &times, Measurement &measurement) {
+  std::sort(times.begin(), times.end());
+  measurement.least = times.front();
+  measurement.median =
+      times.size() % 2 ? times[times.size() / 2] : (times[times.size() / 2 - 1] + times[times.size() / 2]) / 2;
+  measurement.repeats = times.size();
+}
+
 Result<void> measureRuns(const Kernel &kernel, const BenchCall &call, const RunOptions &options,
                          const BenchArguments &arguments, Measurement &measurement) {
   const NamedTensors inputs = views(call.inputs), outputs = views(call.outputs);
@@ -68,11 +79,114 @@ Result<void> measureRuns(const Kernel &kernel, const BenchCall &call, const RunO
       return ran;
     times.push_back(secondsSince(start));
   }
-  std::sort(times.begin(), times.end());
-  measurement.least = times.front();
-  measurement.median =
-      times.size() % 2 ? times[times.size() / 2] : (times[times.size() / 2 - 1] + times[times.size() / 2]) / 2;
-  measurement.repeats = times.size();
+  summarise(times, measurement);
+  return {};
+}
+
+/// The GPU that a kernel is loaded on; empty for the host.
+std::optional<int> gpuOf(const CompileOptions &options) {
+  if (options.target.rfind("cuda", 0) != 0)
+    return std::nullopt;
+  const size_t digit = options.target.find_first_of("0123456789");
+  return digit != std::string::npos && options.target[digit - 1] == ':'
+             ? int(std::strtol(&options.target[digit], nullptr, 10))
+             : 0;
+}
+
+/// The tensors of a call on a GPU, and what is needed to time it there.
+struct GpuCall {
+  std::vector<cuda::DeviceBuffer> memory;
+  NamedTensors inputs, outputs;
+  cuda::Stream stream;
+  cuda::DeviceBuffer cacheFiller;
+
+  static Result<GpuCall> create(const BenchCall &call, int ordinal);
+  /// Whether the outputs are bit for bit those of `call`.
+  Result<void> compare(const BenchCall &call) const;
+};
+
+Result<GpuCall> GpuCall::create(const BenchCall &call, int ordinal) {
+  GpuCall gpu;
+  Result<cuda::Stream> stream = cuda::Stream::create(ordinal);
+  if (!stream)
+    return stream.error();
+  gpu.stream = std::move(*stream);
+  constexpr int64_t moreThanAnyCache = int64_t(256) << 20;
+  for (const NamedBuffers *buffers : {&call.inputs, &call.outputs})
+    for (const auto &[name, buffer] : *buffers) {
+      Result<cuda::DeviceBuffer> copy = cuda::DeviceBuffer::create(ordinal, buffer.type(), buffer.shape());
+      if (!copy)
+        return copy.error();
+      if (Result<void> copied = copy->copyFrom(buffer.view()); buffer.bytes() && !copied)
+        return copied.error();
+      (buffers == &call.inputs ? gpu.inputs : gpu.outputs).emplace_back(name, copy->view());
+      gpu.memory.push_back(std::move(*copy));
+    }
+  Result<cuda::DeviceBuffer> filler = cuda::DeviceBuffer::create(ordinal, DType::Bool, {moreThanAnyCache});
+  if (!filler)
+    return filler.error();
+  gpu.cacheFiller = std::move(*filler);
+  return gpu;
+}
+
+Result<void> GpuCall::compare(const BenchCall &call) const {
+  for (size_t i = 0; i < call.outputs.size(); ++i) {
+    const auto &[name, expected] = call.outputs[i];
+    Buffer got(expected.type(), expected.shape());
+    if (!got.data())
+      return Error("out of memory");
+    if (Result<void> copied = memory[call.inputs.size() + i].copyTo(got.view()); expected.bytes() && !copied)
+      return copied;
+    if (std::memcmp(got.data(), expected.data(), expected.bytes()) != 0)
+      return Error(fmt::format("'{}' differs between two runs on the same inputs", name));
+  }
+  return {};
+}
+
+/// Tensors on the GPU, its own clock, and nothing of a run in the cache before the next.
+Result<void> measureOnGpu(const Kernel &kernel, const BenchCall &call, int ordinal, RunOptions options,
+                          const BenchArguments &arguments, Measurement &measurement) {
+  Result<GpuCall> made = GpuCall::create(call, ordinal);
+  if (!made)
+    return made.error();
+  GpuCall &gpu = *made;
+  options.stream = gpu.stream.handle();
+  std::optional<cuda::Graph> graph;
+  const auto runOnce = [&] { return graph ? graph->launch() : kernel.run(gpu.inputs, gpu.outputs, options); };
+  if (Result<void> first = runOnce(); !first) // makes the workspace
+    return first;
+  if (arguments.graph) {
+    Result<cuda::Graph> captured =
+        cuda::Graph::capture(gpu.stream, [&] { return kernel.run(gpu.inputs, gpu.outputs, options); });
+    if (!captured)
+      return captured.error();
+    graph = std::move(*captured);
+  }
+  for (size_t i = call.inputs.size(); i < gpu.memory.size(); ++i) // what is left unwritten shows
+    if (Result<void> poisoned = gpu.memory[i].fill(0xff, options.stream); !poisoned)
+      return poisoned;
+  Result<void> checked = runOnce();
+  checked = checked ? gpu.stream.synchronize() : checked;
+  checked = checked ? gpu.compare(call) : checked;
+  if (!checked)
+    return checked;
+  std::vector<double> times;
+  const auto begin = Clock::now();
+  const size_t warmUp = 3, least = arguments.repeats > 0 ? size_t(arguments.repeats) : 10;
+  for (size_t i = 0; i < warmUp + least || (arguments.repeats == 0 && secondsSince(begin) < arguments.seconds); ++i) {
+    Result<void> step = gpu.cacheFiller.fill(uint8_t(i), options.stream);
+    step = step ? gpu.stream.start() : step;
+    step = step ? runOnce() : step;
+    step = step ? gpu.stream.stop() : step;
+    if (!step)
+      return step;
+    Result<double> seconds = gpu.stream.elapsed();
+    if (!seconds)
+      return seconds.error();
+    if (i >= warmUp)
+      times.push_back(*seconds);
+  }
+  summarise(times, measurement);
   return {};
 }
 
@@ -167,7 +281,10 @@ int bench(const BenchArguments &arguments) {
   measurement.bytes = call.bytes;
   measurement.tokens =
       double(shape.batch) * double(shape.time) * (asksFor(program.tensors, Axis::Time1) ? double(shape.time1) : 1);
-  if (Result<void> ran = measureRuns(*kernel, call, callWith, arguments, measurement); !ran)
+  const std::optional<int> gpu = gpuOf(options);
+  if (Result<void> ran = gpu ? measureOnGpu(*kernel, call, *gpu, callWith, arguments, measurement)
+                             : measureRuns(*kernel, call, callWith, arguments, measurement);
+      !ran)
     return fail(ran.error());
   if (arguments.json)
     printJson(arguments, *info, options, shape, measurement);
@@ -195,9 +312,12 @@ void addBench(CLI::App &app, int &status) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--repeats", arguments->repeats, "measure so many runs instead")->check(CLI::PositiveNumber);
+  command->add_flag("--graph", arguments->graph, "on a GPU: replay a CUDA graph of the call");
   command->add_flag("--json", arguments->json, "print the numbers as JSON");
-  command->footer("Dimensions without a size are 64. Example:\n"
-                  "  rondo bench gla --dim K=64 V=64 --random 1,B=1,T=2048,H=16 --threads 2 --json");
+  command->footer(
+      "Dimensions without a size are 64. On a GPU the tensors lie there, times are the device's own, and its cache is\n"
+      "emptied before each run. Example:\n"
+      "  rondo bench gla --dim K=64 V=64 --random 1,B=1,T=2048,H=16 --threads 2 --json");
   command->callback([arguments, &status] { status = bench(*arguments); });
 }
 

@@ -56,9 +56,23 @@ void addModel(CLI::App &command, SpecArguments &arguments) {
   command.add_option("--model", arguments.model, "which model of the file; default: the last")->type_name("NAME");
 }
 
+/// "cuda", "cuda:1", "cuda:sm_90a", "cuda:1:sm_80"; which architectures there are is the compiler's to say.
+static bool isCudaTarget(const std::string &text) {
+  return text == "cuda" || (text.rfind("cuda:", 0) == 0 && text.size() > 5);
+}
+
 void addTarget(CLI::App &command, SpecArguments &arguments) {
-  command.add_option("--target", arguments.target, "what runs it: cpu, or reference (the interpreter, slow and exact)")
-      ->check(CLI::IsMember({"cpu", "reference"}))
+  command
+      .add_option(
+          "--target", arguments.target,
+          "what runs it: cpu; cuda, cuda:1 (the second GPU), cuda:sm_80 (code for that); reference (the interpreter, "
+          "slow and exact)")
+      ->type_name("TARGET")
+      ->check([](const std::string &text) {
+        return text == "cpu" || text == "reference" || isCudaTarget(text)
+                   ? std::string()
+                   : fmt::format("'{}' is no target; expected cpu, cuda or reference", text);
+      })
       ->capture_default_str();
 }
 

@@ -413,6 +413,7 @@ void addVerify(CLI::App &app, int &status) {
   auto arguments = std::make_shared<VerifyArguments>();
   command->add_option("specs", arguments->specs, "specs' files, or names of examples")->type_name("SPEC")->required();
   addModel(*command, arguments->spec);
+  addTarget(*command, arguments->spec);
   addDims(*command, arguments->spec);
   addTypes(*command, arguments->spec, "verify these element types instead of all four; may be given several times");
   addPlan(*command, arguments->spec);

@@ -14,8 +14,10 @@ namespace rondo {
 
 /// How to compile. Everything has a default except the sizes of the spec's dimensions.
 struct CompileOptions {
-  std::string model;                   // which model of the file; empty: the last one
-  std::string target = "cpu";          // "cpu" or "reference"
+  std::string model; // which model of the file; empty: the last one
+  /// "cpu"; "cuda", "cuda:1" (the second GPU), "cuda:sm_80" (code for an older one); or "reference". Code is made for the GPU that will
+  /// run it; text (emit) for sm_80 where nothing else is said.
+  std::string target = "cpu";
   std::map<std::string, int64_t> dims; // sizes of the spec's dimensions
   DType type = DType::F32;             // element type of tensors that `types` does not name
   std::map<std::string, DType> types;  // element types by tensor name
@@ -64,7 +66,8 @@ public:
   /// Compiles a spec's file.
   Result<Kernel> compileFile(const std::string &path, const CompileOptions &options);
 
-  /// The text after phase `what`: "ast", the name of a phase (see `phases`), "llvm" or "asm".
+  /// The text after phase `what`: "ast", the name of a phase (see `phases`), "llvm", and "asm" or, for CUDA, "ptx" and "cubin"
+  /// (machine code, by ptxas).
   Result<std::string> emitText(const std::string &text, const std::string &name, const CompileOptions &options,
                                const std::string &what);
   Result<std::string> emitFile(const std::string &path, const CompileOptions &options, const std::string &what);

@@ -21,6 +21,9 @@ struct RunOptions {
   int64_t time = -1;           // -1: from the tensors, else an error
   int64_t time1 = -1;          // likewise, the second axis
   int64_t heads = -1;          // -1: from the tensors, else 1
+  /// For a kernel on a GPU, a CUstream of the caller's: then the call is queued there and returns at once, and every tensor must lie on
+  /// that GPU. Null: the call takes a stream of its own and returns when the results are there. (The default stream: CU_STREAM_LEGACY.)
+  void *stream = nullptr;
 };
 
 /// A compiled model. Copies share the code. `run` may be called from several threads at once on different memory: a

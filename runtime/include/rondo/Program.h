@@ -72,8 +72,23 @@ struct Launch {
   /// Steps of one task where the steps are independent of each other (a scan without states); 0 where a task takes all of them.
   /// Such a kernel may be called with batch and time as one axis, where the operands' strides allow it.
   int64_t timeBlock = 0;
-  size_t scratchBytes = 0;
+  size_t scratchBytes = 0; // of each thread of the host, or of each block of a GPU
+  /// On a GPU a task is a block, `splits` times as many where that is above 1. 0 on the host.
+  int64_t threads = 0;
+  size_t sharedBytes = 0; // dynamic shared memory of a block
 };
+
+/// Kernels for another device than the host, by the launches' symbols. Their arguments: for each operand of the launch a pointer and five
+/// strides in elements (as in KernelCall); then batch, time, time1, heads, heads per group; then the workspace, scratchBytes per block.
+struct DeviceImage {
+  std::string device;       // "cuda"
+  std::string architecture; // "sm_90a"
+  std::string code;         // PTX, or a cubin
+};
+
+namespace core {
+class DeviceCode; // runtime/core/DeviceCode.h
+}
 
 /// The signature and the launches, in order. `code` keeps the machine code alive.
 struct Program {
@@ -89,6 +104,9 @@ struct Program {
   /// `tensors`, checked, with every axis present, row-major and contiguous; no output overlaps an input.
   std::function<Result<void>(const std::vector<Tensor> &)> host;
   std::shared_ptr<void> code;
+  /// Set where the launches are for another device, and what runs them there once it is loaded (rondo/Cuda.h).
+  std::shared_ptr<const DeviceImage> image;
+  std::shared_ptr<core::DeviceCode> device;
 };
 
 } // namespace rondo

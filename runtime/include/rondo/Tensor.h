@@ -20,6 +20,13 @@ std::string_view nameOf(DType type);
 bool parseDType(std::string_view name, DType &type);
 bool isComplex(DType type);
 
+/// Where memory lies. Numbers as in DLPack (kDLCPU, kDLCUDA).
+struct Device {
+  enum class Kind : uint8_t { Host = 1, Cuda = 2 } kind = Kind::Host;
+  int ordinal = 0;
+  bool operator==(const Device &) const = default;
+};
+
 /// A view of memory that somebody else owns. Strides count elements; empty strides mean row-major and contiguous. The
 /// view does not keep the memory alive.
 struct Tensor {
@@ -27,6 +34,7 @@ struct Tensor {
   DType type = DType::F32;
   std::vector<int64_t> shape;
   std::vector<int64_t> strides;
+  Device device = {}; // of `data`
 
   /// Number of elements; INT64_MAX where the product of the shape does not fit.
   int64_t elements() const;

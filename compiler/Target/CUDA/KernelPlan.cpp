@@ -1,0 +1,374 @@
+// Threads, registers, shared memory. See KernelPlan.h; barriers are in Barriers.cpp.
+#include "compiler/Target/CUDA/KernelPlan.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::cuda;
+using cpu::Destination;
+using cpu::Index;
+using cpu::Indices;
+using cpu::Nest;
+using cpu::Read;
+using cpu::Statement;
+
+namespace {
+
+constexpr int64_t kWarp = 32;
+/// Threads of a block that lanes may fill; blocks larger than that are for nests with as many elements.
+constexpr int64_t kLaneThreads = 128;
+/// Elements of a matrix's columns that a thread works on at once: what they share is loaded once for all of them.
+constexpr int64_t kTile = 4;
+constexpr int64_t kMostThreads = 512;
+/// 32-bit registers of a thread for one array, and for all of them: half of what a thread can have.
+constexpr int64_t kArrayWords = 64, kAllWords = 128;
+/// Iterations of a nest that are written out.
+constexpr int64_t kUnrolled = 128;
+/// Shared memory of a block, under what every GPU since sm_80 gives it (99 KiB), and the part of it for staged inputs.
+constexpr int64_t kSharedBytes = 96 * 1024, kStagedBytes = 24 * 1024;
+/// Staged steps at most, and registers that hold the next ones' inputs on their way: more where the states leave room.
+constexpr int64_t kMostStagedSteps = 32, kStagedWords = 64, kFewStagedWords = 32;
+
+ArrayRef<int64_t> shapeOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape(); }
+
+int64_t realsOf(ArrayRef<int64_t> shape, Type element) {
+  return llvm::product_of(shape) * (isa<ComplexType>(element) ? 2 : 1);
+}
+
+} // namespace
+
+KernelPlan::KernelPlan(recur::Step step, int64_t realBytes, int64_t rows)
+    : nests(step), rows(rows), step(step), scan(step.getScan()), realBytes(realBytes) {
+  prologue.resize(nests.prologue.size());
+  body.resize(nests.nests.size());
+  for (auto [nest, mapping] : llvm::zip(nests.prologue, prologue))
+    map(nest, mapping);
+  for (auto [nest, mapping] : llvm::zip(nests.nests, body))
+    map(nest, mapping);
+  chooseThreads();
+  stageInputs();
+  chooseRegisters();
+  chooseAtStage();
+  layOut();
+  placeBarriers();
+}
+
+/// All of the parallel dimensions to threads; where few threads are left, several lanes for each sum.
+void KernelPlan::map(const Nest &nest, NestMapping &mapping) const {
+  for (auto [d, dim] : llvm::enumerate(nest.dims))
+    if (!dim.reduction) {
+      mapping.threadDims.push_back(d);
+      mapping.positions *= dim.extent;
+    }
+  auto loops = nest.sumLoops();
+  if (loops.size() != 1 || loops.front().empty())
+    return;
+  int split = loops.front().back();
+  mapping.lanes = chooseLanes(nest, mapping.positions, nest.dims[split].extent, split);
+  if (mapping.lanes > 1)
+    mapping.splitDim = split;
+}
+
+/// Columns of one thread: several where a sum walks a matrix that registers could hold. Every nest of one matrix must answer alike.
+int64_t KernelPlan::tileOf(const Nest &nest, int64_t positions) const {
+  auto isMatrix = [](Value value) { return shapeOf(value).size() >= 2; };
+  bool matrix = llvm::any_of(nest.statements,
+                             [&](const Statement &s) { return !s.isReduction() && !s.afterSums && isMatrix(s.value); });
+  for (const Read &read : nests.reads(nest))
+    for (unsigned s = 0; s < scan.numStates(); ++s)
+      matrix |= llvm::is_contained(step.stateArgs(s), read.value) && isMatrix(read.value);
+  return matrix && nest.hasSums() && positions % kTile == 0 && positions >= 8 * kTile ? kTile : 1;
+}
+
+int64_t KernelPlan::chooseLanes(const Nest &nest, int64_t positions, int64_t extent, int splitDim) const {
+  int64_t most = std::min<int64_t>(kWarp, llvm::bit_floor(static_cast<uint64_t>(extent)));
+  // Neighbouring threads should read neighbouring elements of a matrix in device memory.
+  for (const Read &read : nests.reads(nest)) {
+    bool param = llvm::is_contained(step.paramArgs(), cpu::withoutReshapes(read.value));
+    if (param && read.at.size() >= 2 && read.at.back().dim == splitDim)
+      return most;
+  }
+  int64_t tile = tileOf(nest, positions), lanes = 1;
+  while (2 * lanes <= most && 2 * lanes * positions <= kLaneThreads * tile)
+    lanes *= 2;
+  return lanes;
+}
+
+void KernelPlan::chooseThreads() {
+  int64_t most = kWarp;
+  auto look = [&](ArrayRef<Nest> nests, ArrayRef<NestMapping> mappings) {
+    for (auto [nest, mapping] : llvm::zip(nests, mappings)) {
+      int64_t wanted = mapping.positions * mapping.lanes;
+      if (mapping.lanes > 1 && mapping.lanes * mapping.positions > kLaneThreads)
+        wanted = std::max(kLaneThreads, wanted / tileOf(nest, mapping.positions));
+      most = std::max(most, wanted);
+    }
+  };
+  look(nests.prologue, prologue);
+  look(nests.nests, body);
+  threads = std::min(kMostThreads, static_cast<int64_t>(llvm::alignTo(most, kWarp)));
+}
+
+int64_t KernelPlan::slots(int64_t positions, int64_t lanes) const {
+  return llvm::divideCeil(positions, threads / lanes);
+}
+
+Owner KernelPlan::ownerOf(const Nest &nest, const NestMapping &mapping, Value value, ArrayRef<Index> at) const {
+  Owner owner;
+  owner.lanes = mapping.lanes;
+  llvm::SmallDenseMap<int, int> axisOf;
+  for (auto [axis, index] : llvm::enumerate(at)) {
+    if (index.dim < 0 || index.offset != 0 || nest.dims[index.dim].extent != shapeOf(value)[axis] ||
+        !axisOf.try_emplace(index.dim, axis).second)
+      return owner;
+  }
+  bool anyThread = llvm::any_of(mapping.threadDims, [&](int d) { return axisOf.count(d) && nest.dims[d].extent > 1; });
+  bool split = mapping.splitDim >= 0 && axisOf.count(mapping.splitDim);
+  if (split)
+    owner.splitAxis = axisOf[mapping.splitDim];
+  if (!anyThread && !split) {
+    owner.valid = true; // every thread may have all of it
+    return owner;
+  }
+  for (int d : mapping.threadDims) {
+    if (nest.dims[d].extent == 1)
+      continue;
+    if (!axisOf.count(d))
+      return owner;
+    owner.threadAxes.push_back(axisOf[d]);
+  }
+  owner.valid = true;
+  return owner;
+}
+
+int64_t KernelPlan::elementsPerThread(ArrayRef<int64_t> shape, const Owner &owner) const {
+  int64_t positions = 1, count = 1;
+  for (auto [axis, extent] : llvm::enumerate(shape))
+    if (llvm::is_contained(owner.threadAxes, static_cast<int>(axis)))
+      positions *= extent;
+    else
+      count *= static_cast<int>(axis) == owner.splitAxis ? llvm::divideCeil(extent, owner.lanes) : extent;
+  return count * (owner.threadAxes.empty() ? 1 : slots(positions, owner.lanes));
+}
+
+std::vector<KernelPlan::Access> KernelPlan::accesses(function_ref<bool(Value)> reads,
+                                                     function_ref<bool(const Destination &)> writes) {
+  std::vector<Access> all;
+  auto visit = [&](const Nest &nest, NestMapping &mapping) {
+    for (const Read &read : nests.reads(nest))
+      if (reads(cpu::withoutReshapes(read.value))) {
+        // What the nest itself computes at this element is at hand.
+        bool own = llvm::any_of(nest.statements,
+                                [&](const Statement &s) { return s.value == read.value && !nests.readsItself(s); });
+        if (!own)
+          all.push_back({&nest, &mapping, read.value, read.at, false, cpu::withoutReshapes(read.value) == read.value});
+      }
+    for (const Statement &statement : nest.statements)
+      for (const Destination &to : statement.destinations)
+        if (writes(to))
+          all.push_back({&nest, &mapping, statement.value, statement.at(), true, to.axis < 0});
+  };
+  for (auto [nest, mapping] : llvm::zip(nests.prologue, prologue))
+    visit(nest, mapping);
+  for (auto [nest, mapping] : llvm::zip(nests.nests, body))
+    visit(nest, mapping);
+  return all;
+}
+
+/// Nests without sums that touch the same array take over who holds what of it from a nest with sums.
+void KernelPlan::alignWith(const Access &model, std::vector<Access> &all) const {
+  Owner owner = ownerOf(*model.nest, *model.mapping, model.value, model.at);
+  if (!owner.valid)
+    return;
+  for (Access &access : all) {
+    const Nest &nest = *access.nest;
+    if (nest.hasSums() || access.mapping->unrolled || access.at.size() != nest.dims.size())
+      continue;
+    NestMapping mapping;
+    bool plain = true;
+    for (const Index &index : access.at)
+      plain &= index.dim >= 0 && index.offset == 0;
+    if (!plain)
+      continue;
+    for (int axis : owner.threadAxes) {
+      mapping.threadDims.push_back(access.at[axis].dim);
+      mapping.positions *= nest.dims[access.at[axis].dim].extent;
+    }
+    mapping.lanes = owner.lanes;
+    mapping.splitDim = owner.splitAxis >= 0 ? access.at[owner.splitAxis].dim : -1;
+    for (int d = 0; d < static_cast<int>(nest.dims.size()); ++d)
+      if (!llvm::is_contained(mapping.threadDims, d))
+        mapping.serialDims.push_back(d);
+    *access.mapping = mapping;
+  }
+}
+
+/// Whether the nests of these accesses are small enough to be written out.
+bool KernelPlan::mayUnroll(const std::vector<Access> &all) const {
+  for (const Access &access : all) {
+    int64_t points = slots(access.mapping->positions, access.mapping->lanes) * rows;
+    for (auto [d, dim] : llvm::enumerate(access.nest->dims))
+      if (!llvm::is_contained(access.mapping->threadDims, static_cast<int>(d)))
+        points *= static_cast<int>(d) == access.mapping->splitDim ? llvm::divideCeil(dim.extent, access.mapping->lanes)
+                                                                  : dim.extent;
+    if (points > kUnrolled)
+      return false;
+  }
+  return true;
+}
+
+bool KernelPlan::tryRegisters(Storage &storage, std::vector<Access> all, RankedTensorType type, int64_t most) {
+  if (all.empty() || llvm::any_of(all, [](const Access &a) { return !a.whole || a.nest->chunkOp; }))
+    return false;
+  auto sums = llvm::find_if(all, [](const Access &a) { return a.nest->hasSums(); });
+  std::vector<NestMapping> before;
+  for (const Access &access : all)
+    before.push_back(*access.mapping);
+  if (sums != all.end())
+    alignWith(*sums, all);
+  Owner owner = ownerOf(*all.front().nest, *all.front().mapping, all.front().value, all.front().at);
+  bool same = owner.valid &&
+              llvm::all_of(all, [&](const Access &a) { return ownerOf(*a.nest, *a.mapping, a.value, a.at) == owner; });
+  int64_t words = elementsPerThread(type.getShape(), owner) * realsOf({}, type.getElementType()) * realBytes / 4;
+  if (!same || words > most || registerWords + words > kAllWords || !mayUnroll(all)) {
+    for (auto [access, mapping] : llvm::zip(all, before))
+      *access.mapping = mapping;
+    return false;
+  }
+  storage.kind = Storage::Register;
+  storage.owner = owner;
+  registerWords += words;
+  for (Access &access : all)
+    access.mapping->unrolled = true;
+  return true;
+}
+
+void KernelPlan::chooseRegisters() {
+  states.resize(nests.states.size());
+  buffers.resize(nests.buffers.size());
+  for (auto [s, storage] : llvm::enumerate(nests.states)) {
+    if (storage != cpu::StateStorage::InPlace)
+      continue;
+    auto all = accesses([&](Value v) { return llvm::is_contained(step.stateArgs(s), v); },
+                        [&](const Destination &d) { return d.kind == Destination::State && d.number == int(s); });
+    auto type = cast<RankedTensorType>(step.yield().getStates()[s].getType());
+    tryRegisters(states[s], std::move(all), type, kArrayWords);
+  }
+  for (auto [value, number] : nests.bufferOf) {
+    if (!nests.buffers[number].needed || rows > 1)
+      continue;
+    auto all = accesses(
+        [&, value = value](Value v) { return v == value; },
+        [&, number = number](const Destination &d) { return d.kind == Destination::Scratch && d.number == number; });
+    auto type = cast<RankedTensorType>(value.getType());
+    if (llvm::any_of(all, [](const Access &a) { return a.write; }))
+      tryRegisters(buffers[number], std::move(all), type, kArrayWords / 4);
+  }
+}
+
+/// Small arrays to shared memory, the smallest first; what is left to device memory, each block its own.
+void KernelPlan::layOut() {
+  struct Wanted {
+    Storage *storage;
+    int64_t reals;
+    bool tensor; // it has a place in the caller's memory otherwise
+  };
+  std::vector<Wanted> wanted;
+  for (auto [s, storage] : llvm::enumerate(nests.states)) {
+    auto type = cast<RankedTensorType>(step.yield().getStates()[s].getType());
+    int64_t slices = storage == cpu::StateStorage::Ring ? scan.state(s).depth() + 1 : 1;
+    if (storage == cpu::StateStorage::History)
+      states[s].kind = Storage::Tensor;
+    if (states[s].kind == Storage::None)
+      wanted.push_back({&states[s], slices * realsOf(type.getShape(), type.getElementType()),
+                        storage == cpu::StateStorage::InPlace});
+  }
+  for (auto [n, buffer] : llvm::enumerate(nests.buffers))
+    if (buffer.needed && buffers[n].kind == Storage::None)
+      wanted.push_back({&buffers[n], realsOf(buffer.shape, buffer.element) * (buffer.perSequence ? rows : 1), false});
+  llvm::sort(wanted, [](const Wanted &x, const Wanted &y) {
+    return std::make_pair(x.reals, x.storage) < std::make_pair(y.reals, y.storage);
+  });
+  for (const Wanted &each : wanted) {
+    int64_t size = llvm::alignTo(each.reals, 4);
+    if ((sharedReals + size) * realBytes <= kSharedBytes) {
+      each.storage->kind = Storage::Shared;
+      each.storage->offset = std::exchange(sharedReals, sharedReals + size);
+    } else if (each.tensor) {
+      each.storage->kind = Storage::Tensor;
+    } else {
+      each.storage->kind = Storage::Scratch;
+      each.storage->offset = std::exchange(scratchReals, scratchReals + size);
+    }
+  }
+}
+
+/// Inputs of several steps at once, so that a step does not wait for device memory.
+void KernelPlan::stageInputs() {
+  staged.assign(step.inputArgs().size(), -1);
+  if (scan.numAxes() != 1 || staged.empty())
+    return;
+  SmallVector<int64_t> sizes;
+  int64_t all = 0;
+  for (BlockArgument input : step.inputArgs()) {
+    auto type = cast<RankedTensorType>(input.getType());
+    int64_t width = isa<ComplexType>(type.getElementType()) ? 2 : 1;
+    sizes.push_back(llvm::product_of(type.getShape()) * width);
+    all += sizes.back();
+  }
+  auto registers = [&](int64_t steps) {
+    int64_t total = 0;
+    for (int64_t size : sizes)
+      total += llvm::divideCeil(steps * size, threads) * realBytes / 4;
+    return total;
+  };
+  bool matrix = llvm::any_of(step.yield().getStates(), [](Value state) { return shapeOf(state).size() >= 2; });
+  int64_t words = matrix ? kFewStagedWords : kStagedWords, steps = kMostStagedSteps / rows * rows;
+  while (steps > rows && (registers(steps) > words || steps * all * realBytes > kStagedBytes))
+    steps -= rows;
+  if (registers(steps) > 2 * kStagedWords || steps * all * realBytes > kSharedBytes / 2) {
+    rows = 1; // several rows are read from shared memory only
+    return;
+  }
+  stagedSteps = steps;
+  for (auto [offset, size] : llvm::zip(staged, sizes))
+    offset = std::exchange(sharedReals, sharedReals + llvm::alignTo(size * steps, 4));
+}
+
+/// What depends on inputs and parameters alone, and is read by other threads: computed for all staged steps before the first of them, so
+/// that a step waits neither for it nor at its barriers.
+void KernelPlan::chooseAtStage() {
+  if (!stagedSteps || rows > 1)
+    return;
+  for (auto [nest, mapping] : llvm::zip(nests.nests, body)) {
+    int64_t bytes = 0;
+    auto toBuffer = [&](const Destination &to) {
+      return to.kind == Destination::Scratch && buffers[to.number].kind == Storage::None && to.axis < 0;
+    };
+    bool fits = llvm::all_of(nest.statements, [&](const Statement &statement) {
+      for (const Destination &to : statement.destinations)
+        if (to.kind == Destination::Scratch)
+          bytes += stagedSteps * realsOf(nests.buffers[to.number].shape, nests.buffers[to.number].element) * realBytes;
+      return llvm::all_of(statement.destinations, toBuffer);
+    });
+    fits &= llvm::all_of(nests.reads(nest), [&](const Read &read) {
+      Value memory = cpu::withoutReshapes(read.value);
+      bool here = llvm::any_of(nest.statements, [&](const Statement &s) { return s.value == memory; });
+      auto buffer = nests.bufferOf.find(memory);
+      return here || llvm::is_contained(step.inputArgs(), memory) || llvm::is_contained(step.paramArgs(), memory) ||
+             (buffer != nests.bufferOf.end() && (buffers[buffer->second].perStep || !nests.isTimeVarying(memory))) ||
+             memory.getDefiningOp<arith::ConstantOp>();
+    });
+    if (!fits || mapping.unrolled || (sharedReals * realBytes + bytes) > kSharedBytes / 2)
+      continue;
+    mapping.atStage = true;
+    for (const Statement &statement : nest.statements)
+      for (const Destination &to : statement.destinations) {
+        Storage &storage = buffers[to.number];
+        storage.kind = Storage::Shared;
+        storage.perStep = realsOf(nests.buffers[to.number].shape, nests.buffers[to.number].element);
+        storage.offset = std::exchange(sharedReals, sharedReals + llvm::alignTo(storage.perStep * stagedSteps, 4));
+      }
+  }
+}

@@ -1,0 +1,99 @@
+// How a step is shared out to the threads of a block, as data: which thread computes which element of a nest, which values stay in
+// registers, what lies in shared memory, and where threads must wait for each other. Creates no IR.
+//
+// What is computed in one sweep is the CPU's plan (StepNests): a nest over [K, V] with a sum over K is the same nest here, whose [V] goes
+// to threads and whose K is walked by each of them, or by a few neighbouring lanes in turns.
+#pragma once
+#include "compiler/Target/CPU/StepNests.h"
+
+namespace rondo::cuda {
+
+/// Who computes an element of a nest. Thread t has position t / lanes in the space of `threadDims` (row-major, the last fastest) and, where
+/// that space is larger than the block, every further one `threads / lanes` on. The lanes of one position take the iterations of
+/// `splitDim` in turns; each thread walks `serialDims` and the sums' dimensions whole.
+struct NestMapping {
+  llvm::SmallVector<int> threadDims, serialDims;
+  int64_t positions = 1; // the size of the space of threadDims
+  int64_t lanes = 1;
+  int splitDim = -1;
+  bool unrolled = false; // registers have no run-time index
+  bool atStage = false;  // waits for no state: computed for all staged steps at once
+  bool barrierBefore = false;
+};
+
+/// Which thread holds an element: the axes that threads share out, in order, and the axis that lanes share out. Equal owners hold the same
+/// elements.
+struct Owner {
+  bool valid = false;
+  llvm::SmallVector<int> threadAxes;
+  int64_t lanes = 1;
+  int splitAxis = -1;
+  /// Every thread has every element.
+  bool everywhere() const { return valid && threadAxes.empty() && splitAxis < 0; }
+  bool operator==(const Owner &other) const {
+    if (everywhere() && other.everywhere())
+      return true;
+    return valid && other.valid && threadAxes == other.threadAxes && lanes == other.lanes &&
+           splitAxis == other.splitAxis;
+  }
+};
+
+/// Where an array of a step lies.
+struct Storage {
+  enum Kind { None, Register, Shared, Scratch, Tensor } kind = None;
+  int64_t offset = 0;  // in reals: Shared, Scratch
+  Owner owner;         // Register
+  int64_t perStep = 0; // Shared: reals from one staged step to the next, where each has its own
+};
+
+class KernelPlan {
+public:
+  /// `realBytes` of the type of computation. `rows` steps of a scan without states are worked on at once.
+  KernelPlan(recur::Step step, int64_t realBytes, int64_t rows);
+
+  cpu::StepNests nests;
+  std::vector<NestMapping> prologue, body; // parallel to nests.prologue and nests.nests
+  llvm::SmallVector<Storage> states, buffers;
+  int64_t threads = 32;
+  bool barrierAtStep = false; // before the first nest of a step, for what the step before left
+  /// Inputs of `stagedSteps` steps (0: they are read where they are) are copied to shared memory at once; offset of each input there.
+  int64_t stagedSteps = 0;
+  llvm::SmallVector<int64_t> staged;
+  int64_t sharedReals = 0, scratchReals = 0;
+  int64_t rows = 1;
+
+  Owner ownerOf(const cpu::Nest &nest, const NestMapping &mapping, mlir::Value value,
+                llvm::ArrayRef<cpu::Index> at) const;
+  /// Elements of a value that one thread holds.
+  int64_t elementsPerThread(llvm::ArrayRef<int64_t> shape, const Owner &owner) const;
+  int64_t slots(int64_t positions, int64_t lanes) const;
+
+private:
+  struct Access {
+    const cpu::Nest *nest;
+    NestMapping *mapping;
+    mlir::Value value;
+    cpu::Indices at;
+    bool write, whole; // whole: not a part of a concatenation
+  };
+  void map(const cpu::Nest &nest, NestMapping &mapping) const;
+  int64_t chooseLanes(const cpu::Nest &nest, int64_t positions, int64_t extent, int splitDim) const;
+  int64_t tileOf(const cpu::Nest &nest, int64_t positions) const;
+  void chooseThreads();
+  std::vector<Access> accesses(llvm::function_ref<bool(mlir::Value)> reads,
+                               llvm::function_ref<bool(const cpu::Destination &)> writes);
+  void alignWith(const Access &model, std::vector<Access> &all) const;
+  bool mayUnroll(const std::vector<Access> &all) const;
+  bool tryRegisters(Storage &storage, std::vector<Access> all, mlir::RankedTensorType type, int64_t most);
+  void chooseRegisters();
+  void layOut();
+  void stageInputs();
+  void chooseAtStage();
+  void placeBarriers();
+
+  recur::Step step;
+  mutable recur::ScanInterface scan;
+  int64_t realBytes, registerWords = 0;
+};
+
+} // namespace rondo::cuda

@@ -1,0 +1,105 @@
+// lower-scan-cuda: the model's function becomes kernels and a program. What a kernel looks like is StepKernel's.
+#include "compiler/Target/CPU/ValueTiles.h"
+#include "compiler/Target/CUDA/ChunkHook.h"
+#include "compiler/Target/CUDA/Passes.h"
+#include "compiler/Target/CUDA/StepKernel.h"
+#include "compiler/Target/Signature.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+namespace rondo::cuda {
+#define GEN_PASS_DEF_LOWERSCANCUDA
+#include "compiler/Target/CUDA/Passes.h.inc"
+} // namespace rondo::cuda
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::cuda;
+
+namespace {
+
+/// Elements of one part where tasks share out an axis: of a matrix state, whose other axis its threads walk, and of a vector.
+constexpr int64_t kMatrixPart = 64, kVectorPart = 64;
+
+/// A launch passes 4 KiB of arguments: operands of 48 bytes, and the sizes.
+constexpr size_t kMostOperands = (4096 - 48) / 48;
+
+/// The largest divisor of `extent` up to `most`; `extent` where that would be far below.
+int64_t partOf(int64_t extent, int64_t most) {
+  for (int64_t part = std::min(extent, most); part * 4 >= most; --part)
+    if (extent % part == 0)
+      return part;
+  return extent;
+}
+
+struct LowerScanCuda : rondo::cuda::impl::LowerScanCudaBase<LowerScanCuda> {
+  using LowerScanCudaBase::LowerScanCudaBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    SmallVector<func::FuncOp> models;
+    for (func::FuncOp fn : module.getOps<func::FuncOp>())
+      if (!fn.isExternal())
+        models.push_back(fn);
+    if (models.size() != 1) {
+      module.emitError("expected one model, got ") << models.size();
+      return signalPassFailure();
+    }
+    if (failed(lower(models.front())))
+      return signalPassFailure();
+  }
+
+private:
+  /// Every scan has a step kernel, whose tasks share out an axis where the recurrence falls apart along one.
+  Launch emitSteps(recur::ScanInterface scan, const Program &program, const ScanTensors &of, StringRef symbol) {
+    std::optional<cpu::ValueTiles> tiles = cpu::findValueTiles(scan);
+    int64_t part = 0;
+    if (tiles) {
+      Value state = recur::Step(scan, &scan->getRegion(0).front()).yield().getStates().front();
+      bool matrix = cast<RankedTensorType>(state.getType()).getRank() >= 2;
+      part = partOf(tiles->extent, matrix ? kMatrixPart : kVectorPart);
+    }
+    if (!tiles || part == tiles->extent)
+      return StepKernel(scan, program, of, 1).emit(getOperation(), symbol);
+    recur::ScanInterface narrowed = cpu::narrow(scan, *tiles, part);
+    Launch launch = StepKernel(narrowed, program, of, tiles->extent / part).emit(getOperation(), symbol);
+    narrowed.erase();
+    return launch;
+  }
+
+  LogicalResult lower(func::FuncOp model) {
+    for (Operation &op : model.getBody().front().without_terminator()) {
+      auto scan = dyn_cast<recur::ScanInterface>(op);
+      if (!scan && !isa<recur::ReshapeOp>(op))
+        return op.emitError("'") << op.getName() << "' has no CUDA kernel yet";
+      if (scan && failed(checkAxes(scan, "CUDA")))
+        return failure();
+    }
+    if (failed(checkResults(model)))
+      return failure();
+    ModelTensors tensors(model);
+    std::vector<Launch> launches;
+    for (auto scan : model.getOps<recur::ScanInterface>()) {
+      ScanTensors of = tensors.of(scan);
+      std::string symbol = model.getName().str() + "_" + std::to_string(launches.size());
+      std::optional<Launch> launch;
+      if (auto chunked = dyn_cast<chunk::ScanOp>(scan.getOperation()))
+        launch = emitChunkKernel(chunked, tensors.program, of, getOperation(), symbol, {arch});
+      if (!launch)
+        launch = emitSteps(scan, tensors.program, of, symbol);
+      if (launch->operands.size() > kMostOperands)
+        return scan->emitError("a scan with ") << launch->operands.size() << " operands has no CUDA kernel; at most "
+                                               << kMostOperands << " can be passed";
+      launches.push_back(std::move(*launch));
+    }
+    tensors.program.launches = std::move(launches);
+    getOperation()->setAttr(kProgramAttr, programToAttr(tensors.program, &getContext()));
+    model.erase();
+    return success();
+  }
+};
+
+} // namespace

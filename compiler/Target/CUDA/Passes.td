@@ -1,0 +1,61 @@
+#ifndef RONDO_TARGET_CUDA_PASSES
+#define RONDO_TARGET_CUDA_PASSES
+include "mlir/Pass/PassBase.td"
+
+def LowerScanCuda : Pass<"lower-scan-cuda", "::mlir::ModuleOp"> {
+  let summary = "scans to kernels for NVIDIA GPUs: blocks over tasks, threads over the elements of a step";
+  let description = [{
+    As `lower-scan` of the CPU target: each scan of the model's function becomes a kernel over raw memory, and the function becomes the
+    module attribute `rondo.program`. A task is a block. Where threads own the elements that they update, those stay in registers over
+    all steps; what threads share lies in shared memory, and what does not fit there in device memory.
+
+    Requires: static step types and chosen element types (`bind-sizes`, `set-precision`). Ensures: func, scf, arith, math, memref, NVVM
+    and LLVM pointer operations only; nothing is allocated.
+    Declines, with an error that says what is missing: more than two scanned axes, kernels with more arguments than a launch can pass.
+    Cost: linear in the step, times what is written out for registers (at most 128 iterations of a nest).
+
+    ```mlir
+    // rondo-opt --lower-scan-cuda
+    func.func @decay(%x: tensor<?x?x8xf32, #recur.dims<batch, time | "8">> {recur.name = "x", recur.kind = "input"},
+                     %h0: tensor<?x8xf32, #recur.dims<batch | "8">> {recur.name = "h", recur.kind = "init"})
+        -> (tensor<?x?x8xf32, #recur.dims<batch, time | "8">> {recur.name = "y", recur.kind = "output"},
+            tensor<?x8xf32, #recur.dims<batch | "8">> {recur.name = "h", recur.kind = "final"}) {
+      %y, %hT = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>]
+          inputs(%x : tensor<?x?x8xf32, #recur.dims<batch, time | "8">>) inits(%h0 : tensor<?x8xf32, #recur.dims<batch | "8">>) {
+      ^bb0(%xt: tensor<8xf32, #recur.dims<| "8">>, %h: tensor<8xf32, #recur.dims<| "8">>):
+        %n = recur.map add(%xt, %h) : (tensor<8xf32, #recur.dims<| "8">>, tensor<8xf32, #recur.dims<| "8">>) -> tensor<8xf32, #recur.dims<| "8">>
+        recur.yield states(%n : tensor<8xf32, #recur.dims<| "8">>) outputs(%n : tensor<8xf32, #recur.dims<| "8">>)
+      } : tensor<?x?x8xf32, #recur.dims<batch, time | "8">>, tensor<?x8xf32, #recur.dims<batch | "8">>
+      return %y, %hT : tensor<?x?x8xf32, #recur.dims<batch, time | "8">>, tensor<?x8xf32, #recur.dims<batch | "8">>
+    }
+    ```
+  }];
+  let options = [Option<"arch", "arch", "std::string", "\"sm_80\"", "the GPU: sm_80, sm_89, sm_90a, ...">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect",
+                           "::mlir::scf::SCFDialect"];
+}
+
+def ExpandTrig : Pass<"expand-trig", "::mlir::func::FuncOp"> {
+  let summary = "sin, cos, erf, atan2 and pow as arithmetic, for targets without a math library";
+  let description = [{
+    FDLIBM's polynomials. The argument of sin and cos is reduced by pi/2 in three parts with fused multiply-adds, in f64 also for f32, so
+    that arguments up to 1e5 keep their digits; f32 erf, atan2 and pow are computed in f64. pow is exp(y log x), which loses digits in f64 where
+    |y log x| is large.
+
+    Requires: scalars. Ensures: no math.sin, math.cos, math.erf, math.atan2 or math.powf on f32 and f64; `expand-math` takes the exponentials
+    and logarithms that are left.
+    Declines: nothing.
+    Cost: linear in the operations.
+
+    ```mlir
+    // rondo-opt --expand-trig
+    func.func @wave(%x: f64) -> f64 {
+      %y = math.sin %x : f64
+      return %y : f64
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+#endif

@@ -1,0 +1,351 @@
+// The kernel of one scan: task, operands, loops over steps. See StepKernel.h; states are in StepStates.cpp.
+#include "compiler/Target/CUDA/StepKernel.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::cuda;
+using cpu::Destination;
+using cpu::Place;
+
+/// Where steps are independent: steps of one task, and steps that share the loads of a parameter.
+static constexpr int64_t kTimeBlock = 32, kSharedRows = 8;
+
+Type rondo::cuda::computationType(recur::Step step) {
+  bool wide = false;
+  auto look = [&](TypeRange types) {
+    for (Type type : types) {
+      Type element = cast<RankedTensorType>(type).getElementType();
+      if (auto complex = dyn_cast<ComplexType>(element))
+        element = complex.getElementType();
+      wide |= element.isF64();
+    }
+  };
+  look(step.getBlock()->getArgumentTypes());
+  for (Operation &op : *step.getBlock())
+    look(op.getResultTypes());
+  MLIRContext *context = step.getScan()->getContext();
+  return wide ? Type(Float64Type::get(context)) : Type(Float32Type::get(context));
+}
+
+static bool isIndependent(recur::ScanInterface scan) {
+  return scan.numStates() == 0 && scan.numAxes() == 1 && !scan.getOffsets();
+}
+
+/// A step multiplies its inputs by a parameter with several axes.
+static bool sharesParams(recur::Step step) { return cpu::StepNests(step).sharesParams; }
+
+StepKernel::StepKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t parts)
+    : scan(scan), program(program), tensors(std::move(tensors)), parts(parts), step(scan, &scan->getRegion(0).front()),
+      independent(isIndependent(scan)), real(computationType(step)),
+      plan(step, real.getIntOrFloatBitWidth() / 8, independent && sharesParams(step) ? kSharedRows : 1),
+      b(scan.getContext()), loc(scan.getLoc()) {}
+
+Value StepKernel::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
+Value StepKernel::add(Value x, Value y) {
+  return arith::AddIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw);
+}
+Value StepKernel::mul(Value x, Value y) {
+  return arith::MulIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw);
+}
+Value StepKernel::sub(Value x, Value y) { return arith::SubIOp::create(b, loc, x, y); }
+
+Launch StepKernel::emit(ModuleOp into, StringRef symbol) {
+  module = into;
+  launch.symbol = symbol.str();
+  launch.packed = !tensors.offsets.empty();
+  launch.splits = parts;
+  launch.timeBlock = independent ? kTimeBlock : 0;
+  launch.threads = plan.threads;
+  launch.sharedBytes = plan.sharedReals * (real.getIntOrFloatBitWidth() / 8);
+  launch.scratchBytes = plan.scratchReals * (real.getIntOrFloatBitWidth() / 8);
+  openOperands(into, symbol);
+  emitTask();
+  func::ReturnOp::create(b, loc);
+  return launch;
+}
+
+void StepKernel::openOperands(ModuleOp module, StringRef symbol) {
+  SmallVector<int> all, written;
+  for (auto *list : {&tensors.inputs, &tensors.params, &tensors.inits, &tensors.outputs, &tensors.finals,
+                     &tensors.histories, &tensors.resets, &tensors.offsets})
+    all.append(list->begin(), list->end());
+  for (auto *list : {&tensors.outputs, &tensors.finals, &tensors.histories})
+    written.append(list->begin(), list->end());
+  launch.operands.assign(all.begin(), all.end());
+  arguments.emplace(b, loc, module, symbol, program, all, written);
+  int number = 0;
+  auto open = [&](ArrayRef<int> list, SmallVectorImpl<Operand> &operands, ValueRange inside = {}) {
+    for (size_t i = 0; i < list.size(); ++i) {
+      Operand operand = arguments->open(number++, inside.empty() ? Type() : inside[i].getType());
+      if (launch.packed && operand.perTime)
+        operand.perBatch = false; // all sequences lie in one batch entry
+      launch.perHead |= operand.perHead || operand.perGroup;
+      operands.push_back(std::move(operand));
+    }
+  };
+  bool oneAxis = scan.numAxes() == 1; // else there are several final states for each state
+  SmallVector<Value> inputArgs(step.inputArgs()), paramArgs(step.paramArgs());
+  open(tensors.inputs, inputs, inputArgs);
+  open(tensors.params, params, paramArgs);
+  open(tensors.inits, inits, step.yield().getStates());
+  open(tensors.outputs, outputs, step.yield().getOutputs());
+  open(tensors.finals, finals, oneAxis ? ValueRange(step.yield().getStates()) : ValueRange());
+  open(tensors.histories, histories);
+  open(tensors.resets, resets);
+  open(tensors.offsets, offsets);
+}
+
+/// A block's task: a row or a packed sequence, steps where those are independent, a head, and a part.
+void StepKernel::emitTask() {
+  extents[0] = arguments->size(1);
+  extents[1] = arguments->size(2);
+  heads = arguments->size(3);
+  headsPerGroup = arguments->size(4);
+  thread = threadNumber(b, loc);
+  Value task = blockNumber(b, loc), head = index(0), part = index(0);
+  if (plan.sharedReals)
+    shared = arguments->shared(real);
+  if (plan.scratchReals)
+    scratch = arguments->scratch(real, plan.scratchReals, task);
+  auto take = [&](Value count) {
+    Value number = arith::RemUIOp::create(b, loc, task, count);
+    task = arith::DivUIOp::create(b, loc, task, count);
+    return number;
+  };
+  if (parts > 1)
+    part = take(index(parts));
+  if (launch.perHead)
+    head = take(heads);
+  Value begin = index(0);
+  if (independent) {
+    Value blocks = arith::CeilDivUIOp::create(b, loc, extents[0], index(kTimeBlock));
+    begin = mul(take(blocks), index(kTimeBlock));
+  }
+  openTask(task, head, part);
+  beginStates();
+  emitNests(plan.nests.prologue, plan.prologue, {});
+  if (plan.sharedReals || plan.scratchReals || scan.numStates())
+    barrier(b, loc);
+  Value end = steps;
+  if (independent)
+    end = arith::MinUIOp::create(b, loc, add(begin, index(kTimeBlock)), steps);
+  SmallVector<Loop> at;
+  if (plan.stagedSteps)
+    emitStagedSteps(begin, end);
+  else if (independent)
+    inLoop(begin, end, index(1), [&](Value number) { emitStep(Loop{number, number}, {}); });
+  else
+    emitSteps(0, at);
+  endStates(steps);
+}
+
+/// Where the operands of the task lie.
+void StepKernel::openTask(Value row, Value head, Value part) {
+  Value group = arith::DivUIOp::create(b, loc, head, headsPerGroup);
+  Value begin = openSequence(row);
+  for (auto *list : {&inputs, &params, &inits, &outputs, &finals, &histories, &resets})
+    for (Operand &operand : *list) {
+      operand.base = begin && operand.perTime ? mul(begin, operand.strides[1]) : index(0);
+      if (operand.perBatch)
+        operand.base = add(operand.base, mul(row, operand.strides[0]));
+      if (operand.perHead || operand.perGroup)
+        operand.base = add(operand.base, mul(operand.perGroup ? group : head, operand.strides[3]));
+      if (operand.blockStride)
+        operand.base = add(operand.base, mul(part, index(operand.blockStride)));
+    }
+  for (auto [argument, operand] : llvm::zip(step.paramArgs(), params))
+    places[argument] = place(operand, operand.base);
+  for (auto constant : step.getBlock()->getOps<arith::ConstantOp>())
+    if (!cast<DenseElementsAttr>(constant.getValue()).isSplat())
+      places[constant.getResult()] = constantPlace(constant);
+}
+
+/// Sets the number of steps. Where in time the task's sequence begins; null where a task has the whole of time.
+Value StepKernel::openSequence(Value sequence) {
+  steps = extents[0];
+  if (!launch.packed)
+    return {};
+  auto offsetAt = [&](Value number) {
+    Value offset = memref::LoadOp::create(b, loc, offsets[0].memref, number);
+    return arith::IndexCastOp::create(b, loc, b.getIndexType(), offset).getResult();
+  };
+  Value begin = offsetAt(sequence);
+  steps = sub(offsetAt(add(sequence, index(1))), begin);
+  return begin;
+}
+
+/// A loop that carries the registers of states.
+void StepKernel::inLoop(Value from, Value to, Value by, function_ref<void(Value)> body) {
+  auto loop = scf::ForOp::create(b, loc, from, to, by, carried());
+  {
+    OpBuilder::InsertionGuard guard(b);
+    Block *inside = loop.getBody();
+    if (inside->mightHaveTerminator())
+      b.setInsertionPoint(inside->getTerminator());
+    else
+      b.setInsertionPointToEnd(inside);
+    setCarried(loop.getRegionIterArgs());
+    body(loop.getInductionVar());
+    if (!inside->mightHaveTerminator()) {
+      b.setInsertionPointToEnd(inside);
+      scf::YieldOp::create(b, loc, carried());
+    }
+  }
+  setCarried(loop.getResults());
+}
+
+/// A step's number and its place in time.
+StepKernel::Loop StepKernel::loopAt(Value number, size_t axis, Value extent) {
+  return {number, isReverse(axis) && !independent ? sub(sub(extent, index(1)), number) : number};
+}
+
+void StepKernel::emitSteps(size_t axis, SmallVectorImpl<Loop> &at) {
+  if (axis == scan.numAxes())
+    return emitStep(at, {});
+  Value extent = axis == 0 ? steps : extents[axis];
+  inLoop(index(0), extent, index(1), [&](Value number) {
+    at.push_back(loopAt(number, axis, extent));
+    if (!resets.empty())
+      emitResets(at.back());
+    emitSteps(axis + 1, at);
+    at.pop_back();
+  });
+}
+
+void StepKernel::emitStep(ArrayRef<Loop> at, Value inStage) {
+  if (inStage)
+    placeStaged(inStage);
+  else
+    for (auto [argument, operand] : llvm::zip(step.inputArgs(), inputs))
+      places[argument] = atTime(operand, at);
+  placeStates(at);
+  SmallVector<Place> outputPlaces;
+  for (const Operand &operand : outputs)
+    outputPlaces.push_back(atTime(operand, at));
+  for (auto [nest, mapping] : llvm::zip(plan.nests.nests, plan.body))
+    if (!mapping.atStage)
+      emitNests(nest, mapping, outputPlaces);
+}
+
+void StepKernel::emitNests(ArrayRef<cpu::Nest> nests, ArrayRef<NestMapping> mappings, ArrayRef<Place> outputPlaces) {
+  ThreadEnvironment environment;
+  environment.thread = thread;
+  environment.rowsLeft = rowsLeft;
+  environment.real = real;
+  environment.placeOf = [&](Value value) { return placeOf(value); };
+  environment.destination = [&](const Destination &to) {
+    if (to.kind == Destination::Output)
+      return outputPlaces[to.number];
+    if (to.kind == Destination::State)
+      return newState[to.number];
+    const cpu::ScratchBuffer &buffer = plan.nests.buffers[to.number];
+    return inMemory(plan.buffers[to.number], buffer.shape, buffer.element, buffer.perSequence);
+  };
+  stateRegisters.resize(plan.states.size());
+  bufferRegisters.resize(plan.buffers.size());
+  auto registers = [](const Storage &storage, RegisterArray &array) {
+    return storage.kind == Storage::Register ? &array : nullptr;
+  };
+  environment.registersOf = [&](Value value) -> RegisterArray * {
+    Value memory = cpu::withoutReshapes(value);
+    for (unsigned s = 0; s < plan.states.size(); ++s)
+      if (llvm::is_contained(step.stateArgs(s), memory))
+        return registers(plan.states[s], stateRegisters[s]);
+    auto buffer = plan.nests.bufferOf.find(memory);
+    return buffer == plan.nests.bufferOf.end()
+               ? nullptr
+               : registers(plan.buffers[buffer->second], bufferRegisters[buffer->second]);
+  };
+  environment.registersFor = [&](const Destination &to) -> RegisterArray * {
+    if (to.kind == Destination::Output)
+      return nullptr;
+    return to.kind == Destination::State ? registers(plan.states[to.number], stateRegisters[to.number])
+                                         : registers(plan.buffers[to.number], bufferRegisters[to.number]);
+  };
+  for (auto [nest, mapping] : llvm::zip(nests, mappings)) {
+    if (mapping.barrierBefore)
+      barrier(b, loc);
+    ThreadNest(b, loc, plan, nest, mapping, environment).emit();
+  }
+}
+
+Place StepKernel::place(const Operand &operand, Value base) const {
+  Place result{operand.memref, base, {}, operand.shape, operand.element, operand.isComplex};
+  result.whole = operand.whole;
+  return result;
+}
+
+/// An input or an output at a step; with several rows, at that step and those after it.
+Place StepKernel::atTime(const Operand &operand, ArrayRef<Loop> at) {
+  Value base = operand.base;
+  for (auto [axis, loop] : llvm::enumerate(at))
+    base = add(base, mul(loop.second, operand.strides[1 + axis]));
+  Place result = place(operand, base);
+  if (plan.rows > 1)
+    result.batchStride = operand.strides[1];
+  return result;
+}
+
+Place StepKernel::inMemory(const Storage &storage, ArrayRef<int64_t> shape, Type element, bool perRow) {
+  Place result{storage.kind == Storage::Shared ? shared : scratch,
+               index(storage.offset),
+               {},
+               SmallVector<int64_t>(shape),
+               real,
+               isa<ComplexType>(element)};
+  if (storage.perStep)
+    result.base = add(result.base, mul(stageStep, index(storage.perStep)));
+  if (perRow && plan.rows > 1)
+    result.batchStride = index(llvm::product_of(shape) * (result.isComplex ? 2 : 1));
+  return result;
+}
+
+Place StepKernel::placeOf(Value value) {
+  Value memory = cpu::withoutReshapes(value);
+  auto type = cast<RankedTensorType>(value.getType());
+  Place result;
+  if (auto found = places.find(memory); found != places.end()) {
+    result = found->second;
+  } else {
+    int number = plan.nests.bufferOf.lookup(memory);
+    const cpu::ScratchBuffer &buffer = plan.nests.buffers[number];
+    result = inMemory(plan.buffers[number], buffer.shape, buffer.element, buffer.perSequence);
+  }
+  result.shape = SmallVector<int64_t>(type.getShape());
+  result.isTruth = type.getElementType().isInteger(1);
+  return result;
+}
+
+/// A literal array lies in a constant global.
+Place StepKernel::constantPlace(arith::ConstantOp constant) {
+  auto value = cast<DenseElementsAttr>(constant.getValue());
+  bool complex = isa<ComplexType>(value.getElementType());
+  SmallVector<Attribute> numbers;
+  auto push = [&](const APFloat &x) {
+    bool lost = false;
+    APFloat rounded = x;
+    rounded.convert(cast<FloatType>(real).getFloatSemantics(), APFloat::rmNearestTiesToEven, &lost);
+    numbers.push_back(FloatAttr::get(real, rounded));
+  };
+  if (complex)
+    for (std::complex<APFloat> x : value.getValues<std::complex<APFloat>>()) {
+      push(x.real());
+      push(x.imag());
+    }
+  else
+    for (const APFloat &x : value.getValues<APFloat>())
+      push(x);
+  int64_t size = numbers.size();
+  auto data = DenseElementsAttr::get(RankedTensorType::get({size}, real), numbers);
+  auto type = MemRefType::get({size}, real);
+  std::string name = launch.symbol + "_constant" + std::to_string(llvm::range_size(module.getOps<memref::GlobalOp>()));
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(module.getBody());
+    memref::GlobalOp::create(b, loc, name, b.getStringAttr("private"), type, data, /*constant=*/true, IntegerAttr());
+  }
+  Value memref = memref::GetGlobalOp::create(b, loc, type, name);
+  return {memref, index(0), {}, SmallVector<int64_t>(value.getType().getShape()), real, complex};
+}

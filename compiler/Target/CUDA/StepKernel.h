@@ -1,0 +1,99 @@
+// One scan to one kernel that takes a step after another: a block for each independent task (a row of the batch or a packed sequence, a
+// head, a part of an axis along which the recurrence falls apart), its threads over the elements of a step. Works for every scan; what
+// runs on tensor cores is ChunkHook.h's.
+#pragma once
+#include "compiler/Target/CUDA/KernelArguments.h"
+#include "compiler/Target/CUDA/KernelPlan.h"
+#include "compiler/Target/CUDA/ThreadNest.h"
+
+namespace rondo::cuda {
+
+class StepKernel {
+public:
+  /// Where the scan's regions work on one of `parts` parts of an axis (ValueTiles.h), a task is one part.
+  StepKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t parts);
+  /// Emits the kernel at the end of `module`.
+  Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
+
+private:
+  /// A step's number along an axis, and its index in memory.
+  using Loop = std::pair<mlir::Value, mlir::Value>;
+
+  void openOperands(mlir::ModuleOp module, llvm::StringRef symbol);
+  void emitTask();
+  void openTask(mlir::Value row, mlir::Value head, mlir::Value part);
+  mlir::Value openSequence(mlir::Value sequence);
+  void emitSteps(size_t axis, llvm::SmallVectorImpl<Loop> &at);
+  void emitStagedSteps(mlir::Value begin, mlir::Value end);
+  void eachStaged(llvm::function_ref<void(unsigned, mlir::Value, mlir::Value, mlir::Value)> visit);
+  llvm::SmallVector<mlir::Value> loadStage(mlir::Value from, mlir::Value end);
+  llvm::SmallVector<mlir::Value> loadFirstStage(mlir::Value begin, mlir::Value end);
+  void storeStage(mlir::ValueRange loaded);
+  void emitAtStage(mlir::Value count);
+  void placeStaged(mlir::Value inStage);
+  void emitStep(llvm::ArrayRef<Loop> at, mlir::Value inStage);
+  void emitNests(llvm::ArrayRef<cpu::Nest> nests, llvm::ArrayRef<NestMapping> mappings,
+                 llvm::ArrayRef<cpu::Place> outputPlaces);
+  Loop loopAt(mlir::Value number, size_t axis, mlir::Value extent);
+
+  void beginStates();
+  void emitResets(Loop at);
+  void setInitial(unsigned state, mlir::Value step);
+  void endStates(mlir::Value moves);
+  void endHistory(unsigned state, unsigned axis);
+  void placeStates(llvm::ArrayRef<Loop> at);
+  cpu::Place ringSlot(unsigned state, mlir::Value slot);
+  cpu::Place historyAt(unsigned state, mlir::Value first, mlir::Value second);
+  mlir::RankedTensorType stateType(unsigned state);
+  /// Reals of all register arrays that a loop over steps carries, and back.
+  llvm::SmallVector<mlir::Value> carried();
+  void setCarried(mlir::ValueRange values);
+  /// Visits a thread's elements of a register array: its key, the index along each axis, and whether it exists (null: always).
+  void eachRegister(
+      const Owner &owner, llvm::ArrayRef<int64_t> shape,
+      llvm::function_ref<void(std::vector<int64_t>, llvm::ArrayRef<mlir::Value>, mlir::Value, mlir::Value)> visit);
+  void loadRegisters(unsigned state, const cpu::Place &from);
+  void storeRegisters(unsigned state, const cpu::Place &to);
+
+  cpu::Place place(const Operand &operand, mlir::Value base) const;
+  cpu::Place atTime(const Operand &operand, llvm::ArrayRef<Loop> at);
+  cpu::Place inMemory(const Storage &storage, llvm::ArrayRef<int64_t> shape, mlir::Type element, bool perRow);
+  cpu::Place placeOf(mlir::Value value);
+  cpu::Place constantPlace(mlir::arith::ConstantOp constant);
+  /// Copies one array, its elements shared out to the threads.
+  void copy(const cpu::Place &to, const cpu::Place &from);
+  void inLoop(mlir::Value from, mlir::Value to, mlir::Value step, llvm::function_ref<void(mlir::Value)> body);
+
+  mlir::Value index(int64_t value);
+  mlir::Value add(mlir::Value x, mlir::Value y);
+  mlir::Value mul(mlir::Value x, mlir::Value y);
+  mlir::Value sub(mlir::Value x, mlir::Value y);
+  bool isReverse(unsigned axis) { return scan.axis(axis).getReverse(); }
+
+  recur::ScanInterface scan;
+  const Program &program;
+  ScanTensors tensors;
+  int64_t parts;
+  recur::Step step;
+  bool independent; // no states, one axis: a task is some of the steps
+  mlir::Type real;
+  KernelPlan plan;
+
+  mlir::OpBuilder b;
+  mlir::Location loc;
+  mlir::ModuleOp module;
+  Launch launch;
+  std::optional<KernelArguments> arguments;
+  llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories, resets, offsets;
+  mlir::Value extents[2], heads, headsPerGroup, shared, scratch, thread, steps, rowsLeft;
+  mlir::Value stageStep;                   // within the stage
+  llvm::SmallVector<mlir::Value> inFlight; // the next stage's inputs, where a loop carries them
+  llvm::SmallVector<RegisterArray> stateRegisters, bufferRegisters;
+  llvm::SmallVector<cpu::Place> newState;         // where the step's new states go
+  llvm::DenseMap<mlir::Value, cpu::Place> places; // of step arguments, in the current step
+};
+
+/// The type of computation of a step: f64 where any value is, else f32.
+mlir::Type computationType(recur::Step step);
+
+} // namespace rondo::cuda

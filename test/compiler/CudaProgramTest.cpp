@@ -1,0 +1,113 @@
+// What the compiler gives to the runtime for a GPU: the launches and their shapes, and the image. No GPU is needed.
+#include "compiler/Driver/Compiler.h"
+#include <catch2/catch.hpp>
+
+using namespace rondo;
+
+namespace {
+
+std::shared_ptr<const Program> compiled(const std::string &spec, std::map<std::string, int64_t> dims,
+                                        DType type = DType::F32, bool packed = false) {
+  driver::Compiler compiler;
+  driver::Options options;
+  options.target = "cuda:sm_80";
+  options.dims = std::move(dims);
+  options.type = type;
+  options.packed = packed;
+  auto outcome = compiler.compile({"model.rondo", spec}, options);
+  for (const auto &diagnostic : outcome.diagnostics)
+    INFO(diagnostic.message);
+  REQUIRE(outcome);
+  return *outcome.value;
+}
+
+const char *const kGated = R"(model gated<D> {
+  input x: [D]
+  input a: [D] in [0, 1]
+  state h: [D] = 0
+  h[t] = a[t] * h[t-1] + x[t]
+  output h
+})";
+
+const char *const kMatrix = R"(model matrix<K, V> {
+  input q, k: [K]
+  input v: [V]
+  state S: [K, V] = 0
+  S[t] = S[t-1] + outer(k[t], v[t])
+  o[t] = q[t] @ S[t]
+  output o
+})";
+
+const char *const kProjected = R"(model projected<E, D> {
+  input x: [E]
+  param W: [D, E]
+  state h: [D] = 0
+  h[t] = tanh(W @ x[t]) + 0.5 * h[t-1]
+  output h
+})";
+
+} // namespace
+
+TEST_CASE("a program for a GPU carries an image, and no code of the host") {
+  const auto program = compiled(kGated, {{"D", 64}});
+  REQUIRE(program->image);
+  CHECK(program->image->device == "cuda");
+  CHECK(program->image->architecture == "sm_80");
+  CHECK(program->image->code.find(".target sm_80") != std::string::npos);
+  CHECK(program->image->code.find(".visible .entry gated_0") != std::string::npos);
+  REQUIRE(program->launches.size() == 1);
+  CHECK(!program->launches[0].function);
+}
+
+TEST_CASE("channels that do not meet are shared out to blocks") {
+  const auto program = compiled(kGated, {{"D", 1024}});
+  const Launch &launch = program->launches.at(0);
+  CHECK(launch.splits == 16); // parts of 64
+  CHECK(launch.threads == 64);
+  CHECK(launch.scratchBytes == 0);
+  // A prime cannot be cut: one block walks it.
+  CHECK(compiled(kGated, {{"D", 257}})->launches.at(0).splits == 1);
+}
+
+TEST_CASE("a matrix state that registers hold needs no memory of its own") {
+  const auto program = compiled(kMatrix, {{"K", 64}, {"V", 128}});
+  const Launch &launch = program->launches.at(0);
+  CHECK(launch.splits == 2); // parts of 64 values
+  CHECK(launch.threads == 128);
+  CHECK(launch.sharedBytes > 0);
+  CHECK(launch.sharedBytes % ((64 + 64 + 64) * 4) == 0); // some steps of q, k and a part of v
+  CHECK(launch.scratchBytes == 0);
+}
+
+TEST_CASE("bf16 computes in f32, and f64 stages fewer steps") {
+  const auto stages = [](DType type, int64_t bytes) {
+    return int64_t(compiled(kMatrix, {{"K", 32}, {"V", 32}}, type)->launches.at(0).sharedBytes) / (96 * bytes);
+  };
+  CHECK(stages(DType::BF16, 4) == stages(DType::F32, 4));
+  CHECK(stages(DType::F64, 8) < stages(DType::F32, 4));
+}
+
+TEST_CASE("what waits for no state is a launch over time, and hands on a temporary") {
+  const auto program = compiled(kProjected, {{"E", 32}, {"D", 64}});
+  REQUIRE(program->launches.size() == 2);
+  CHECK(program->launches[0].timeBlock > 0);
+  CHECK(program->launches[1].timeBlock == 0);
+  CHECK(program->tensors.back().kind == TensorKind::Temporary);
+}
+
+TEST_CASE("an array too large for shared memory goes to the workspace of its block") {
+  const char *const mixing = R"(model mixing<D> {
+    input x: [D]
+    param W: [D, D]
+    state h: [D] = 0
+    h[t] = tanh(W @ h[t-1] + x[t])
+    output h
+  })";
+  CHECK(compiled(mixing, {{"D", 64}})->launches.at(0).scratchBytes == 0);
+  CHECK(compiled(mixing, {{"D", 30000}})->launches.at(0).scratchBytes > 0);
+}
+
+TEST_CASE("packed sequences are tasks") {
+  const auto program = compiled(kGated, {{"D", 64}}, DType::F32, true);
+  CHECK(program->launches.at(0).packed);
+}
