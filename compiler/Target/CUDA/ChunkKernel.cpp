@@ -13,7 +13,7 @@ static constexpr const char *kSharedName = "rondo_shared";
 
 static Type elementOf(const TileProgram &program) {
   for (const Tile &tile : program.tiles)
-    if (tile.input >= 0) {
+    if (tile.make == Make::Staged) {
       chunk::ScanOp scan = program.scan;
       return cast<RankedTensorType>(scan.getInputs()[tile.input].getType()).getElementType();
     }
@@ -243,7 +243,7 @@ void ChunkKernelEmitter::emitLoop() {
 void ChunkKernelEmitter::emitChunk(Value number) {
   ChunkAt chunk = chunkAt(number), next = chunkAt(l.add(number, 1));
   int64_t pending = plan.stages - 2; // copies of later chunks that need not be there
-  l.waitCopies(plan.ahead ? pending - 1 : pending);
+  l.waitCopies(plan.ahead ? pending - (program.readsTiles ? 2 : 1) : pending);
   l.barrier();
   emitLoads(chunkAt(l.add(number, plan.stages - 1)));
   if (plan.ahead) {
@@ -251,6 +251,10 @@ void ChunkKernelEmitter::emitChunk(Value number) {
     emitColumns(chunk);
     emitGates(chunkAt(l.add(number, 2)));
     return;
+  }
+  if (program.makesTiles() || !program.keyDecays.empty()) {
+    emitRows(chunk);
+    l.barrier();
   }
   emitScores(chunk);
   if (program.readsTiles)

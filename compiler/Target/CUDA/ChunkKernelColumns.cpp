@@ -211,7 +211,7 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::readColumns(const Read &read, in
   Columns sums(2 * plan.columnTiles(), l.zeros());
   int64_t across = queries.columns / kBlock;
   for (int64_t k = 0; k < across; ++k) {
-    SmallVector<Value> bs = loadBlock(queries, chunk.stage, {}, block * kBlock, k * kBlock, /*rowsFirst=*/false, /*transposed=*/false);
+    SmallVector<Value> bs = loadBlock(queries, tileBase(read.query.tile, chunk), {}, block * kBlock, k * kBlock, /*rowsFirst=*/false, /*transposed=*/false);
     for (size_t i = 0; i < sums.size(); ++i)
       sums[i] = l.multiply(packedStates[read.state][i / 2 * across + k], {bs[2 * (i % 2)], bs[2 * (i % 2) + 1]}, sums[i]);
   }
@@ -229,8 +229,20 @@ void ChunkKernelEmitter::accumulateApply(recur::ContractOp apply, int64_t block,
   }
 }
 
+/// p = (I - M)⁻¹ right, block by block: what earlier blocks give, then the inverse of the block on the diagonal.
 ChunkKernelEmitter::Columns ChunkKernelEmitter::solveColumns(chunk::SolveOp solve, int64_t block, const ChunkAt &chunk) {
-  return columnsOf(solve.getRight(), block, chunk);
+  Columns right = columnsOf(solve.getRight(), block, chunk);
+  const SharedTile &matrix = map.scores[program.scoreOf(solve.getMatrix())];
+  const SharedTile &inverse = map.inverses[llvm::find(program.solves, solve) - program.solves.begin()];
+  auto accumulate = [&](ArrayRef<SmallVector<Value>> a, const SharedTile &tile, int64_t column) {
+    SmallVector<Value> bs = loadBlock(tile, chunk.scores, {}, block * kBlock, column, /*rowsFirst=*/false, /*transposed=*/false);
+    for (size_t i = 0; i < right.size(); ++i)
+      right[i] = l.multiply(a[i / 2], {bs[2 * (i % 2)], bs[2 * (i % 2) + 1]}, right[i]);
+  };
+  for (int64_t from = 0; from < block; ++from)
+    accumulate(packedColumns(solve, from, chunk), matrix, from * kBlock);
+  accumulate(pack(right), inverse, 0); // the identity's part is there already, in f32
+  return right;
 }
 
 /// S = S ∘ decay + Σ columns ⊗ keys.
@@ -244,6 +256,17 @@ void ChunkKernelEmitter::updateState(int64_t index, const ChunkAt &chunk) {
         value = l.mulf(value, decay);
   }
   int64_t across = state.keys / instruction.n;
+  if (state.keyDecay) {
+    int64_t at = map.totals[program.keyDecayOf(state.keyDecay)];
+    for (int64_t i = 0; i < across; ++i) {
+      Value two = l.loadShared(VectorType::get(2, b.getF32Type()), l.shl(l.bitAnd(lane, 3), 3), at + 4 * instruction.n * i);
+      for (int64_t r = 0; r < 4; ++r) {
+        Value decay = vector::ExtractOp::create(b, l.loc, two, r % 2);
+        for (int64_t tile = 0; tile < plan.columnTiles(); ++tile)
+          accumulators[tile * across + i][r] = l.mulf(accumulators[tile * across + i][r], decay);
+      }
+    }
+  }
   for (const Update &update : state.updates) {
     const SharedTile &keys = map.tiles[update.key.tile];
     for (int64_t block = 0; block < plan.blocks(); ++block) {
@@ -254,7 +277,7 @@ void ChunkKernelEmitter::updateState(int64_t index, const ChunkAt &chunk) {
         a = pack(scaled);
       }
       for (int64_t k = 0; k < state.keys; k += kBlock) {
-        SmallVector<Value> bs = loadBlock(keys, chunk.stage, {}, block * kBlock, k, /*rowsFirst=*/true, /*transposed=*/true);
+        SmallVector<Value> bs = loadBlock(keys, tileBase(update.key.tile, chunk), {}, block * kBlock, k, /*rowsFirst=*/true, /*transposed=*/true);
         for (int64_t i = 0; i < plan.columnTiles(); ++i)
           for (int64_t half : {0, 1}) {
             Accumulator &sum = accumulators[i * across + k / instruction.n + half];

@@ -2,6 +2,7 @@
 //
 //   loads    of a chunk: copies of its rows to a stage, in the background
 //   gates    of a chunk: numbers per step, by one thread per step, into tables
+//   rows     of a chunk: tiles that are computed from staged ones, a thread having some columns of some steps
 //   scores   of a chunk: blocks of 16 x 16 scores, shared out to the warps
 //   columns  of a chunk: everything with a value axis, each warp its own columns: readouts, solves, outputs, the states
 #pragma once
@@ -70,14 +71,53 @@ private:
   void emitDecay(int64_t decay, mlir::Value a, const ChunkAt &chunk, mlir::Value row);
   mlir::Value perStep(mlir::Value value, StepThread &thread);
   mlir::Value sumOfRow(recur::ReduceOp reduce, StepThread &thread);
-  mlir::Value rowElement(mlir::Value value, StepThread &thread, int64_t lane,
-                         const llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> &loaded);
+  using Loaded = llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>>;
+  /// Element `which` of a value with rows, from elements of tiles; `leaf` gives what has no rows, and parameters along the keys.
+  mlir::Value rowElement(mlir::Value value, int64_t which, Loaded &loaded,
+                         llvm::function_ref<mlir::Value(mlir::Value, int64_t)> leaf);
+  mlir::Value keyParam(mlir::BlockArgument param, mlir::Value column);
   mlir::Value constantOf(mlir::Value value);
   mlir::Value coefficient(const StepFactor &factor, StepThread &thread);
 
+  // Rows.
+  struct RowThread {
+    mlir::Value group, first;   // of `groups` that share a chunk's rows; its first row
+    mlir::Value bytes;          // of its two columns inside a row
+    mlir::Value column;         // its first column
+    int64_t groups, rows;       // rows of each group
+    int64_t lanes;              // of a warp, per group
+  };
+  using Rows = llvm::SmallVector<std::array<mlir::Value, 2>>; // of one thread: two columns
+  struct DecayRows {
+    Rows values, through, after; // inside the thread's group; `through` with the own step, `after` without
+    std::array<mlir::Value, 2> total;
+    llvm::SmallVector<std::array<mlir::Value, 2>> above, below; // totals of the group 1, 2, ... further up, down
+  };
+  void emitRows(const ChunkAt &chunk);
+  void emitRowsOf(const RowThread &at, const ChunkAt &chunk);
+  Rows rowsOf(mlir::Value value, const RowThread &at, const ChunkAt &chunk, double beyond);
+  DecayRows decayRows(mlir::Value decay, const RowThread &at, const ChunkAt &chunk);
+  Rows makeRows(const Tile &tile, const RowThread &at, const ChunkAt &chunk);
+  Rows makeLevel(const Tile &tile, const DecayRows &decay, const RowThread &at, const ChunkAt &chunk);
+  std::array<mlir::Value, 2> across(const DecayRows &decay, bool above, int64_t groups, const RowThread &at);
+  mlir::Value rowOffset(const SharedTile &tile, int64_t row, const RowThread &at);
+  mlir::Value tileBase(int64_t tile, const ChunkAt &chunk);
+
   // Scores.
   void emitScores(const ChunkAt &chunk);
+  using ScoreBlock = std::array<Accumulator, 2>; // 16 x 16: two accumulators beside each other
+  struct BlockFactors {
+    mlir::Value rows[2], columns[4];
+  };
   void emitScoreBlock(int64_t score, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  ScoreBlock multiplyBlock(const Score &score, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  BlockFactors loadFactors(mlir::Value rowSlot, mlir::Value columnSlot, mlir::Value i, mlir::Value j);
+  ScoreBlock multiplyTiles(int64_t queries, int64_t keys, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  ScoreBlock multiplyLevels(const Score &score, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  ScoreBlock multiplyDiagonal(const Score &score, mlir::Value i, const ChunkAt &chunk);
+  ScoreBlock scaleBlock(const Score &score, const ScoreBlock &sums, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  void storeBlock(const SharedTile &to, const ScoreBlock &block, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  void invertBlock(const SharedTile &to, const ScoreBlock &block, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
   mlir::Value between(const Score &score, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
   mlir::Value slotOffset(const StepFactor &factor, mlir::Value decay, Partial partial, const ChunkAt &chunk);
 
@@ -124,6 +164,8 @@ private:
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, Columns> columnCache;
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedCache;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> blockProducts;
+  llvm::DenseMap<mlir::Value, DecayRows> decayCache;
+  llvm::DenseMap<mlir::Value, Rows> rowCache;
 };
 
 } // namespace rondo::cuda

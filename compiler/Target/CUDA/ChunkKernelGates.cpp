@@ -145,7 +145,7 @@ Value ChunkKernelEmitter::sumOfRow(recur::ReduceOp reduce, StepThread &thread) {
   auto loop = scf::ForOp::create(b, l.loc, l.i32(0), l.i32(units), l.i32(1), ValueRange{start});
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
-  DenseMap<Value, SmallVector<Value>> loaded;
+  Loaded loaded;
   for (int64_t tile : tiles) {
     const SharedTile &shared = map.tiles[tile];
     Value swizzle = l.bitAnd(l.shr(thread.row, shared.shift()), shared.mask());
@@ -158,26 +158,45 @@ Value ChunkKernelEmitter::sumOfRow(recur::ReduceOp reduce, StepThread &thread) {
     }
   }
   cpu::Element sum{loop.getRegionIterArgs()[0], {}};
+  auto leaf = [&](Value value, int64_t which) {
+    if (auto param = dyn_cast<BlockArgument>(value); param && !scalars.contains(value) && !isPerStep(value))
+      return keyParam(param, l.add(l.shl(loop.getInductionVar(), 3), which));
+    return perStep(value, thread);
+  };
   for (int64_t i = 0; i < 8; ++i)
-    sum = ops.combine(reduce.getKind(), sum, {rowElement(reduce.getOperand(), thread, i, loaded), {}});
+    sum = ops.combine(reduce.getKind(), sum, {rowElement(reduce.getOperand(), i, loaded, leaf), {}});
   scf::YieldOp::create(b, l.loc, sum.re);
   return loop.getResult(0);
 }
 
-/// Element `lane` of the eight at hand of a value with rows.
-Value ChunkKernelEmitter::rowElement(Value value, StepThread &thread, int64_t lane,
-                                     const DenseMap<Value, SmallVector<Value>> &loaded) {
-  if (auto found = loaded.find(value); found != loaded.end())
-    return found->second[lane];
+/// An element of a parameter along the keys.
+Value ChunkKernelEmitter::keyParam(BlockArgument param, Value column) {
+  chunk::ScanOp scan = program.scan;
+  Value tensor = scan.getParams()[param.getArgNumber() - scan.getInputs().size()];
+  GlobalRows at = place(tensor, pointers[param.getArgNumber()], false);
+  return widened(b, l.loc, l.load(at.element, l.at(at.base, l.wide(l.mul(column, at.elementBytes)))));
+}
+
+Value ChunkKernelEmitter::rowElement(Value value, int64_t which, Loaded &loaded,
+                                     llvm::function_ref<Value(Value, int64_t)> leaf) {
+  if (auto found = loaded.find(value); found != loaded.end() && found->second[which])
+    return found->second[which];
   if (Value constant = constantOf(value))
     return constant;
-  if (isPerStep(value) || recur::isScalar(value.getType()))
-    return perStep(value, thread);
-  auto map = value.getDefiningOp<recur::MapOp>();
-  if (!map)
-    return rowElement(value.getDefiningOp()->getOperand(0), thread, lane, loaded);
-  SmallVector<cpu::Element> operands;
-  for (Value operand : map.getOperands())
-    operands.push_back({rowElement(operand, thread, lane, loaded), {}});
-  return cpu::ElementOps(b, l.loc, b.getF32Type()).apply(map.getFn(), operands).re;
+  if (isa<BlockArgument>(value) || isPerStep(value) || recur::isScalar(value.getType()))
+    return leaf(value, which);
+  Operation *op = value.getDefiningOp();
+  auto map = dyn_cast<recur::MapOp>(op);
+  Value result;
+  if (!map && !isa<recur::ContractOp>(op)) {
+    result = rowElement(op->getOperand(0), which, loaded, leaf);
+  } else {
+    SmallVector<cpu::Element> operands;
+    for (Value operand : op->getOperands())
+      operands.push_back({rowElement(operand, which, loaded, leaf), {}});
+    result = cpu::ElementOps(b, l.loc, b.getF32Type()).apply(map ? map.getFn() : recur::Fn::Mul, operands).re;
+  }
+  auto &known = loaded[value];
+  known.resize(std::max<size_t>(known.size(), 8));
+  return known[which] = result;
 }

@@ -8,7 +8,7 @@ using namespace rondo::cuda;
 
 void ChunkKernelEmitter::emitLoads(const ChunkAt &chunk) {
   for (auto [tile, shared] : llvm::zip(program.tiles, map.tiles))
-    if (tile.input >= 0)
+    if (tile.make == Make::Staged)
       emitTileLoad(tile, shared, chunk);
   l.commitCopies();
 }

@@ -43,10 +43,11 @@ struct SharedTile {
 struct SharedMap {
   SharedMap(const TileProgram &program, const TilePlan &plan);
 
-  llvm::SmallVector<SharedTile> tiles; // inside a stage
+  llvm::SmallVector<SharedTile> tiles; // inside a stage, or, computed ones, from the start of memory
   int64_t stageBytes = 0, stages = 0;
+  llvm::SmallVector<int64_t> totals; // per decay along the keys: its products over the chunk, f32 by key
   llvm::SmallVector<SharedTile> scores; // inside a score buffer
-  llvm::SmallVector<int64_t> inverses;  // of a solve's matrix: the score whose inverse lies behind it; see tileOfInverse
+  llvm::SmallVector<SharedTile> inverses; // inside a score buffer, per solve: blocks on the diagonal of (I - M)^-1 - I, below each other
   int64_t scoresAt = 0, scoreBytes = 0, scoreBuffers = 0;
   int64_t tablesAt = 0, tableBytes = 0, tableBuffers = 0;
   int64_t slotAt(int64_t slot) const { return slot * 4 * chunk; } // inside a table buffer
@@ -54,11 +55,13 @@ struct SharedMap {
   int64_t pairsAt(int64_t decay) const { return blocksAt(decay) + 4 * pad4(chunk / kBlock); }
   SharedTile staging; // of a warp's part of an output
   int64_t stagingAt = 0;
+  int64_t scratchAt = 0; // of each warp, one block of f32; where there are solves
   int64_t total = 0;
 
   /// Rows of the table of pairs of one block: a row of zeros, then one per step.
   static constexpr int64_t kPairRows = kBlock + 1;
   static constexpr int64_t kPairBytes = 4 * kPairRows * kBlock;
+  static constexpr int64_t kScratchBytes = 4 * kBlock * kBlock;
 
 private:
   static int64_t pad4(int64_t x) { return (x + 3) / 4 * 4; }

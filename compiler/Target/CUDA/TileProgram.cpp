@@ -22,11 +22,17 @@ template <typename Range, typename Entry> static int64_t indexIn(const Range &ra
 }
 
 int64_t TileProgram::tileOf(Value value, Role role) const {
-  auto found = llvm::find_if(tiles, [&](const Tile &tile) { return tile.value == value && tile.role == role; });
+  auto found = llvm::find_if(tiles, [&](const Tile &tile) {
+    return tile.value == value && tile.role == role && (tile.make == Make::Staged || tile.make == Make::Plain);
+  });
   return found == tiles.end() ? -1 : found - tiles.begin();
 }
 int64_t TileProgram::slotOf(const Slot &slot) const { return indexIn(slots, slot); }
 int64_t TileProgram::decayOf(Value decay) const { return indexIn(decays, decay); }
+int64_t TileProgram::keyDecayOf(Value decay) const { return indexIn(keyDecays, decay); }
+bool TileProgram::makesTiles() const {
+  return llvm::any_of(tiles, [](const Tile &tile) { return tile.make != Make::Staged; });
+}
 const Read *TileProgram::readOf(Value value) const {
   auto found = llvm::find_if(reads, [&](const Read &read) { return read.op == value.getDefiningOp(); });
   return found == reads.end() ? nullptr : &*found;
@@ -98,7 +104,7 @@ private:
       if (!axis)
         return decline("a state is read along both of its axes, or not at all");
       ArrayRef<int64_t> shape = typeOf(start).getShape();
-      program.states.push_back({start, *axis, shape[*axis], shape[1 - *axis], {}, {}});
+      program.states.push_back({start, *axis, shape[*axis], shape[1 - *axis], {}, {}, {}});
     }
     for (unsigned s = 0; s < count; ++s)
       if (!addNext(s, program.yield().getStates()[s]))
@@ -123,6 +129,8 @@ private:
         }
     }
     auto contract = next.getDefiningOp<recur::ContractOp>();
+    if (contract && contract.getOperands().size() == 2 && contract.getOperand(0) == state.start)
+      return addKeyDecay(state, contract);
     if (!contract || contract.getOperands().size() != 2 || !isRows(contract.getOperand(0)) || !isRows(contract.getOperand(1)))
       return decline("a state moves on in a way that tiles do not know yet");
     Update update{rowsOf(contract.getOperand(0)), contract.getOperand(1)};
@@ -132,12 +140,64 @@ private:
     return reason.empty();
   }
 
-  /// Takes factors per step off a value with rows.
+  /// The state times a vector of products along its key axis: "ab,a->ab".
+  bool addKeyDecay(TileState &state, recur::ContractOp contract) {
+    auto spec = recur::parseContractSpec(contract.getSpec());
+    auto products = contract.getOperand(1).getDefiningOp<chunk::ProductsOp>();
+    if (!products || products.getSpan() != chunk::Span::All || spec->result != spec->operands[0] ||
+        spec->operands[1] != spec->operands[0].substr(state.keyAxis, 1))
+      return decline("a state decays along its value axis");
+    state.keyDecay = products.getOperand();
+    if (program.keyDecayOf(state.keyDecay) < 0)
+      program.keyDecays.push_back(state.keyDecay);
+    addInputs(state.keyDecay, Role::Key);
+    return reason.empty();
+  }
+
+  /// Takes factors per step off a value with rows, and products of a decay along the keys.
   ScaledRows rowsOf(Value value) {
     StepFactor factor;
-    while (Value inner = peel(value, factor))
-      value = inner;
-    return {addTile(value, Role::Key), factor};
+    Tile tile{{}, Role::Key, typeOf(value).getShape().back(), Make::Staged, -1, {}, 0, {}, false};
+    while (true) {
+      if (Value inner = peel(value, factor))
+        value = inner;
+      else if (Value rows = tile.decay ? Value() : peelProducts(value, tile))
+        value = rows;
+      else
+        break;
+    }
+    if (!tile.decay)
+      return {addTile(value, Role::Key), factor};
+    tile.value = value;
+    addInputs(value, Role::Key);
+    return {addMade(tile), factor};
+  }
+
+  /// x of x * products(decay); the rest goes to the tile.
+  Value peelProducts(Value value, Tile &tile) {
+    auto map = value.getDefiningOp<recur::MapOp>();
+    if (!map || map.getFn() != recur::Fn::Mul)
+      return nullptr;
+    for (int64_t i : {0, 1}) {
+      auto products = map.getOperand(i).getDefiningOp<chunk::ProductsOp>();
+      if (!products || !isRows(products) || !isRows(map.getOperand(1 - i)))
+        continue;
+      tile.decay = products.getOperand();
+      tile.make = products.getSpan() == chunk::Span::Through  ? Make::Through
+                  : products.getSpan() == chunk::Span::Before ? Make::Before
+                                                              : Make::After;
+      addInputs(tile.decay, Role::Key);
+      return map.getOperand(1 - i);
+    }
+    return nullptr;
+  }
+
+  int64_t addMade(const Tile &tile) {
+    int64_t known = indexIn(program.tiles, tile);
+    if (known >= 0)
+      return known;
+    program.tiles.push_back(tile);
+    return program.tiles.size() - 1;
   }
 
   Value peel(Value value, StepFactor &factor) {
@@ -184,8 +244,7 @@ private:
       input = argument.getArgNumber();
     else
       addInputs(value, role);
-    program.tiles.push_back({value, role, typeOf(value).getShape().back(), input});
-    return program.tiles.size() - 1;
+    return addMade({value, role, typeOf(value).getShape().back(), input < 0 ? Make::Plain : Make::Staged, input, {}, 0, {}, false});
   }
 
   /// The tiles and slots that a computed tile is computed from.
@@ -200,7 +259,12 @@ private:
       return;
     }
     Operation *op = value.getDefiningOp();
-    if (!isa<recur::MapOp, recur::BroadcastOp, recur::CastOp, arith::ConstantOp>(op)) {
+    if (auto contract = dyn_cast<recur::ContractOp>(op);
+        contract && !(contract.getOperands().size() == 2 && isRows(contract.getOperand(0)) && isPerStep(contract.getOperand(1)))) {
+      decline("rows are computed by a product");
+      return;
+    }
+    if (!isa<recur::MapOp, recur::BroadcastOp, recur::CastOp, recur::ContractOp, arith::ConstantOp>(op)) {
       decline("rows are computed by '" + op->getName().getStringRef() + "'");
       return;
     }
@@ -253,12 +317,24 @@ private:
       decline("scores are computed by something else than 'chunk.scores'");
       return;
     }
-    Score score{op, rowsOf(op.getQueries()), rowsOf(op.getKeys()), op.getDecay(), op.getBefore()};
+    Score score{op, rowsOf(op.getQueries()), rowsOf(op.getKeys()), op.getDecay(), op.getBefore(), {}};
     addFactor(score.query.factor);
     addFactor(score.key.factor);
-    if (score.decay)
+    if (score.query.factor.decay || score.key.factor.decay)
+      decline("scores of rows that are decayed already");
+    if (score.decay && isRows(score.decay))
+      addLevels(score);
+    else if (score.decay)
       addDecay(score.decay);
     program.scores.push_back(score);
+  }
+
+  void addLevels(Score &score) {
+    addInputs(score.decay, Role::Key);
+    const Tile query = program.tiles[score.query.tile], key = program.tiles[score.key.tile];
+    for (int64_t level = 1; level < program.scan.size(); level *= 2)
+      score.levels.push_back(addMade({key.value, Role::Key, key.columns, Make::Level, -1, score.decay, level, query.value, score.before}));
+    score.decay = {};
   }
 
   /// A value with the value axis: its products, and what else it is computed from.
@@ -348,8 +424,12 @@ private:
     for (Value value : perStepInColumns)
       addSlot(StepFactor::of(value), Partial::None);
     for (const Tile &tile : program.tiles)
-      if (tile.input < 0)
-        addTermsOf(tile.value);
+      if (tile.make != Make::Staged)
+        for (Value value : {tile.value, tile.decay, tile.queries})
+          if (value)
+            addTermsOf(value);
+    for (Value decay : program.keyDecays)
+      addTermsOf(decay);
   }
 
   /// Slots for the numbers per step inside a computed tile.

@@ -50,12 +50,32 @@ struct Slot {
 
 enum class Role { Key, Value };
 
+/// How a tile comes to be.
+enum class Make {
+  Staged,  // an input as it is
+  Plain,   // computed from other tiles, element by element
+  Through, // times a decay along the keys, over the chunk's steps up to the row's
+  Before,  // ... before the row's
+  After,   // ... behind the row's
+  Level    // see Tile::level
+};
+
 /// A matrix in shared memory, one row per step.
+///
+/// A level tile serves the scores of a decay along the keys. Steps fall into blocks of 2 * level; the later half of each block has the
+/// queries, decayed from the middle of the block, the earlier half the keys, decayed up to the middle. So a product of a later row with an
+/// earlier one is a score, exactly, and both factors only ever shrink. Each pair of steps has one level at which they part.
 struct Tile {
-  mlir::Value value; // of the chunk's region
+  mlir::Value value; // of the chunk's region; of a level tile the keys
   Role role;
   int64_t columns; // along the whole axis
-  int64_t input;   // the scan's input that is staged as it is; -1: computed from others
+  Make make = Make::Staged;
+  int64_t input = -1;   // of a staged tile: the scan's input
+  mlir::Value decay;    // <time | key>
+  int64_t level = 0;
+  mlir::Value queries;  // of a level tile
+  bool before = false;  // of a level tile: the decay of the query's own step does not count
+  bool operator==(const Tile &) const = default;
 };
 
 /// Rows of a tile, each times a factor.
@@ -69,6 +89,7 @@ struct Score {
   ScaledRows query, key;
   mlir::Value decay; // <time>, or null
   bool before;
+  llvm::SmallVector<int64_t> levels; // of a decay along the keys: tiles, the smallest level first
 };
 
 /// state · query over the key axis.
@@ -89,6 +110,7 @@ struct TileState {
   int64_t keyAxis; // of the state's two
   int64_t keys, values;
   mlir::Value decay; // <time>, multiplied over all steps; or null
+  mlir::Value keyDecay; // <time | key>, the same
   llvm::SmallVector<Update> updates;
 };
 
@@ -101,6 +123,7 @@ struct TileProgram {
   llvm::SmallVector<chunk::SolveOp> solves;
   llvm::SmallVector<Slot> slots;
   llvm::SmallVector<mlir::Value> decays; // <time>: block products and pairs inside a block are needed of these
+  llvm::SmallVector<mlir::Value> keyDecays; // <time | key>: products over the whole chunk are needed of these
   bool readsTiles = false;               // a number per step is computed from a tile
 
   mlir::Block &chunk() const { return const_cast<chunk::ScanOp &>(scan).getChunk().front(); }
@@ -108,6 +131,9 @@ struct TileProgram {
   int64_t tileOf(mlir::Value value, Role role) const;
   int64_t slotOf(const Slot &slot) const;
   int64_t decayOf(mlir::Value decay) const;
+  int64_t keyDecayOf(mlir::Value decay) const;
+  /// Whether some tile is computed.
+  bool makesTiles() const;
   const Read *readOf(mlir::Value value) const;
   int64_t scoreOf(mlir::Value value) const;
 };

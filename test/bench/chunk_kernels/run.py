@@ -3,11 +3,13 @@
 
     run.py DIR [--only SUBSTRING] [--shape A|B|C] [--reps 50] [--profile]   (a machine with a GPU, torch and cupy)
 """
-import argparse, json, os, statistics, sys
+import argparse, json, os, statistics, sys, warnings
 import cupy, torch
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import references
+
+warnings.filterwarnings("ignore", category=DeprecationWarning)
 
 SHAPES = {"A": dict(B=8, H=16, T=2048), "B": dict(B=4, H=16, T=4096), "C": dict(B=1, H=16, T=32768)}
 BANDWIDTH = 3.0e12
@@ -33,9 +35,9 @@ def launch(kernel, case, sizes, inputs, init, outs):
 def problem(case, sizes, seed, hard):
     draw = references.Draw("cuda", seed, hard)
     sizes = {"G": sizes["H"], **sizes, **case["dims"]}
-    if case["model"] == "mamba2":
+    if case.get("reference") == "mamba2":
         sizes["G"] = 1 if sizes["H"] % 2 else sizes["H"] // 2
-    inputs, step = references.MODELS[case["model"]](sizes, draw)
+    inputs, step = references.MODELS[case.get("reference", case["model"])](sizes, draw)
     keys, values = sizes.get("K", sizes.get("N")), sizes.get("V", sizes.get("P"))
     init = torch.randn(sizes["B"], sizes["H"], keys, values, generator=draw.generator, device="cuda") * (0 if not hard else 1)
     o = torch.full((sizes["B"], sizes["T"], sizes["H"], values), float("nan"), device="cuda", dtype=torch.bfloat16)
@@ -67,7 +69,7 @@ def check_and_time(case, kernel, shape, reps):
     sizes, inputs, step, init, o, final = problem(case, SHAPES[shape], seed=7, hard=False)
     launch(kernel, case, sizes, inputs, init, (o, final))
     torch.cuda.synchronize()
-    key = (case["model"], json.dumps(case["dims"]), shape)
+    key = (case.get("reference", case["model"]), json.dumps(case["dims"]), shape)
     if key not in REFERENCE:  # the first and the last head of the last batch entry
         part = [i if i.dim() < 3 else i[-1:] for i in inputs]
         REFERENCE[key] = references.run(step, part, init[-1:], None)
