@@ -105,7 +105,7 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::computeColumns(Value value, int6
     return stepColumns(value, block, chunk);
   Operation *op = value.getDefiningOp();
   if (auto solve = dyn_cast<chunk::SolveOp>(op))
-    return solveColumns(solve, block, chunk);
+    return solveColumns(solve, solve, columnsOf(solve.getRight(), block, chunk), block, chunk);
   if (const Read *read = program.readOf(value))
     return readColumns(*read, block, chunk);
   if (auto contract = dyn_cast<recur::ContractOp>(op); contract && program.scoreOf(contract.getOperand(0)) >= 0) {
@@ -119,6 +119,9 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::computeColumns(Value value, int6
 /// Elementwise operations; a sum with a product of scores accumulates into it.
 ChunkKernelEmitter::Columns ChunkKernelEmitter::mapColumns(Operation *op, int64_t block, const ChunkAt &chunk) {
   auto map = dyn_cast<recur::MapOp>(op);
+  if (map && map.getFn() == recur::Fn::Add)
+    if (std::optional<Columns> solved = solveSum(map, block, chunk))
+      return *solved;
   if (map && map.getFn() == recur::Fn::Add)
     for (int64_t i : {1, 0}) {
       auto apply = map.getOperand(i).getDefiningOp<recur::ContractOp>();
@@ -229,9 +232,10 @@ void ChunkKernelEmitter::accumulateApply(recur::ContractOp apply, int64_t block,
   }
 }
 
-/// p = (I - M)⁻¹ right, block by block: what earlier blocks give, then the inverse of the block on the diagonal.
-ChunkKernelEmitter::Columns ChunkKernelEmitter::solveColumns(chunk::SolveOp solve, int64_t block, const ChunkAt &chunk) {
-  Columns right = columnsOf(solve.getRight(), block, chunk);
+/// p = (I - M)⁻¹ right, block by block: what earlier blocks give, then the inverse of the block on the diagonal. `solution` is the
+/// value that the earlier blocks are blocks of.
+ChunkKernelEmitter::Columns ChunkKernelEmitter::solveColumns(chunk::SolveOp solve, Value solution, Columns right, int64_t block,
+                                                             const ChunkAt &chunk) {
   const SharedTile &matrix = map.scores[program.scoreOf(solve.getMatrix())];
   const SharedTile &inverse = map.inverses[llvm::find(program.solves, solve) - program.solves.begin()];
   auto accumulate = [&](ArrayRef<SmallVector<Value>> a, const SharedTile &tile, int64_t column) {
@@ -240,9 +244,28 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::solveColumns(chunk::SolveOp solv
       right[i] = l.multiply(a[i / 2], {bs[2 * (i % 2)], bs[2 * (i % 2) + 1]}, right[i]);
   };
   for (int64_t from = 0; from < block; ++from)
-    accumulate(packedColumns(solve, from, chunk), matrix, from * kBlock);
+    accumulate(packedColumns(solution, from, chunk), matrix, from * kBlock);
   accumulate(pack(right), inverse, 0); // the identity's part is there already, in f32
   return right;
+}
+
+/// v + p with p = (I - M)⁻¹ (x + M v) is (I - M)⁻¹ (v + x): one product less.
+std::optional<ChunkKernelEmitter::Columns> ChunkKernelEmitter::solveSum(recur::MapOp sum, int64_t block, const ChunkAt &chunk) {
+  Value v = sum.getOperand(0);
+  auto solve = sum.getOperand(1).getDefiningOp<chunk::SolveOp>();
+  auto right = solve ? solve.getRight().getDefiningOp<recur::MapOp>() : recur::MapOp();
+  if (!right || right.getFn() != recur::Fn::Add)
+    return std::nullopt;
+  auto apply = right.getOperand(1).getDefiningOp<recur::ContractOp>();
+  auto source = apply ? apply.getOperand(1).getDefiningOp<chunk::AsSourceOp>() : chunk::AsSourceOp();
+  if (!source || source.getOperand() != v || apply.getOperand(0) != solve.getMatrix())
+    return std::nullopt;
+  Columns both = columnsOf(v, block, chunk);
+  const Columns x = columnsOf(right.getOperand(0), block, chunk);
+  for (size_t i = 0; i < both.size(); ++i)
+    for (int64_t r = 0; r < 4; ++r)
+      both[i][r] = l.addf(both[i][r], x[i][r]);
+  return solveColumns(solve, sum, std::move(both), block, chunk);
 }
 
 /// S = S ∘ decay + Σ columns ⊗ keys.

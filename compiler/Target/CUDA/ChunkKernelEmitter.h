@@ -70,7 +70,8 @@ private:
   void emitGates(const ChunkAt &chunk);
   void emitDecay(int64_t decay, mlir::Value a, const ChunkAt &chunk, mlir::Value row);
   mlir::Value perStep(mlir::Value value, StepThread &thread);
-  mlir::Value sumOfRow(recur::ReduceOp reduce, StepThread &thread);
+  /// Elements of rows, combined; of several, their products.
+  mlir::Value sumOfRow(recur::Reduction kind, mlir::ValueRange factors, StepThread &thread);
   using Loaded = llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>>;
   /// Element `which` of a value with rows, from elements of tiles; `leaf` gives what has no rows, and parameters along the keys.
   mlir::Value rowElement(mlir::Value value, int64_t which, Loaded &loaded,
@@ -129,7 +130,8 @@ private:
   Columns stepColumns(mlir::Value value, int64_t block, const ChunkAt &chunk);
   Columns readColumns(const Read &read, int64_t block, const ChunkAt &chunk);
   void accumulateApply(recur::ContractOp apply, int64_t block, const ChunkAt &chunk, Columns &into);
-  Columns solveColumns(chunk::SolveOp solve, int64_t block, const ChunkAt &chunk);
+  Columns solveColumns(chunk::SolveOp solve, mlir::Value solution, Columns right, int64_t block, const ChunkAt &chunk);
+  std::optional<Columns> solveSum(recur::MapOp sum, int64_t block, const ChunkAt &chunk);
   /// Operand A of each column tile: the columns of a block, transposed, as matrix elements.
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> packedColumns(mlir::Value value, int64_t block, const ChunkAt &chunk);
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> pack(const Columns &columns);

@@ -110,7 +110,9 @@ Value ChunkKernelEmitter::perStep(Value value, StepThread &thread) {
   } else if (Value constant = constantOf(value)) {
     result = constant;
   } else if (auto reduce = value.getDefiningOp<recur::ReduceOp>()) {
-    result = sumOfRow(reduce, thread);
+    result = sumOfRow(reduce.getKind(), reduce->getOperands(), thread);
+  } else if (auto contract = value.getDefiningOp<recur::ContractOp>()) {
+    result = sumOfRow(recur::Reduction::Sum, contract.getOperands(), thread);
   } else if (auto map = value.getDefiningOp<recur::MapOp>()) {
     SmallVector<cpu::Element> operands;
     for (Value operand : map.getOperands())
@@ -136,11 +138,12 @@ static void tilesOf(const TileProgram &program, Value value, SmallVectorImpl<int
 }
 
 /// Eight elements of a row at a time; lanes' rows follow each other, so the exchange of units keeps them out of each other's banks.
-Value ChunkKernelEmitter::sumOfRow(recur::ReduceOp reduce, StepThread &thread) {
+Value ChunkKernelEmitter::sumOfRow(recur::Reduction kind, ValueRange factors, StepThread &thread) {
   SmallVector<int64_t> tiles;
-  tilesOf(program, reduce.getOperand(), tiles);
+  for (Value factor : factors)
+    tilesOf(program, factor, tiles);
   cpu::ElementOps ops(b, l.loc, b.getF32Type());
-  Value start = ops.identity(reduce.getKind(), false).re;
+  Value start = ops.identity(kind, false).re;
   int64_t units = map.tiles[tiles.front()].units();
   auto loop = scf::ForOp::create(b, l.loc, l.i32(0), l.i32(units), l.i32(1), ValueRange{start});
   OpBuilder::InsertionGuard guard(b);
@@ -163,8 +166,14 @@ Value ChunkKernelEmitter::sumOfRow(recur::ReduceOp reduce, StepThread &thread) {
       return keyParam(param, l.add(l.shl(loop.getInductionVar(), 3), which));
     return perStep(value, thread);
   };
-  for (int64_t i = 0; i < 8; ++i)
-    sum = ops.combine(reduce.getKind(), sum, {rowElement(reduce.getOperand(), i, loaded, leaf), {}});
+  for (int64_t i = 0; i < 8; ++i) {
+    cpu::Element product;
+    for (Value factor : factors) {
+      Value element = rowElement(factor, i, loaded, leaf);
+      product.re = product.re ? l.mulf(product.re, element) : element;
+    }
+    sum = ops.combine(kind, sum, product);
+  }
   scf::YieldOp::create(b, l.loc, sum.re);
   return loop.getResult(0);
 }

@@ -93,7 +93,6 @@ ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::multiplyLevels(const Score &s
     b.setInsertionPointToStart(diagonal.elseBlock());
     // All level tiles have one size, and lie behind each other where they were added together: the level is an offset.
     int64_t first = llvm::Log2_64(kBlock);
-    ChunkAt there = chunk;
     const SharedTile &base = map.tiles[score.levels[first]];
     Value offset = l.i32(0);
     for (size_t level = first + 1; level < score.levels.size(); ++level) {

@@ -47,7 +47,16 @@ std::string rondo::cuda::whyNot(const TileProgram &program, const TilePlan &plan
     return "a warp's part of the value axis is 16, 32 or a multiple of 64 columns";
   if (plan.stages < (plan.ahead ? program.readsTiles ? 4 : 3 : 2) || plan.stages > 4)
     return "a chunk is loaded while another one is in use: two stages, three with scores ahead, four where these need sums of rows";
+  chunk::ScanOp scan = program.scan;
+  auto elementOf = [](mlir::Value tensor) { return mlir::cast<mlir::RankedTensorType>(tensor.getType()).getElementType(); };
+  mlir::Type element;
   for (const Tile &tile : program.tiles) {
+    if (tile.make == Make::Staged) {
+      mlir::Type here = elementOf(scan.getInputs()[tile.input]);
+      if (!(here.isBF16() || here.isF16()) || (element && here != element))
+        return "rows of one 16-bit type are operands of matrix instructions";
+      element = here;
+    }
     if (tile.role == Role::Key && !SharedTile::fits(tile.columns))
       return "rows have 16, 32 or a multiple of 64 elements";
     if (tile.make == Make::Staged)
@@ -65,6 +74,9 @@ std::string rondo::cuda::whyNot(const TileProgram &program, const TilePlan &plan
     if (state.keys % 16 || plan.columnTiles() * state.keys / 2 > 160)
       return "a state does not fit in registers";
   }
+  for (mlir::Value output : scan->getResults().drop_back(program.states.size()))
+    if (elementOf(output) != element)
+      return "an output has another type than the rows";
   if (SharedMap(program, plan).total > 227 * 1024)
     return "more shared memory than a block can have";
   return "";

@@ -16,6 +16,21 @@ static std::pair<size_t, size_t> axesOf(Value value) {
 bool rondo::cuda::isPerStep(Value value) { return axesOf(value) == std::pair<size_t, size_t>(1, 0); }
 bool rondo::cuda::isRows(Value value) { return axesOf(value) == std::pair<size_t, size_t>(1, 1); }
 
+bool rondo::cuda::isElementwise(recur::ContractOp contract) {
+  auto spec = recur::parseContractSpec(contract.getSpec());
+  if (!spec || !isRows(contract))
+    return false;
+  return llvm::all_of(spec->operands, [&](const std::string &letters) {
+    return letters == spec->result || letters == spec->result.substr(0, 1);
+  });
+}
+
+bool rondo::cuda::isInner(recur::ContractOp contract) {
+  auto spec = recur::parseContractSpec(contract.getSpec());
+  return spec && isPerStep(contract) && llvm::all_of(contract.getOperands(), isRows) &&
+         llvm::all_equal(spec->operands) && spec->operands[0][0] == spec->result[0];
+}
+
 template <typename Range, typename Entry> static int64_t indexIn(const Range &range, const Entry &entry) {
   auto found = llvm::find(range, entry);
   return found == range.end() ? -1 : found - range.begin();
@@ -216,7 +231,7 @@ private:
       }
       return rows;
     };
-    if (auto contract = value.getDefiningOp<recur::ContractOp>())
+    if (auto contract = value.getDefiningOp<recur::ContractOp>(); contract && isElementwise(contract))
       if (contract.getOperands().size() == 2 && isRows(contract.getOperand(0)) && isPerStep(contract.getOperand(1)))
         return take(contract.getOperand(0), contract.getOperand(1), false);
     auto map = value.getDefiningOp<recur::MapOp>();
@@ -260,7 +275,7 @@ private:
     }
     Operation *op = value.getDefiningOp();
     if (auto contract = dyn_cast<recur::ContractOp>(op);
-        contract && !(contract.getOperands().size() == 2 && isRows(contract.getOperand(0)) && isPerStep(contract.getOperand(1)))) {
+        contract && !isElementwise(contract)) {
       decline("rows are computed by a product");
       return;
     }
@@ -284,6 +299,12 @@ private:
       }
       program.readsTiles = true;
       addInputs(reduce.getOperand(), Role::Key);
+      return;
+    }
+    if (auto contract = dyn_cast<recur::ContractOp>(op); contract && isInner(contract)) {
+      program.readsTiles = true;
+      for (Value operand : contract.getOperands())
+        addInputs(operand, Role::Key);
       return;
     }
     if (!isa<recur::MapOp, recur::BroadcastOp, recur::CastOp, arith::ConstantOp>(op))
@@ -371,7 +392,7 @@ private:
       return;
     }
     Value left = contract.getOperand(0), right = contract.getOperand(1);
-    if (isRows(left) && isPerStep(right)) {
+    if (isElementwise(contract)) {
       visitColumns(left);
       visitColumns(right);
       return;

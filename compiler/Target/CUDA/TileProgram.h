@@ -24,7 +24,7 @@ struct StepFactor {
     bool divides;
     bool operator==(const Term &) const = default;
   };
-  llvm::SmallVector<Term> terms;
+  llvm::SmallVector<Term, 2> terms;
   bool negated = false;
   mlir::Value decay; // <time>, or null
   chunk::Span span = chunk::Span::Through;
@@ -89,7 +89,7 @@ struct Score {
   ScaledRows query, key;
   mlir::Value decay; // <time>, or null
   bool before;
-  llvm::SmallVector<int64_t> levels; // of a decay along the keys: tiles, the smallest level first
+  llvm::SmallVector<int64_t, 6> levels; // of a decay along the keys: tiles, the smallest level first
 };
 
 /// state · query over the key axis.
@@ -111,17 +111,17 @@ struct TileState {
   int64_t keys, values;
   mlir::Value decay; // <time>, multiplied over all steps; or null
   mlir::Value keyDecay; // <time | key>, the same
-  llvm::SmallVector<Update> updates;
+  llvm::SmallVector<Update, 1> updates;
 };
 
 struct TileProgram {
   chunk::ScanOp scan;
-  llvm::SmallVector<Tile> tiles;
-  llvm::SmallVector<TileState> states;
-  llvm::SmallVector<Score> scores;
-  llvm::SmallVector<Read> reads;
+  llvm::SmallVector<Tile, 8> tiles;
+  llvm::SmallVector<TileState, 1> states;
+  llvm::SmallVector<Score, 2> scores;
+  llvm::SmallVector<Read, 2> reads;
   llvm::SmallVector<chunk::SolveOp> solves;
-  llvm::SmallVector<Slot> slots;
+  llvm::SmallVector<Slot, 8> slots;
   llvm::SmallVector<mlir::Value> decays; // <time>: block products and pairs inside a block are needed of these
   llvm::SmallVector<mlir::Value> keyDecays; // <time | key>: products over the whole chunk are needed of these
   bool readsTiles = false;               // a number per step is computed from a tile
@@ -141,6 +141,10 @@ struct TileProgram {
 /// Whether a value of a chunk's region has the axes <time>, or <time | one axis>.
 bool isPerStep(mlir::Value value);
 bool isRows(mlir::Value value);
+/// Whether a product multiplies rows element by element, or rows by a number per step.
+bool isElementwise(recur::ContractOp contract);
+/// Whether a product is a number per step: the inner product of rows with rows.
+bool isInner(recur::ContractOp contract);
 
 /// The program of a scan, or why there is none on tiles yet.
 struct TileProgramOrReason {

@@ -3,6 +3,8 @@
 A model is a function (sizes, draw) -> (inputs in the order of the spec's arguments, step), where step(S, t, inputs) gives the next
 state and the output.
 """
+import math
+
 import torch
 
 
@@ -105,7 +107,61 @@ def gated_delta_net(s, draw):
     return qkv(s, draw) + [draw.log_decay(s["B"], s["T"], s["H"]), draw.uniform(s["B"], s["T"], s["H"])], step
 
 
-MODELS = {f.__name__: f for f in (simple_gla, retnet, mamba2, linear_attention_plain, gla, deltanet, gated_delta_net)}
+def l2norm(k):
+    return k / (k.square().sum(-1, keepdim=True) + 1e-6).sqrt()
+
+
+def kda(s, draw):
+    def step(S, t, x):
+        q, k, v, g, beta = (i[:, t] for i in x)
+        k = l2norm(k)
+        S = g.exp()[..., None] * S
+        S = S + outer(beta[..., None] * k, v - read(k, S))
+        return S, read(q, S)
+    return qkv(s, draw) + [draw.log_decay(s["B"], s["T"], s["H"], s["K"]), draw.uniform(s["B"], s["T"], s["H"])], step
+
+
+def hgrn2(s, draw):
+    q, f, v = qkv(s, draw)
+    if draw.hard:
+        f = torch.where(draw.uniform(*f.shape) < 0.1, torch.full_like(f, -200.0), f)
+    lower = draw.uniform(s["H"], s["K"]) * (0 if draw.hard else 1)
+    def step(S, t, x):
+        q, f, v = (i[:, t] for i in x[:3])
+        a = x[3] + (1 - x[3]) * f.sigmoid()
+        S = a[..., None] * S + outer(1 - a, v)
+        return S, read(q, S)
+    return [q, f + 3, v, lower], step
+
+
+def rwkv6(s, draw):
+    r, k, v = qkv(s, draw)
+    w = draw.normal(*r.shape) - 3
+    if draw.hard:
+        w = torch.where(draw.uniform(*w.shape) < 0.1, torch.full_like(w, 10.0), w)
+    def step(S, t, x):
+        r, k, w, v = (i[:, t] for i in x[:4])
+        o = read(r, S + outer(x[4] * k, v))
+        return (-w.exp()).exp()[..., None] * S + outer(k, v), o
+    return [r, k, w, v, draw.normal(s["H"], s["K"])], step
+
+
+def rwkv7(s, draw):
+    r, k, v = qkv(s, draw)
+    param = lambda: draw.normal(s["H"], s["K"], scale=0.5)
+    def step(S, t, x):
+        r, k, d, v, a = (i[:, t] for i in x[:5])
+        xi, alpha, rho = x[5:]
+        w = (-math.exp(-0.5) * d.sigmoid()).exp()
+        kh = l2norm(xi * k)
+        kt = k * (1 + (a - 1) * alpha)
+        S = w[..., None] * S - outer(a * kh, read(kh, S)) + outer(kt, v)
+        return S, read(r, S) + (r * rho * kt).sum(-1, keepdim=True) * v
+    return [r, k, draw.normal(*k.shape), v, draw.uniform(*k.shape), param(), param(), param()], step
+
+
+MODELS = {f.__name__: f for f in (simple_gla, retnet, mamba2, linear_attention_plain, gla, deltanet, gated_delta_net,
+                                     kda, hgrn2, rwkv6, rwkv7)}
 
 
 def run(step, inputs, S, heads_out):

@@ -11,7 +11,8 @@ import references
 
 warnings.filterwarnings("ignore", category=DeprecationWarning)
 
-SHAPES = {"A": dict(B=8, H=16, T=2048), "B": dict(B=4, H=16, T=4096), "C": dict(B=1, H=16, T=32768)}
+SHAPES = {"A": dict(B=8, H=16, T=2048), "B": dict(B=4, H=16, T=4096), "C": dict(B=1, H=16, T=32768),
+          "D": dict(B=8, H=32, T=2048)}
 BANDWIDTH = 3.0e12
 TOLERANCE = 1e-2  # operands of products are bf16: 2^-9 a rounding, several of them
 
