@@ -245,11 +245,13 @@ void ChunkKernelEmitter::emitChunk(Value number) {
   int64_t pending = plan.stages - 2; // copies of later chunks that need not be there
   l.waitCopies(plan.ahead ? pending - (program.readsTiles ? 2 : 1) : pending);
   l.barrier();
+  ChunkAt gated = chunkAt(l.add(number, plan.ahead ? 2 : 1));
+  prefetchGates(gated);
   emitLoads(chunkAt(l.add(number, plan.stages - 1)));
   if (plan.ahead) {
     emitScores(next);
     emitColumns(chunk);
-    emitGates(chunkAt(l.add(number, 2)));
+    emitGates(gated);
     return;
   }
   if (program.makesTiles() || !program.keyDecays.empty()) {
@@ -261,5 +263,5 @@ void ChunkKernelEmitter::emitChunk(Value number) {
     l.waitCopies(pending);
   l.barrier();
   emitColumns(chunk);
-  emitGates(next);
+  emitGates(gated);
 }

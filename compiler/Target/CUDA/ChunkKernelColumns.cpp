@@ -77,8 +77,9 @@ SmallVector<SmallVector<Value>> ChunkKernelEmitter::packedColumns(Value value, i
     Value columnsOfWarp = l.mul(warp, 16 * plan.columnTiles()); // the exchange of units needs it as a value
     const SharedTile &shared = map.tiles[tile];
     for (int64_t i = 0; i < plan.columnTiles(); ++i) {
-      Value offset = l.bitXor(laneOffset(shared, /*rowsFirst=*/false), l.rem(l.shl(l.add(columnsOfWarp, 16 * i), 1), 128));
-      Value far = l.sub(l.shl(l.add(columnsOfWarp, 16 * i), 1), l.rem(l.shl(l.add(columnsOfWarp, 16 * i), 1), 128));
+      Value near = l.rem(l.shl(l.add(columnsOfWarp, 16 * i), 1), 128);
+      Value offset = l.bitXor(laneOffset(shared, /*rowsFirst=*/false), l.bitXor(near, shared.swizzle(block * kBlock) << 4));
+      Value far = l.sub(l.shl(l.add(columnsOfWarp, 16 * i), 1), near);
       packed.push_back(l.loadCores(l.add(chunk.stage, l.add(offset, far)),
                                    shared.offset + block * kBlock * shared.rowBytes(), /*transposed=*/true));
     }
@@ -318,14 +319,14 @@ void ChunkKernelEmitter::stageOutput(unsigned output, int64_t block, const Chunk
   Value base = l.mul(warp, staging.bytes());
   for (int64_t i = 0; i < plan.columnTiles(); ++i) {
     if (plan.arch >= 90) {
-      Value offset = l.add(base, l.bitXor(laneOffset(staging, /*rowsFirst=*/false), 32 * i % 128));
+      Value offset = l.add(base, l.bitXor(laneOffset(staging, /*rowsFirst=*/false), (32 * i % 128) ^ staging.swizzle(block * kBlock) << 4));
       l.storeCores(offset, map.stagingAt + block * kBlock * staging.rowBytes() + 32 * i / 128 * 128, packed[i]);
       continue;
     }
     SmallVector<Chained> chained = *accumulatorsAsA(instruction);
     for (auto [core, from] : llvm::zip(packed[i], chained)) {
       Value row = l.add(l.shr(lane, 2), 8 * from.accumulator);
-      Value unit = l.bitXor(l.bitAnd(l.shr(row, staging.shift()), staging.mask()), 2 * i + from.core);
+      Value unit = l.bitXor(swizzle(staging, row), (2 * i + from.core) ^ staging.swizzle(block * kBlock));
       Value offset = l.add(l.add(base, l.mul(row, staging.rowBytes())), l.add(l.shl(unit, 4), l.shl(l.bitAnd(lane, 3), 2)));
       l.storeShared(l.transposeCore(core), offset, map.stagingAt + block * kBlock * staging.rowBytes());
     }
@@ -342,7 +343,7 @@ void ChunkKernelEmitter::writeOutput(unsigned output, const ChunkAt &chunk) {
   Value base = l.mul(warp, staging.bytes());
   for (int64_t i = 0; i < plan.chunk * staging.units(); i += 32) {
     Value index = l.add(lane, i), row = l.div(index, staging.units()), unit = l.rem(index, staging.units());
-    Value swizzled = l.bitXor(unit, l.bitAnd(l.shr(row, staging.shift()), staging.mask()));
+    Value swizzled = l.bitXor(unit, swizzle(staging, row));
     Value offset = l.add(base, l.add(l.mul(row, staging.rowBytes()), l.shl(swizzled, 4)));
     Value words = l.loadShared(VectorType::get(4, b.getI32Type()), offset, map.stagingAt);
     auto inside = scf::IfOp::create(b, l.loc, l.less(row, chunk.left), /*withElseRegion=*/false);

@@ -61,13 +61,19 @@ private:
   llvm::SmallVector<mlir::Value> loadBlock(const SharedTile &tile, mlir::Value base, mlir::Value row, int64_t rowConstant,
                                            int64_t column, bool rowsFirst, bool transposed);
 
+  /// SharedTile::swizzle of a row that is a value.
+  mlir::Value swizzle(const SharedTile &tile, mlir::Value row);
+
   // Gates.
   struct StepThread {
     mlir::Value row, step; // in the chunk, i32; along time, i64, inside the sequence
     mlir::Value stage;
     llvm::DenseMap<mlir::Value, mlir::Value> known;
   };
+  /// Reads the inputs with a number per step, long before emitGates wants them.
+  void prefetchGates(const ChunkAt &chunk);
   void emitGates(const ChunkAt &chunk);
+  mlir::Value stepOf(const ChunkAt &chunk);
   void emitDecay(int64_t decay, mlir::Value a, const ChunkAt &chunk, mlir::Value row);
   mlir::Value perStep(mlir::Value value, StepThread &thread);
   /// Elements of rows, combined; of several, their products.
@@ -106,6 +112,7 @@ private:
 
   // Scores.
   void emitScores(const ChunkAt &chunk);
+  void emitScoreShare(mlir::Value index, const ChunkAt &chunk);
   using ScoreBlock = std::array<Accumulator, 2>; // 16 x 16: two accumulators beside each other
   struct BlockFactors {
     mlir::Value rows[2], columns[4];
@@ -168,6 +175,7 @@ private:
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> blockProducts;
   llvm::DenseMap<mlir::Value, DecayRows> decayCache;
   llvm::DenseMap<mlir::Value, Rows> rowCache;
+  llvm::DenseMap<mlir::Value, mlir::Value> prefetched; // inputs with a number per step
 };
 
 } // namespace rondo::cuda

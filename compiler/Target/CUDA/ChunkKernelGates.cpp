@@ -8,6 +8,20 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cuda;
 
+/// Where along time a thread's step is; of the last one beyond the end.
+Value ChunkKernelEmitter::stepOf(const ChunkAt &chunk) {
+  Value row = plan.chunk < plan.threads() ? l.rem(thread, plan.chunk) : thread;
+  return l.wide(l.least(l.add(chunk.first, row), l.sub(steps, l.i32(1))));
+}
+
+void ChunkKernelEmitter::prefetchGates(const ChunkAt &chunk) {
+  if (program.slots.empty() && program.decays.empty())
+    return;
+  for (auto [argument, rows] : llvm::zip(program.chunk().getArguments(), inputs))
+    if (isPerStep(argument) && !argument.use_empty())
+      prefetched[argument] = l.load(rows.element, l.at(rows.base, l.mul(stepOf(chunk), rows.stride)));
+}
+
 void ChunkKernelEmitter::emitGates(const ChunkAt &chunk) {
   if (program.slots.empty() && program.decays.empty())
     return;
@@ -17,8 +31,7 @@ void ChunkKernelEmitter::emitGates(const ChunkAt &chunk) {
     b.setInsertionPointToStart(some.thenBlock());
   }
   Value valid = l.less(thread, chunk.left);
-  Value last = l.sub(steps, l.i32(1));
-  StepThread here{thread, l.wide(l.least(l.add(chunk.first, thread), last)), chunk.stage, DenseMap<Value, Value>()};
+  StepThread here{thread, stepOf(chunk), chunk.stage, DenseMap<Value, Value>()};
   DenseMap<std::pair<Value, int>, Value> partial;
   for (auto [d, decay] : llvm::enumerate(program.decays)) {
     Value a = l.select(valid, perStep(decay, here), l.f32(1));
@@ -106,7 +119,10 @@ Value ChunkKernelEmitter::perStep(Value value, StepThread &thread) {
     if (Value scalar = scalars.lookup(value))
       return scalar;
     const GlobalRows &rows = inputs[argument.getArgNumber()];
-    result = widened(b, l.loc, l.load(rows.element, l.at(rows.base, l.mul(thread.step, rows.stride))));
+    Value number = prefetched.lookup(value);
+    if (!number)
+      number = l.load(rows.element, l.at(rows.base, l.mul(thread.step, rows.stride)));
+    result = widened(b, l.loc, number);
   } else if (Value constant = constantOf(value)) {
     result = constant;
   } else if (auto reduce = value.getDefiningOp<recur::ReduceOp>()) {
@@ -151,8 +167,7 @@ Value ChunkKernelEmitter::sumOfRow(recur::Reduction kind, ValueRange factors, St
   Loaded loaded;
   for (int64_t tile : tiles) {
     const SharedTile &shared = map.tiles[tile];
-    Value swizzle = l.bitAnd(l.shr(thread.row, shared.shift()), shared.mask());
-    Value unit = l.bitXor(loop.getInductionVar(), swizzle);
+    Value unit = l.bitXor(loop.getInductionVar(), swizzle(shared, thread.row));
     Value offset = l.add(thread.stage, l.add(l.mul(thread.row, shared.rowBytes()), l.shl(unit, 4)));
     Value words = l.loadShared(VectorType::get(4, b.getI32Type()), offset, shared.offset);
     for (int64_t i = 0; i < 4; ++i) {
@@ -166,14 +181,19 @@ Value ChunkKernelEmitter::sumOfRow(recur::Reduction kind, ValueRange factors, St
       return keyParam(param, l.add(l.shl(loop.getInductionVar(), 3), which));
     return perStep(value, thread);
   };
+  SmallVector<cpu::Element> terms;
   for (int64_t i = 0; i < 8; ++i) {
     cpu::Element product;
     for (Value factor : factors) {
       Value element = rowElement(factor, i, loaded, leaf);
       product.re = product.re ? l.mulf(product.re, element) : element;
     }
-    sum = ops.combine(kind, sum, product);
+    terms.push_back(product);
   }
+  for (size_t step = 1; step < terms.size(); step *= 2) // as a tree: the next eight wait for one addition only
+    for (size_t i = 0; i + step < terms.size(); i += 2 * step)
+      terms[i] = ops.combine(kind, terms[i], terms[i + step]);
+  sum = ops.combine(kind, sum, terms[0]);
   scf::YieldOp::create(b, l.loc, sum.re);
   return loop.getResult(0);
 }

@@ -23,7 +23,7 @@ void ChunkKernelEmitter::emitTileLoad(const Tile &tile, const SharedTile &shared
   Value pointer = l.at(rows.base, start);
   auto copy = [&](Value index) {
     Value row = l.div(index, units), unit = l.rem(index, units);
-    Value swizzled = l.bitXor(unit, l.bitAnd(l.shr(row, shared.shift()), shared.mask()));
+    Value swizzled = l.bitXor(unit, swizzle(shared, row));
     Value to = l.add(l.add(chunk.stage, shared.offset), l.add(l.mul(row, shared.rowBytes()), l.shl(swizzled, 4)));
     Value bytes = l.select(l.less(row, chunk.left), sixteen, zero);
     Value from = l.at(pointer, l.add(l.mul(l.wide(row), rows.stride), l.wide(l.shl(unit, 4))));
@@ -39,6 +39,12 @@ void ChunkKernelEmitter::emitTileLoad(const Tile &tile, const SharedTile &shared
   }
 }
 
+Value ChunkKernelEmitter::swizzle(const SharedTile &tile, Value row) {
+  if (tile.units() >= 8)
+    return l.bitAnd(l.bitXor(row, l.shl(l.shr(row, 3), 1)), 7);
+  return tile.units() == 4 ? l.bitAnd(l.shr(row, 1), 3) : l.bitAnd(l.shr(row, 2), 1);
+}
+
 /// A lane gives the address of row lane % 8 of core lane / 8. Cores go first along the rows of the tile, or along its columns.
 Value ChunkKernelEmitter::laneOffset(const SharedTile &tile, bool rowsFirst) {
   Value &offset = laneOffsets[{tile.columns, rowsFirst}];
@@ -48,15 +54,16 @@ Value ChunkKernelEmitter::laneOffset(const SharedTile &tile, bool rowsFirst) {
   b.setInsertionPointAfter(lane.getDefiningOp());
   Value odd = l.bitAnd(l.shr(lane, 3), 1), late = l.shr(lane, 4);
   Value row = l.add(l.bitAnd(lane, 7), l.shl(rowsFirst ? odd : late, 3));
-  Value swizzle = l.bitAnd(l.shr(row, tile.shift()), tile.mask());
-  Value unit = l.bitXor(rowsFirst ? late : odd, swizzle);
+  Value unit = l.bitXor(rowsFirst ? late : odd, swizzle(tile, row));
   return offset = l.add(l.mul(row, tile.rowBytes()), l.shl(unit, 4));
 }
 
 SmallVector<Value> ChunkKernelEmitter::loadBlock(const SharedTile &tile, Value base, Value row, int64_t rowConstant,
                                                  int64_t column, bool rowsFirst, bool transposed) {
   // Units are exchanged inside 128 bytes, by what the low bits of the row say: whole blocks further on only add.
-  Value offset = l.bitXor(laneOffset(tile, rowsFirst), (2 * column) % 128);
+  Value offset = l.bitXor(laneOffset(tile, rowsFirst), (2 * column) % 128 ^ tile.swizzle(rowConstant) << 4);
+  if (row)
+    offset = l.bitXor(offset, l.shl(swizzle(tile, row), 4));
   offset = l.add(base, offset);
   if (row)
     offset = l.add(offset, l.mul(row, tile.rowBytes()));

@@ -62,7 +62,8 @@ void ChunkKernelEmitter::emitRowsOf(const RowThread &at, const ChunkAt &chunk) {
 
 /// Without the constant part, which is `row` times the bytes of a row.
 Value ChunkKernelEmitter::rowOffset(const SharedTile &tile, int64_t row, const RowThread &at) {
-  return l.add(l.mul(at.first, tile.rowBytes()), l.bitXor(at.bytes, ((row >> tile.shift()) & tile.mask()) << 4));
+  Value bytes = l.bitXor(at.bytes, l.shl(swizzle(tile, at.first), 4));
+  return l.add(l.mul(at.first, tile.rowBytes()), l.bitXor(bytes, tile.swizzle(row) << 4));
 }
 
 /// The rows of a value; `beyond` stands for those behind the end.

@@ -11,15 +11,27 @@ using namespace rondo::cuda;
 
 void ChunkKernelEmitter::emitScores(const ChunkAt &chunk) {
   int64_t blocks = plan.blocks(), all = blocks * (blocks + 1) / 2;
-  for (int64_t first = 0; first < all; first += plan.warps) {
-    // Warps without a block of their own repeat the last one: a branch would cost the others more.
-    Value index = l.least(l.add(warp, first), l.i32(all - 1)), i = l.i32(0);
-    for (int64_t r = 1; r < blocks; ++r)
-      i = l.add(i, l.select(l.less(index, l.i32(r * (r + 1) / 2)), l.i32(0), l.i32(1)));
-    Value j = l.sub(index, l.shr(l.mul(i, l.add(i, 1)), 1));
-    for (size_t score = 0; score < program.scores.size(); ++score)
-      emitScoreBlock(score, i, j, chunk);
-  }
+  int64_t first = 0;
+  for (; first + plan.warps <= all; first += plan.warps)
+    emitScoreShare(l.add(warp, first), chunk);
+  if (first == all)
+    return;
+  // What is left goes to the last warps: the first ones have the gates.
+  int64_t idle = plan.warps - (all - first);
+  auto some = scf::IfOp::create(b, l.loc, l.less(l.i32(idle - 1), warp), /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(some.thenBlock());
+  emitScoreShare(l.add(warp, first - idle), chunk);
+}
+
+/// One block of each score, counted row by row below the diagonal.
+void ChunkKernelEmitter::emitScoreShare(Value index, const ChunkAt &chunk) {
+  Value i = l.i32(0);
+  for (int64_t r = 1; r < plan.blocks(); ++r)
+    i = l.add(i, l.select(l.less(index, l.i32(r * (r + 1) / 2)), l.i32(0), l.i32(1)));
+  Value j = l.sub(index, l.shr(l.mul(i, l.add(i, 1)), 1));
+  for (size_t score = 0; score < program.scores.size(); ++score)
+    emitScoreBlock(score, i, j, chunk);
 }
 
 /// Where a slot begins; null where the factor is 1.
@@ -190,7 +202,7 @@ void ChunkKernelEmitter::storeBlock(const SharedTile &to, const ScoreBlock &bloc
     for (int64_t half : {0, 1}) {
       Value t = l.add(l.shl(i, 4), l.add(l.shr(lane, 2), instruction.c[core].row));
       Value unit = l.add(l.shl(j, 1), half);
-      unit = l.bitXor(unit, l.bitAnd(l.shr(t, to.shift()), to.mask()));
+      unit = l.bitXor(unit, swizzle(to, t));
       Value offset = l.add(l.add(chunk.scores, l.mul(t, to.rowBytes())), l.add(l.shl(unit, 4), l.shl(l.bitAnd(lane, 3), 2)));
       l.storeShared(l.pack(block[half][2 * core], block[half][2 * core + 1]), offset, to.offset);
     }
@@ -220,7 +232,7 @@ void ChunkKernelEmitter::invertBlock(const SharedTile &to, const ScoreBlock &blo
       for (int64_t e = 0; e < 4 && s + e < t; ++e)
         sum = l.fma(vector::ExtractOp::create(b, l.loc, four, e), x[s + e], sum);
     }
-    Value unit = l.bitXor(l.shr(column, 3), (t >> to.shift()) & to.mask());
+    Value unit = l.bitXor(l.shr(column, 3), to.swizzle(t));
     Value offset = l.add(l.add(chunk.scores, l.mul(row, to.rowBytes())), l.add(l.shl(unit, 4), l.shl(l.bitAnd(column, 7), 1)));
     l.storeShared(arith::TruncFOp::create(b, l.loc, l.element, sum), offset, to.offset + t * to.rowBytes());
     x.push_back(l.select(l.equal(column, l.i32(t)), l.f32(1), sum));

@@ -18,9 +18,10 @@ void rondo::cuda::buildTilesToPTX(OpPassManager &passes, llvm::StringRef chip) {
   target.features = "+ptx80";
   passes.addPass(createGpuNVVMAttachTarget(target));
   OpPassManager &kernels = passes.nest<gpu::GPUModuleOp>();
+  kernels.addPass(createTileMath());
+  kernels.addPass(createExpandMath());
   kernels.addPass(createCanonicalizerPass());
   kernels.addPass(createCSEPass());
-  kernels.addPass(createExpandMath());
   kernels.addPass(createSCFToControlFlowPass());
   ConvertGpuOpsToNVVMOpsOptions options;
   options.indexBitwidth = 64;

@@ -8,7 +8,6 @@ namespace {
 /// Bytes that a block reads from shared memory as matrix operands, per chunk: the resource that is used up first.
 int64_t sharedTraffic(const TileProgram &program, const TilePlan &plan) {
   int64_t chunk = plan.chunk, blocks = plan.blocks(), below = blocks * (blocks + 1) / 2;
-  int64_t shares = (below + plan.warps - 1) / plan.warps * plan.warps; // warps without a block repeat one
   int64_t bytes = 0;
   for (const Read &read : program.reads)
     bytes += plan.warps * 2 * chunk * program.tiles[read.query.tile].columns;
@@ -17,7 +16,7 @@ int64_t sharedTraffic(const TileProgram &program, const TilePlan &plan) {
       bytes += plan.warps * 2 * chunk * program.tiles[update.key.tile].columns;
   for (const Score &score : program.scores) {
     int64_t block = 2 * 2 * kBlock * program.tiles[score.query.tile].columns;
-    bytes += shares * block + (score.levels.empty() ? 0 : blocks * 4 * block);
+    bytes += below * block + (score.levels.empty() ? 0 : blocks * 4 * block);
     bytes += plan.warps * below * 2 * kBlock * kBlock; // used once, by products with columns
   }
   return bytes;

@@ -22,4 +22,18 @@ def LowerChunksToTiles : Pass<"lower-chunks-to-tiles", "::mlir::ModuleOp"> {
                            "::mlir::math::MathDialect", "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect"];
 }
+
+def TileMath : Pass<"tile-math"> {
+  let summary = "exp and division on the special function unit";
+  let description = [{
+    In kernels on tiles a gate is computed for every element of a row, so that its cost counts: f32 exp becomes one ex2.approx with its
+    argument's rounding made up for, and division is allowed to be approximate.
+
+    Requires: f32 arith and math ops in kernels. Ensures: no math.exp on f32 is left.
+    Numerics: exp within 3 units in the last place (ex2.approx has 2); exp(-inf) is 0, exp of 89 and more infinite, NaN stays. Division
+    within 2 units, and 0 for a divisor above 2^126.
+    Cost: 6 instructions an exp.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect"];
+}
 #endif

@@ -20,7 +20,7 @@ struct TilePlan {
 };
 
 /// A matrix of 16-bit elements in shared memory. Units of 16 bytes are exchanged inside a row, depending on the row, so that eight rows
-/// of one column of units lie in different banks.
+/// of one column of units lie in different banks, and so do two units of rows that are 8, 16 or 24 apart.
 struct SharedTile {
   int64_t offset = 0; // in bytes, from the start of its buffer
   int64_t rows = 0, columns = 0;
@@ -28,12 +28,13 @@ struct SharedTile {
   int64_t rowBytes() const { return 2 * columns; }
   int64_t units() const { return columns / 8; }
   int64_t bytes() const { return rows * rowBytes(); }
-  /// The unit that holds unit `unit` of a row is unit ^ ((row >> shift) & mask).
-  int64_t shift() const { return units() >= 8 ? 0 : units() == 4 ? 1 : 2; }
-  int64_t mask() const { return units() >= 8 ? 7 : units() - 1; }
+  /// Unit `unit` of a row lies where unit `unit ^ swizzle(row)` would. It is linear: swizzle(x ^ y) = swizzle(x) ^ swizzle(y).
+  int64_t swizzle(int64_t row) const {
+    return units() >= 8 ? (row ^ ((row >> 3) << 1)) & 7 : units() == 4 ? (row >> 1) & 3 : (row >> 2) & 1;
+  }
   /// The byte of an element, counted from the tile's start.
   int64_t at(int64_t row, int64_t column) const {
-    return row * rowBytes() + (((column / 8) ^ ((row >> shift()) & mask())) * 16) + 2 * (column % 8);
+    return row * rowBytes() + ((column / 8) ^ swizzle(row)) * 16 + 2 * (column % 8);
   }
   /// Whether rows of so many elements can be laid out like this.
   static bool fits(int64_t columns) { return columns == 16 || columns == 32 || columns % 64 == 0; }
