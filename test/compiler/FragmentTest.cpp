@@ -73,7 +73,8 @@ TEST_CASE("An instruction whose accumulators are laid out otherwise says so", "[
   CHECK(!accumulatorsAsA(turned));
 }
 
-TEST_CASE("Shared tiles: every element has a place of its own, and eight rows of a unit lie in different banks", "[fragment]") {
+TEST_CASE("Shared tiles: every element has a place of its own, and eight rows of a unit lie in different banks",
+          "[fragment]") {
   for (int64_t columns : {16, 32, 64, 128, 192, 256}) {
     INFO(columns << " columns");
     REQUIRE(SharedTile::fits(columns));

@@ -78,7 +78,8 @@ SmallVector<SmallVector<Value>> ChunkKernelEmitter::packedColumns(Value value, i
     const SharedTile &shared = map.tiles[tile];
     for (int64_t i = 0; i < plan.columnTiles(); ++i) {
       Value near = l.rem(l.shl(l.add(columnsOfWarp, 16 * i), 1), 128);
-      Value offset = l.bitXor(laneOffset(shared, /*rowsFirst=*/false), l.bitXor(near, shared.swizzle(block * kBlock) << 4));
+      Value offset =
+          l.bitXor(laneOffset(shared, /*rowsFirst=*/false), l.bitXor(near, shared.swizzle(block * kBlock) << 4));
       Value far = l.sub(l.shl(l.add(columnsOfWarp, 16 * i), 1), near);
       packed.push_back(l.loadCores(l.add(chunk.stage, l.add(offset, far)),
                                    shared.offset + block * kBlock * shared.rowBytes(), /*transposed=*/true));
@@ -181,7 +182,7 @@ Value ChunkKernelEmitter::productOfBlocks(Value decay, int64_t from, int64_t to,
 SmallVector<Value> ChunkKernelEmitter::factorOf(const StepFactor &factor, int64_t block, const ChunkAt &chunk) {
   if (factor.isOne())
     return {};
-  Partial partial = !factor.decay                           ? Partial::None
+  Partial partial = !factor.decay                         ? Partial::None
                     : factor.span == chunk::Span::Through ? Partial::Through
                     : factor.span == chunk::Span::Before  ? Partial::Before
                                                           : Partial::After;
@@ -215,9 +216,11 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::readColumns(const Read &read, in
   Columns sums(2 * plan.columnTiles(), l.zeros());
   int64_t across = queries.columns / kBlock;
   for (int64_t k = 0; k < across; ++k) {
-    SmallVector<Value> bs = loadBlock(queries, tileBase(read.query.tile, chunk), {}, block * kBlock, k * kBlock, /*rowsFirst=*/false, /*transposed=*/false);
+    SmallVector<Value> bs = loadBlock(queries, tileBase(read.query.tile, chunk), {}, block * kBlock, k * kBlock,
+                                      /*rowsFirst=*/false, /*transposed=*/false);
     for (size_t i = 0; i < sums.size(); ++i)
-      sums[i] = l.multiply(packedStates[read.state][i / 2 * across + k], {bs[2 * (i % 2)], bs[2 * (i % 2) + 1]}, sums[i]);
+      sums[i] =
+          l.multiply(packedStates[read.state][i / 2 * across + k], {bs[2 * (i % 2)], bs[2 * (i % 2) + 1]}, sums[i]);
   }
   scale(sums, factorOf(read.query.factor, block, chunk));
   return sums;
@@ -227,7 +230,8 @@ void ChunkKernelEmitter::accumulateApply(recur::ContractOp apply, int64_t block,
   const SharedTile &scores = map.scores[program.scoreOf(apply.getOperand(0))];
   for (int64_t from = 0; from <= block; ++from) {
     SmallVector<SmallVector<Value>> a = packedColumns(apply.getOperand(1), from, chunk);
-    SmallVector<Value> bs = loadBlock(scores, chunk.scores, {}, block * kBlock, from * kBlock, /*rowsFirst=*/false, /*transposed=*/false);
+    SmallVector<Value> bs =
+        loadBlock(scores, chunk.scores, {}, block * kBlock, from * kBlock, /*rowsFirst=*/false, /*transposed=*/false);
     for (size_t i = 0; i < into.size(); ++i)
       into[i] = l.multiply(a[i / 2], {bs[2 * (i % 2)], bs[2 * (i % 2) + 1]}, into[i]);
   }
@@ -235,12 +239,13 @@ void ChunkKernelEmitter::accumulateApply(recur::ContractOp apply, int64_t block,
 
 /// p = (I - M)⁻¹ right, block by block: what earlier blocks give, then the inverse of the block on the diagonal. `solution` is the
 /// value that the earlier blocks are blocks of.
-ChunkKernelEmitter::Columns ChunkKernelEmitter::solveColumns(chunk::SolveOp solve, Value solution, Columns right, int64_t block,
-                                                             const ChunkAt &chunk) {
+ChunkKernelEmitter::Columns ChunkKernelEmitter::solveColumns(chunk::SolveOp solve, Value solution, Columns right,
+                                                             int64_t block, const ChunkAt &chunk) {
   const SharedTile &matrix = map.scores[program.scoreOf(solve.getMatrix())];
   const SharedTile &inverse = map.inverses[llvm::find(program.solves, solve) - program.solves.begin()];
   auto accumulate = [&](ArrayRef<SmallVector<Value>> a, const SharedTile &tile, int64_t column) {
-    SmallVector<Value> bs = loadBlock(tile, chunk.scores, {}, block * kBlock, column, /*rowsFirst=*/false, /*transposed=*/false);
+    SmallVector<Value> bs =
+        loadBlock(tile, chunk.scores, {}, block * kBlock, column, /*rowsFirst=*/false, /*transposed=*/false);
     for (size_t i = 0; i < right.size(); ++i)
       right[i] = l.multiply(a[i / 2], {bs[2 * (i % 2)], bs[2 * (i % 2) + 1]}, right[i]);
   };
@@ -251,7 +256,8 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::solveColumns(chunk::SolveOp solv
 }
 
 /// v + p with p = (I - M)⁻¹ (x + M v) is (I - M)⁻¹ (v + x): one product less.
-std::optional<ChunkKernelEmitter::Columns> ChunkKernelEmitter::solveSum(recur::MapOp sum, int64_t block, const ChunkAt &chunk) {
+std::optional<ChunkKernelEmitter::Columns> ChunkKernelEmitter::solveSum(recur::MapOp sum, int64_t block,
+                                                                        const ChunkAt &chunk) {
   Value v = sum.getOperand(0);
   auto solve = sum.getOperand(1).getDefiningOp<chunk::SolveOp>();
   auto right = solve ? solve.getRight().getDefiningOp<recur::MapOp>() : recur::MapOp();
@@ -283,7 +289,8 @@ void ChunkKernelEmitter::updateState(int64_t index, const ChunkAt &chunk) {
   if (state.keyDecay) {
     int64_t at = map.totals[program.keyDecayOf(state.keyDecay)];
     for (int64_t i = 0; i < across; ++i) {
-      Value two = l.loadShared(VectorType::get(2, b.getF32Type()), l.shl(l.bitAnd(lane, 3), 3), at + 4 * instruction.n * i);
+      Value two =
+          l.loadShared(VectorType::get(2, b.getF32Type()), l.shl(l.bitAnd(lane, 3), 3), at + 4 * instruction.n * i);
       for (int64_t r = 0; r < 4; ++r) {
         Value decay = vector::ExtractOp::create(b, l.loc, two, r % 2);
         for (int64_t tile = 0; tile < plan.columnTiles(); ++tile)
@@ -301,7 +308,8 @@ void ChunkKernelEmitter::updateState(int64_t index, const ChunkAt &chunk) {
         a = pack(scaled);
       }
       for (int64_t k = 0; k < state.keys; k += kBlock) {
-        SmallVector<Value> bs = loadBlock(keys, tileBase(update.key.tile, chunk), {}, block * kBlock, k, /*rowsFirst=*/true, /*transposed=*/true);
+        SmallVector<Value> bs = loadBlock(keys, tileBase(update.key.tile, chunk), {}, block * kBlock, k,
+                                          /*rowsFirst=*/true, /*transposed=*/true);
         for (int64_t i = 0; i < plan.columnTiles(); ++i)
           for (int64_t half : {0, 1}) {
             Accumulator &sum = accumulators[i * across + k / instruction.n + half];
@@ -319,7 +327,8 @@ void ChunkKernelEmitter::stageOutput(unsigned output, int64_t block, const Chunk
   Value base = l.mul(warp, staging.bytes());
   for (int64_t i = 0; i < plan.columnTiles(); ++i) {
     if (plan.arch >= 90) {
-      Value offset = l.add(base, l.bitXor(laneOffset(staging, /*rowsFirst=*/false), (32 * i % 128) ^ staging.swizzle(block * kBlock) << 4));
+      Value offset = l.add(base, l.bitXor(laneOffset(staging, /*rowsFirst=*/false),
+                                          (32 * i % 128) ^ staging.swizzle(block * kBlock) << 4));
       l.storeCores(offset, map.stagingAt + block * kBlock * staging.rowBytes() + 32 * i / 128 * 128, packed[i]);
       continue;
     }
@@ -327,7 +336,8 @@ void ChunkKernelEmitter::stageOutput(unsigned output, int64_t block, const Chunk
     for (auto [core, from] : llvm::zip(packed[i], chained)) {
       Value row = l.add(l.shr(lane, 2), 8 * from.accumulator);
       Value unit = l.bitXor(swizzle(staging, row), (2 * i + from.core) ^ staging.swizzle(block * kBlock));
-      Value offset = l.add(l.add(base, l.mul(row, staging.rowBytes())), l.add(l.shl(unit, 4), l.shl(l.bitAnd(lane, 3), 2)));
+      Value offset =
+          l.add(l.add(base, l.mul(row, staging.rowBytes())), l.add(l.shl(unit, 4), l.shl(l.bitAnd(lane, 3), 2)));
       l.storeShared(l.transposeCore(core), offset, map.stagingAt + block * kBlock * staging.rowBytes());
     }
   }

@@ -23,9 +23,9 @@ struct GlobalRows {
 
 /// Which buffers a chunk uses.
 struct ChunkAt {
-  mlir::Value number; // i32
-  mlir::Value first;  // its first step
-  mlir::Value left;   // steps from there to the end, i32; <= 0 behind the end
+  mlir::Value number;                // i32
+  mlir::Value first;                 // its first step
+  mlir::Value left;                  // steps from there to the end, i32; <= 0 behind the end
   mlir::Value stage, scores, tables; // byte offsets
 };
 
@@ -35,7 +35,7 @@ public:
   KernelLaunch emit(llvm::StringRef name);
 
 private:
-  using State = llvm::SmallVector<Accumulator>; // column tile by column tile, along the keys
+  using State = llvm::SmallVector<Accumulator>;   // column tile by column tile, along the keys
   using Columns = llvm::SmallVector<Accumulator>; // of one block of 16 steps: column tile by column tile, two each
 
   // The whole (ChunkKernel.cpp).
@@ -58,8 +58,8 @@ private:
   /// A lane's byte offset for loadCores, where core i of the four lies (8 * rows[i], 8 * columns[i]) from a tile's block.
   mlir::Value laneOffset(const SharedTile &tile, bool rowsFirst);
   /// Four cores of the 16 x 16 block at (row, column) of a tile; `row` may be a value.
-  llvm::SmallVector<mlir::Value> loadBlock(const SharedTile &tile, mlir::Value base, mlir::Value row, int64_t rowConstant,
-                                           int64_t column, bool rowsFirst, bool transposed);
+  llvm::SmallVector<mlir::Value> loadBlock(const SharedTile &tile, mlir::Value base, mlir::Value row,
+                                           int64_t rowConstant, int64_t column, bool rowsFirst, bool transposed);
 
   /// SharedTile::swizzle of a row that is a value.
   mlir::Value swizzle(const SharedTile &tile, mlir::Value row);
@@ -88,11 +88,11 @@ private:
 
   // Rows.
   struct RowThread {
-    mlir::Value group, first;   // of `groups` that share a chunk's rows; its first row
-    mlir::Value bytes;          // of its two columns inside a row
-    mlir::Value column;         // its first column
-    int64_t groups, rows;       // rows of each group
-    int64_t lanes;              // of a warp, per group
+    mlir::Value group, first; // of `groups` that share a chunk's rows; its first row
+    mlir::Value bytes;        // of its two columns inside a row
+    mlir::Value column;       // its first column
+    int64_t groups, rows;     // rows of each group
+    int64_t lanes;            // of a warp, per group
   };
   using Rows = llvm::SmallVector<std::array<mlir::Value, 2>>; // of one thread: two columns
   struct DecayRows {
@@ -140,7 +140,8 @@ private:
   Columns solveColumns(chunk::SolveOp solve, mlir::Value solution, Columns right, int64_t block, const ChunkAt &chunk);
   std::optional<Columns> solveSum(recur::MapOp sum, int64_t block, const ChunkAt &chunk);
   /// Operand A of each column tile: the columns of a block, transposed, as matrix elements.
-  llvm::SmallVector<llvm::SmallVector<mlir::Value>> packedColumns(mlir::Value value, int64_t block, const ChunkAt &chunk);
+  llvm::SmallVector<llvm::SmallVector<mlir::Value>> packedColumns(mlir::Value value, int64_t block,
+                                                                  const ChunkAt &chunk);
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> pack(const Columns &columns);
   Columns unpack(llvm::ArrayRef<llvm::SmallVector<mlir::Value>> packed);
   void scale(Columns &columns, llvm::ArrayRef<mlir::Value> perStep);

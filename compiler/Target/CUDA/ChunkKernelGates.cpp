@@ -37,7 +37,8 @@ void ChunkKernelEmitter::emitGates(const ChunkAt &chunk) {
     Value a = l.select(valid, perStep(decay, here), l.f32(1));
     Value inBlock = l.bitAnd(lane, kBlock - 1), through = a, after = a, one = l.f32(1);
     for (int64_t by = 1; by < kBlock; by *= 2) {
-      Value above = l.mulf(through, l.shuffleUp(through, by, kBlock)), below = l.mulf(after, l.shuffleDown(after, by, kBlock));
+      Value above = l.mulf(through, l.shuffleUp(through, by, kBlock)),
+            below = l.mulf(after, l.shuffleDown(after, by, kBlock));
       through = l.select(l.less(inBlock, l.i32(by)), through, above);
       after = l.select(l.less(inBlock, l.i32(kBlock - by)), below, after);
     }
@@ -68,8 +69,8 @@ void ChunkKernelEmitter::emitDecay(int64_t decay, Value a, const ChunkAt &chunk,
   if (llvm::none_of(program.scores, [&](const Score &score) { return score.decay == program.decays[decay]; }))
     return;
   Value inBlock = l.bitAnd(row, kBlock - 1);
-  Value offset = l.add(chunk.tables, l.add(l.mul(l.shr(row, 4), SharedMap::kPairBytes),
-                                           l.mul(inBlock, 4 * kBlock + 4)));
+  Value offset =
+      l.add(chunk.tables, l.add(l.mul(l.shr(row, 4), SharedMap::kPairBytes), l.mul(inBlock, 4 * kBlock + 4)));
   int64_t rowBytes = 4 * kBlock;
   Value product = l.f32(1);
   l.storeShared(product, offset, map.pairsAt(decay) + rowBytes);

@@ -28,7 +28,8 @@ void ChunkKernelEmitter::emitRows(const ChunkAt &chunk) {
     OpBuilder::InsertionGuard guard(b);
     Value pair = l.add(l.add(l.mul(warp, at.lanes), l.rem(lane, at.lanes)), first);
     if (first + perPass > pairs) { // whole warps: their lanes need each other
-      auto some = scf::IfOp::create(b, l.loc, l.less(l.mul(warp, at.lanes), l.i32(pairs - first)), /*withElseRegion=*/false);
+      auto some =
+          scf::IfOp::create(b, l.loc, l.less(l.mul(warp, at.lanes), l.i32(pairs - first)), /*withElseRegion=*/false);
       b.setInsertionPointToStart(some.thenBlock());
     }
     at.column = l.shl(pair, 1);
@@ -50,9 +51,9 @@ void ChunkKernelEmitter::emitRowsOf(const RowThread &at, const ChunkAt &chunk) {
   for (auto [decay, total] : llvm::zip(program.keyDecays, map.totals)) {
     DecayRows rows = decayRows(decay, at, chunk);
     Two others = across(rows, /*above=*/false, at.groups, at);
-    Value two = vector::FromElementsOp::create(
-        b, l.loc, VectorType::get(2, b.getF32Type()),
-        ValueRange{l.mulf(rows.total[0], others[0]), l.mulf(rows.total[1], others[1])});
+    Value two =
+        vector::FromElementsOp::create(b, l.loc, VectorType::get(2, b.getF32Type()),
+                                       ValueRange{l.mulf(rows.total[0], others[0]), l.mulf(rows.total[1], others[1])});
     auto first = scf::IfOp::create(b, l.loc, l.less(at.group, l.i32(1)), /*withElseRegion=*/false);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(first.thenBlock());
@@ -67,7 +68,8 @@ Value ChunkKernelEmitter::rowOffset(const SharedTile &tile, int64_t row, const R
 }
 
 /// The rows of a value; `beyond` stands for those behind the end.
-ChunkKernelEmitter::Rows ChunkKernelEmitter::rowsOf(Value value, const RowThread &at, const ChunkAt &chunk, double beyond) {
+ChunkKernelEmitter::Rows ChunkKernelEmitter::rowsOf(Value value, const RowThread &at, const ChunkAt &chunk,
+                                                    double beyond) {
   Rows &rows = rowCache[value];
   if (!rows.empty())
     return rows;
@@ -78,7 +80,9 @@ ChunkKernelEmitter::Rows ChunkKernelEmitter::rowsOf(Value value, const RowThread
       if (Value scalar = scalars.lookup(leaf))
         return scalar;
       if (isPerStep(leaf))
-        return l.loadShared(b.getF32Type(), l.add(slotOffset(StepFactor::of(leaf), {}, Partial::None, chunk), l.shl(at.first, 2)), 4 * r);
+        return l.loadShared(b.getF32Type(),
+                            l.add(slotOffset(StepFactor::of(leaf), {}, Partial::None, chunk), l.shl(at.first, 2)),
+                            4 * r);
       int64_t tile = program.tileOf(leaf, Role::Key);
       if (tile < 0)
         return keyParam(cast<BlockArgument>(leaf), l.add(at.column, which));

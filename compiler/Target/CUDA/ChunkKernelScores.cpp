@@ -76,23 +76,28 @@ ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::multiplyTiles(int64_t queries
   const SharedTile &left = map.tiles[queries], &right = map.tiles[keys];
   ScoreBlock sums = {l.zeros(), l.zeros()};
   for (int64_t k = 0; k < left.columns; k += kBlock) {
-    SmallVector<Value> a = loadBlock(left, tileBase(queries, chunk), l.shl(i, 4), 0, k, /*rowsFirst=*/true, /*transposed=*/false);
-    SmallVector<Value> bs = loadBlock(right, tileBase(keys, chunk), l.shl(j, 4), 0, k, /*rowsFirst=*/false, /*transposed=*/false);
+    SmallVector<Value> a =
+        loadBlock(left, tileBase(queries, chunk), l.shl(i, 4), 0, k, /*rowsFirst=*/true, /*transposed=*/false);
+    SmallVector<Value> bs =
+        loadBlock(right, tileBase(keys, chunk), l.shl(j, 4), 0, k, /*rowsFirst=*/false, /*transposed=*/false);
     for (int64_t half : {0, 1})
       sums[half] = l.multiply(a, {bs[2 * half], bs[2 * half + 1]}, sums[half]);
   }
   return sums;
 }
 
-ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::multiplyBlock(const Score &score, Value i, Value j, const ChunkAt &chunk) {
+ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::multiplyBlock(const Score &score, Value i, Value j,
+                                                                 const ChunkAt &chunk) {
   return score.levels.empty() ? multiplyTiles(score.query.tile, score.key.tile, i, j, chunk)
                               : multiplyLevels(score, i, j, chunk);
 }
 
 /// Two blocks part at one level; the steps of one block part at all levels below.
-ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::multiplyLevels(const Score &score, Value i, Value j, const ChunkAt &chunk) {
-  auto diagonal = scf::IfOp::create(b, l.loc, SmallVector<Type>(8, b.getF32Type()), l.equal(i, j), /*addThenBlock=*/true,
-                                    /*addElseBlock=*/true);
+ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::multiplyLevels(const Score &score, Value i, Value j,
+                                                                  const ChunkAt &chunk) {
+  auto diagonal =
+      scf::IfOp::create(b, l.loc, SmallVector<Type>(8, b.getF32Type()), l.equal(i, j), /*addThenBlock=*/true,
+                        /*addElseBlock=*/true);
   auto yield = [&](const ScoreBlock &sums) {
     SmallVector<Value> values(sums[0].begin(), sums[0].end());
     values.append(sums[1].begin(), sums[1].end());
@@ -108,7 +113,8 @@ ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::multiplyLevels(const Score &s
     const SharedTile &base = map.tiles[score.levels[first]];
     Value offset = l.i32(0);
     for (size_t level = first + 1; level < score.levels.size(); ++level) {
-      int64_t shift = level - first; // blocks part at this level where they are in one group of 2 << shift, and not in one half
+      int64_t shift =
+          level - first; // blocks part at this level where they are in one group of 2 << shift, and not in one half
       Value apart = l.less(l.shr(j, shift), l.shr(i, shift));
       offset = l.select(apart, l.i32(map.tiles[score.levels[level]].offset - base.offset), offset);
     }
@@ -154,18 +160,20 @@ ChunkKernelEmitter::BlockFactors ChunkKernelEmitter::loadFactors(Value rowSlot, 
   if (columnSlot)
     for (int64_t half : {0, 1}) {
       Value first = l.add(l.shl(j, 4), l.shl(l.bitAnd(lane, 3), 1));
-      Value two = l.loadShared(VectorType::get(2, b.getF32Type()), l.add(columnSlot, l.shl(first, 2)), 4 * instruction.n * half);
+      Value two = l.loadShared(VectorType::get(2, b.getF32Type()), l.add(columnSlot, l.shl(first, 2)),
+                               4 * instruction.n * half);
       for (int64_t e : {0, 1})
         factors.columns[2 * half + e] = vector::ExtractOp::create(b, l.loc, two, e);
     }
   return factors;
 }
 
-ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::scaleBlock(const Score &score, const ScoreBlock &sums, Value i, Value j,
-                                                              const ChunkAt &chunk) {
+ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::scaleBlock(const Score &score, const ScoreBlock &sums, Value i,
+                                                              Value j, const ChunkAt &chunk) {
   auto times = [&](Value x, Value y) { return !x ? y : !y ? x : l.mulf(x, y); };
   const StepFactor &query = score.query.factor, &key = score.key.factor;
-  BlockFactors inside = loadFactors(slotOffset(query, {}, Partial::None, chunk), slotOffset(key, {}, Partial::None, chunk), i, j);
+  BlockFactors inside =
+      loadFactors(slotOffset(query, {}, Partial::None, chunk), slotOffset(key, {}, Partial::None, chunk), i, j);
   BlockFactors across = inside;
   Value gap, pairs, laneRow = l.shr(lane, 2), laneColumn = l.shl(l.bitAnd(lane, 3), 1), diagonal = l.equal(i, j);
   int64_t table = 0;
@@ -182,35 +190,41 @@ ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::scaleBlock(const Score &score
       const Core &at = instruction.c[core];
       Value both;
       if (score.decay)
-        both = l.loadShared(VectorType::get(2, b.getF32Type()), pairs, table + 4 * (kBlock * at.row + instruction.n * half));
+        both = l.loadShared(VectorType::get(2, b.getF32Type()), pairs,
+                            table + 4 * (kBlock * at.row + instruction.n * half));
       for (int64_t e : {0, 1}) {
         Value here = times(inside.rows[core], inside.columns[2 * half + e]);
         Value there = times(times(across.rows[core], gap), across.columns[2 * half + e]);
         if (both)
           here = times(here, vector::ExtractOp::create(b, l.loc, both, e));
         // Above the diagonal there are zeros, whatever the product is there.
-        Value t = l.add(laneRow, at.row), s = l.add(laneColumn, instruction.n * half + e), sum = sums[half][2 * core + e];
+        Value t = l.add(laneRow, at.row), s = l.add(laneColumn, instruction.n * half + e),
+              sum = sums[half][2 * core + e];
         Value counts = l.less(s, score.before ? t : l.add(t, 1));
-        scaled[half][2 * core + e] = l.select(diagonal, l.select(counts, times(sum, here), l.f32(0)), times(sum, there));
+        scaled[half][2 * core + e] =
+            l.select(diagonal, l.select(counts, times(sum, here), l.f32(0)), times(sum, there));
       }
     }
   return scaled;
 }
 
-void ChunkKernelEmitter::storeBlock(const SharedTile &to, const ScoreBlock &block, Value i, Value j, const ChunkAt &chunk) {
+void ChunkKernelEmitter::storeBlock(const SharedTile &to, const ScoreBlock &block, Value i, Value j,
+                                    const ChunkAt &chunk) {
   for (int64_t core : {0, 1})
     for (int64_t half : {0, 1}) {
       Value t = l.add(l.shl(i, 4), l.add(l.shr(lane, 2), instruction.c[core].row));
       Value unit = l.add(l.shl(j, 1), half);
       unit = l.bitXor(unit, swizzle(to, t));
-      Value offset = l.add(l.add(chunk.scores, l.mul(t, to.rowBytes())), l.add(l.shl(unit, 4), l.shl(l.bitAnd(lane, 3), 2)));
+      Value offset =
+          l.add(l.add(chunk.scores, l.mul(t, to.rowBytes())), l.add(l.shl(unit, 4), l.shl(l.bitAnd(lane, 3), 2)));
       l.storeShared(l.pack(block[half][2 * core], block[half][2 * core + 1]), offset, to.offset);
     }
 }
 
 /// (I - M)⁻¹ - I of a block on the diagonal, by substitution in f32: one lane per column. (By products of powers of M it would be
 /// faster and wrong: keys that repeat make powers whose entries are thousands and cancel.)
-void ChunkKernelEmitter::invertBlock(const SharedTile &to, const ScoreBlock &block, Value i, Value j, const ChunkAt &chunk) {
+void ChunkKernelEmitter::invertBlock(const SharedTile &to, const ScoreBlock &block, Value i, Value j,
+                                     const ChunkAt &chunk) {
   auto some = scf::IfOp::create(b, l.loc, l.equal(i, j), /*withElseRegion=*/false);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(some.thenBlock());
@@ -233,7 +247,8 @@ void ChunkKernelEmitter::invertBlock(const SharedTile &to, const ScoreBlock &blo
         sum = l.fma(vector::ExtractOp::create(b, l.loc, four, e), x[s + e], sum);
     }
     Value unit = l.bitXor(l.shr(column, 3), to.swizzle(t));
-    Value offset = l.add(l.add(chunk.scores, l.mul(row, to.rowBytes())), l.add(l.shl(unit, 4), l.shl(l.bitAnd(column, 7), 1)));
+    Value offset =
+        l.add(l.add(chunk.scores, l.mul(row, to.rowBytes())), l.add(l.shl(unit, 4), l.shl(l.bitAnd(column, 7), 1)));
     l.storeShared(arith::TruncFOp::create(b, l.loc, l.element, sum), offset, to.offset + t * to.rowBytes());
     x.push_back(l.select(l.equal(column, l.i32(t)), l.f32(1), sum));
   }

@@ -29,8 +29,8 @@ const MatrixInstruction &rondo::cuda::mmaM16N8K16() {
 }
 
 /// Finds for each of `wanted` the accumulator that has it, turning accumulators where `turned`.
-static std::optional<llvm::SmallVector<Chained>> chain(const MatrixInstruction &instruction, llvm::ArrayRef<Core> wanted,
-                                                       bool turned) {
+static std::optional<llvm::SmallVector<Chained>> chain(const MatrixInstruction &instruction,
+                                                       llvm::ArrayRef<Core> wanted, bool turned) {
   llvm::SmallVector<Chained> chained;
   for (Core want : wanted) {
     if (turned)

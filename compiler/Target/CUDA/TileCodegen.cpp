@@ -40,8 +40,7 @@ struct PTXOptions : PassPipelineOptions<PTXOptions> {
 } // namespace
 
 void rondo::cuda::registerTilePipelines() {
-  PassPipelineRegistration<PTXOptions>("tiles-to-ptx", "kernels on tiles to PTX",
-                                       [](OpPassManager &passes, const PTXOptions &options) {
-                                         buildTilesToPTX(passes, options.chip);
-                                       });
+  PassPipelineRegistration<PTXOptions>(
+      "tiles-to-ptx", "kernels on tiles to PTX",
+      [](OpPassManager &passes, const PTXOptions &options) { buildTilesToPTX(passes, options.chip); });
 }

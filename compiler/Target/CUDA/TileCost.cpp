@@ -28,11 +28,14 @@ double cycles(const TileProgram &program, const TilePlan &plan) {
   for (const TileState &state : program.states)
     keys += state.keys;
   int64_t registers = std::min<int64_t>(255, 110 + keys * plan.columnTiles());
-  int64_t resident = std::min((227 * 1024) / (SharedMap(program, plan).total + 1024), 65536 / (registers * plan.threads()));
+  int64_t resident =
+      std::min((227 * 1024) / (SharedMap(program, plan).total + 1024), 65536 / (registers * plan.threads()));
   if (resident < 1)
     return 1e30;
-  double bytesPerCycle = 128, stalls = 2.1;           // measured: see README-tiles.md
-  double exposed = resident > 1 ? 400 : 1700;         // barriers and copies that no other block hides
+  double bytesPerCycle = 128, stalls = 2.1; // measured: see README-tiles.md
+  double exposed = resident > 1 ? (plan.ahead ? 500 : 400)
+                   : plan.ahead ? 700
+                                : 1700; // barriers that no other block hides
   double warps = std::min<double>(8, resident * plan.warps);
   double pieces = static_cast<double>(values) / plan.valueTile;
   return (stalls * pieces * sharedTraffic(program, plan) / bytesPerCycle + exposed) * 8 / warps;
@@ -43,19 +46,22 @@ double cycles(const TileProgram &program, const TilePlan &plan) {
 std::optional<TilePlan> rondo::cuda::chooseTilePlan(const TileProgram &program, int64_t arch) {
   chunk::ScanOp scan = program.scan;
   std::optional<TilePlan> best;
-  double least = 0;
-  for (int64_t valueTile : {128, 64, 32, 16}) {
-    int64_t stages = program.readsTiles ? 3 : 2; // sums of rows want the next chunk there early
-    TilePlan plan{scan.size(), valueTile, valueTile / 16, stages, /*ahead=*/false, arch};
-    if (!whyNot(program, plan).empty())
-      plan.stages = 2;
-    if (!whyNot(program, plan).empty())
-      continue;
-    double cost = cycles(program, plan);
-    if (!best || cost < least) {
-      best = plan;
-      least = cost;
-    }
-  }
+  double lowest = 0;
+  for (int64_t valueTile : {128, 64, 32, 16})
+    for (bool ahead : {false, true})
+      for (int64_t stages : {4, 3, 2}) {
+        TilePlan plan{scan.size(), valueTile, valueTile / 16, stages, ahead, arch};
+        int64_t least = ahead                ? program.readsTiles ? 4 : 3
+                        : program.readsTiles ? 3
+                                             : 2; // sums of rows want a chunk early
+        if (stages > least || !whyNot(program, plan).empty())
+          continue;
+        double cost = cycles(program, plan);
+        if (!best || cost < lowest) {
+          best = plan;
+          lowest = cost;
+        }
+        break; // fewer stages only where these do not fit
+      }
   return best;
 }

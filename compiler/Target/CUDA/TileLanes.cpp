@@ -11,7 +11,9 @@ using namespace rondo::cuda;
 Lanes::Lanes(OpBuilder &b, Location loc, Type element) : b(b), loc(loc), element(element) {}
 
 Value Lanes::i32(int64_t value) { return arith::ConstantIntOp::create(b, loc, b.getI32Type(), value); }
-Value Lanes::f32(double value) { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(static_cast<float>(value))); }
+Value Lanes::f32(double value) {
+  return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(static_cast<float>(value)));
+}
 Value Lanes::add(Value x, Value y) { return b.createOrFold<arith::AddIOp>(loc, x, y); }
 Value Lanes::sub(Value x, Value y) { return b.createOrFold<arith::SubIOp>(loc, x, y); }
 Value Lanes::mul(Value x, Value y) { return b.createOrFold<arith::MulIOp>(loc, x, y); }
@@ -21,17 +23,11 @@ Value Lanes::bitAnd(Value x, int64_t y) { return b.createOrFold<arith::AndIOp>(l
 Value Lanes::bitXor(Value x, Value y) { return b.createOrFold<arith::XOrIOp>(loc, x, y); }
 Value Lanes::shl(Value x, int64_t bits) { return b.createOrFold<arith::ShLIOp>(loc, x, i32(bits)); }
 Value Lanes::shr(Value x, int64_t bits) { return b.createOrFold<arith::ShRUIOp>(loc, x, i32(bits)); }
-Value Lanes::less(Value x, Value y) {
-  return b.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::slt, x, y);
-}
+Value Lanes::less(Value x, Value y) { return b.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::slt, x, y); }
 Value Lanes::least(Value x, Value y) { return b.createOrFold<arith::MinSIOp>(loc, x, y); }
-Value Lanes::equal(Value x, Value y) {
-  return b.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, x, y);
-}
+Value Lanes::equal(Value x, Value y) { return b.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, x, y); }
 Value Lanes::both(Value x, Value y) { return b.createOrFold<arith::AndIOp>(loc, x, y); }
-Value Lanes::select(Value condition, Value x, Value y) {
-  return b.createOrFold<arith::SelectOp>(loc, condition, x, y);
-}
+Value Lanes::select(Value condition, Value x, Value y) { return b.createOrFold<arith::SelectOp>(loc, condition, x, y); }
 Value Lanes::addf(Value x, Value y) { return arith::AddFOp::create(b, loc, x, y); }
 Value Lanes::mulf(Value x, Value y) { return arith::MulFOp::create(b, loc, x, y); }
 Value Lanes::fma(Value x, Value y, Value z) { return math::FmaOp::create(b, loc, x, y, z); }
@@ -60,9 +56,7 @@ void Lanes::storeShared(Value value, Value offset, int64_t constant) {
 Value Lanes::at(Value pointer, Value bytes) {
   return LLVM::GEPOp::create(b, loc, pointer.getType(), b.getI8Type(), pointer, ArrayRef<LLVM::GEPArg>{bytes});
 }
-Value Lanes::load(Type type, Value pointer) {
-  return LLVM::LoadOp::create(b, loc, type, pointer, alignmentOf(type));
-}
+Value Lanes::load(Type type, Value pointer) { return LLVM::LoadOp::create(b, loc, type, pointer, alignmentOf(type)); }
 void Lanes::store(Value value, Value pointer) {
   LLVM::StoreOp::create(b, loc, value, pointer, alignmentOf(value.getType()));
 }
@@ -126,7 +120,8 @@ SmallVector<Value> Lanes::loadCores(Value offset, int64_t constant, bool transpo
   auto layout = NVVM::MMALayoutAttr::get(b.getContext(), transposed ? NVVM::MMALayout::col : NVVM::MMALayout::row);
   auto shape = NVVM::LdStMatrixShapeAttr::get(b.getContext(), 8, 8);
   auto type = NVVM::LdStMatrixEltTypeAttr::get(b.getContext(), NVVM::LdStMatrixEltType::B16);
-  Value loaded = NVVM::LdMatrixOp::create(b, loc, four, sharedAt(offset, constant), b.getI32IntegerAttr(4), layout, shape, type);
+  Value loaded =
+      NVVM::LdMatrixOp::create(b, loc, four, sharedAt(offset, constant), b.getI32IntegerAttr(4), layout, shape, type);
   SmallVector<Value> cores;
   for (int64_t i = 0; i < 4; ++i)
     cores.push_back(LLVM::ExtractValueOp::create(b, loc, loaded, i));
@@ -141,9 +136,10 @@ void Lanes::storeCores(Value offset, int64_t constant, ValueRange cores) {
 }
 
 Value Lanes::transposeCore(Value core) {
-  auto op = LLVM::InlineAsmOp::create(b, loc, b.getI32Type(), ValueRange{core},
-                                      "movmatrix.sync.aligned.m8n8.trans.b16 $0, $1;", "=r,r", /*has_side_effects=*/false,
-                                      /*is_align_stack=*/false, LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr());
+  auto op = LLVM::InlineAsmOp::create(
+      b, loc, b.getI32Type(), ValueRange{core}, "movmatrix.sync.aligned.m8n8.trans.b16 $0, $1;", "=r,r",
+      /*has_side_effects=*/false,
+      /*is_align_stack=*/false, LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr());
   return op.getResult(0);
 }
 
@@ -158,8 +154,8 @@ Accumulator Lanes::multiply(ArrayRef<Value> a, ArrayRef<Value> bs, const Accumul
         value = LLVM::BitcastOp::create(b, loc, VectorType::get(2, element), value);
     return values;
   };
-  Value sum = NVVM::MmaOp::create(b, loc, result, cast(a), cast(bs), ValueRange(c), {16, 8, 16}, std::nullopt, std::nullopt,
-                                  std::array<NVVM::MMATypes, 2>{type, type},
+  Value sum = NVVM::MmaOp::create(b, loc, result, cast(a), cast(bs), ValueRange(c), {16, 8, 16}, std::nullopt,
+                                  std::nullopt, std::array<NVVM::MMATypes, 2>{type, type},
                                   std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col});
   Accumulator out;
   for (int64_t i = 0; i < 4; ++i)

@@ -19,7 +19,9 @@ static Value fastExp(OpBuilder &b, Location loc, Value x) {
   Value t = arith::MulFOp::create(b, loc, in, number(log2e));
   Value r = math::FmaOp::create(b, loc, in, number(log2e), arith::NegFOp::create(b, loc, t));
   r = math::FmaOp::create(b, loc, in, number(log2eLow), r);
-  Value power = LLVM::CallIntrinsicOp::create(b, loc, x.getType(), b.getStringAttr("llvm.nvvm.ex2.approx.f32"), ValueRange{t}).getResult(0);
+  Value power =
+      LLVM::CallIntrinsicOp::create(b, loc, x.getType(), b.getStringAttr("llvm.nvvm.ex2.approx.f32"), ValueRange{t})
+          .getResult(0);
   Value correction = math::FmaOp::create(b, loc, r, number(ln2), number(1));
   return arith::MulFOp::create(b, loc, power, correction); // infinite stays infinite
 }

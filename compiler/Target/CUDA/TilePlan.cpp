@@ -43,12 +43,16 @@ SharedMap::SharedMap(const TileProgram &program, const TilePlan &plan) : chunk(p
 std::string rondo::cuda::whyNot(const TileProgram &program, const TilePlan &plan) {
   if (plan.chunk % 32 || plan.chunk > plan.threads())
     return "a chunk has a multiple of 32 steps, at most one per thread";
-  if (plan.valueTile % (16 * plan.warps) || !SharedTile::fits(plan.valueTile) || !SharedTile::fits(16 * plan.columnTiles()))
+  if (plan.valueTile % (16 * plan.warps) || !SharedTile::fits(plan.valueTile) ||
+      !SharedTile::fits(16 * plan.columnTiles()))
     return "a warp's part of the value axis is 16, 32 or a multiple of 64 columns";
   if (plan.stages < (plan.ahead ? program.readsTiles ? 4 : 3 : 2) || plan.stages > 4)
-    return "a chunk is loaded while another one is in use: two stages, three with scores ahead, four where these need sums of rows";
+    return "a chunk is loaded while another one is in use: two stages, three with scores ahead, four where these need "
+           "sums of rows";
   chunk::ScanOp scan = program.scan;
-  auto elementOf = [](mlir::Value tensor) { return mlir::cast<mlir::RankedTensorType>(tensor.getType()).getElementType(); };
+  auto elementOf = [](mlir::Value tensor) {
+    return mlir::cast<mlir::RankedTensorType>(tensor.getType()).getElementType();
+  };
   mlir::Type element;
   for (const Tile &tile : program.tiles) {
     if (tile.make == Make::Staged) {

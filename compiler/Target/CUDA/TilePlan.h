@@ -10,8 +10,9 @@ struct TilePlan {
   int64_t valueTile = 64; // columns of the value axis per block
   int64_t warps = 4;      // each has valueTile / warps columns, a multiple of 16
   int64_t stages = 2;     // chunks in shared memory
-  bool ahead = false;     // scores of the next chunk are computed beside this chunk's columns: one barrier a chunk, 3 stages
-  int64_t arch = 90;      // compute capability times ten
+  bool ahead =
+      false;         // scores of the next chunk are computed beside this chunk's columns: one barrier a chunk, 3 stages
+  int64_t arch = 90; // compute capability times ten
 
   int64_t threads() const { return 32 * warps; }
   int64_t blocks() const { return chunk / kBlock; }
@@ -46,9 +47,10 @@ struct SharedMap {
 
   llvm::SmallVector<SharedTile> tiles; // inside a stage, or, computed ones, from the start of memory
   int64_t stageBytes = 0, stages = 0;
-  llvm::SmallVector<int64_t> totals; // per decay along the keys: its products over the chunk, f32 by key
+  llvm::SmallVector<int64_t> totals;    // per decay along the keys: its products over the chunk, f32 by key
   llvm::SmallVector<SharedTile> scores; // inside a score buffer
-  llvm::SmallVector<SharedTile> inverses; // inside a score buffer, per solve: blocks on the diagonal of (I - M)^-1 - I, below each other
+  llvm::SmallVector<SharedTile>
+      inverses; // inside a score buffer, per solve: blocks on the diagonal of (I - M)^-1 - I, below each other
   int64_t scoresAt = 0, scoreBytes = 0, scoreBuffers = 0;
   int64_t tablesAt = 0, tableBytes = 0, tableBuffers = 0;
   int64_t slotAt(int64_t slot) const { return slot * 4 * chunk; } // inside a table buffer

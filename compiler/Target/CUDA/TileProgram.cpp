@@ -146,7 +146,8 @@ private:
     auto contract = next.getDefiningOp<recur::ContractOp>();
     if (contract && contract.getOperands().size() == 2 && contract.getOperand(0) == state.start)
       return addKeyDecay(state, contract);
-    if (!contract || contract.getOperands().size() != 2 || !isRows(contract.getOperand(0)) || !isRows(contract.getOperand(1)))
+    if (!contract || contract.getOperands().size() != 2 || !isRows(contract.getOperand(0)) ||
+        !isRows(contract.getOperand(1)))
       return decline("a state moves on in a way that tiles do not know yet");
     Update update{rowsOf(contract.getOperand(0)), contract.getOperand(1)};
     addFactor(update.key.factor);
@@ -259,7 +260,15 @@ private:
       input = argument.getArgNumber();
     else
       addInputs(value, role);
-    return addMade({value, role, typeOf(value).getShape().back(), input < 0 ? Make::Plain : Make::Staged, input, {}, 0, {}, false});
+    return addMade({value,
+                    role,
+                    typeOf(value).getShape().back(),
+                    input < 0 ? Make::Plain : Make::Staged,
+                    input,
+                    {},
+                    0,
+                    {},
+                    false});
   }
 
   /// The tiles and slots that a computed tile is computed from.
@@ -274,8 +283,7 @@ private:
       return;
     }
     Operation *op = value.getDefiningOp();
-    if (auto contract = dyn_cast<recur::ContractOp>(op);
-        contract && !isElementwise(contract)) {
+    if (auto contract = dyn_cast<recur::ContractOp>(op); contract && !isElementwise(contract)) {
       decline("rows are computed by a product");
       return;
     }
@@ -354,7 +362,8 @@ private:
     addInputs(score.decay, Role::Key);
     const Tile query = program.tiles[score.query.tile], key = program.tiles[score.key.tile];
     for (int64_t level = 1; level < program.scan.size(); level *= 2)
-      score.levels.push_back(addMade({key.value, Role::Key, key.columns, Make::Level, -1, score.decay, level, query.value, score.before}));
+      score.levels.push_back(
+          addMade({key.value, Role::Key, key.columns, Make::Level, -1, score.decay, level, query.value, score.before}));
     score.decay = {};
   }
 

@@ -70,11 +70,11 @@ struct Tile {
   Role role;
   int64_t columns; // along the whole axis
   Make make = Make::Staged;
-  int64_t input = -1;   // of a staged tile: the scan's input
-  mlir::Value decay;    // <time | key>
+  int64_t input = -1; // of a staged tile: the scan's input
+  mlir::Value decay;  // <time | key>
   int64_t level = 0;
-  mlir::Value queries;  // of a level tile
-  bool before = false;  // of a level tile: the decay of the query's own step does not count
+  mlir::Value queries; // of a level tile
+  bool before = false; // of a level tile: the decay of the query's own step does not count
   bool operator==(const Tile &) const = default;
 };
 
@@ -109,7 +109,7 @@ struct TileState {
   mlir::BlockArgument start;
   int64_t keyAxis; // of the state's two
   int64_t keys, values;
-  mlir::Value decay; // <time>, multiplied over all steps; or null
+  mlir::Value decay;    // <time>, multiplied over all steps; or null
   mlir::Value keyDecay; // <time | key>, the same
   llvm::SmallVector<Update, 1> updates;
 };
@@ -122,9 +122,9 @@ struct TileProgram {
   llvm::SmallVector<Read, 2> reads;
   llvm::SmallVector<chunk::SolveOp> solves;
   llvm::SmallVector<Slot, 8> slots;
-  llvm::SmallVector<mlir::Value> decays; // <time>: block products and pairs inside a block are needed of these
+  llvm::SmallVector<mlir::Value> decays;    // <time>: block products and pairs inside a block are needed of these
   llvm::SmallVector<mlir::Value> keyDecays; // <time | key>: products over the whole chunk are needed of these
-  bool readsTiles = false;               // a number per step is computed from a tile
+  bool readsTiles = false;                  // a number per step is computed from a tile
 
   mlir::Block &chunk() const { return const_cast<chunk::ScanOp &>(scan).getChunk().front(); }
   recur::YieldOp yield() const { return mlir::cast<recur::YieldOp>(chunk().getTerminator()); }
