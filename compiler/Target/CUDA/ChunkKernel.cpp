@@ -20,13 +20,14 @@ static Type elementOf(const TileProgram &program) {
   return {};
 }
 
-ChunkKernelEmitter::ChunkKernelEmitter(const TileProgram &program, const TilePlan &plan, gpu::GPUModuleOp module)
-    : program(program), plan(plan), map(program, plan), module(module), b(module.getContext()),
+ChunkKernelEmitter::ChunkKernelEmitter(const TileProgram &program, const TilePlan &plan, gpu::GPUModuleOp module,
+                                       Part part)
+    : program(program), plan(plan), map(program, plan), module(module), part(part), b(module.getContext()),
       l(b, const_cast<chunk::ScanOp &>(program.scan).getLoc(), elementOf(program)) {}
 
 KernelLaunch rondo::cuda::emitChunkKernel(const TileProgram &program, const TilePlan &plan, gpu::GPUModuleOp module,
-                                          StringRef name) {
-  return ChunkKernelEmitter(program, plan, module).emit(name);
+                                          StringRef name, Part part) {
+  return ChunkKernelEmitter(program, plan, module, part).emit(name);
 }
 
 KernelLaunch ChunkKernelEmitter::emit(StringRef name) {
@@ -35,10 +36,15 @@ KernelLaunch ChunkKernelEmitter::emit(StringRef name) {
   placeThreads();
   placeOperands();
   loadParams();
+  if (part != Part::Whole)
+    placeSegment();
   clearTables();
   moveStates(/*store=*/false);
   emitLoop();
-  moveStates(/*store=*/true);
+  if (part != Part::Within) // the link kernel has final states then
+    moveStates(/*store=*/true);
+  if (part == Part::Ends)
+    storeTotals();
   gpu::ReturnOp::create(b, l.loc);
   int64_t blocks = program.states.front().values / plan.valueTile;
   return {name.str(), blocks, plan.threads(), map.total};
@@ -52,7 +58,9 @@ gpu::GPUFuncOp ChunkKernelEmitter::makeFunction(StringRef name) {
   chunk::ScanOp scan = program.scan;
   size_t count = scan.getInputs().size() + scan.getParams().size() + scan.getInits().size() + scan->getNumResults();
   SmallVector<Type> types(count, LLVM::LLVMPointerType::get(b.getContext(), 1));
-  types.append(3, b.getI32Type());
+  if (part != Part::Whole)
+    types.append(2 * program.states.size(), LLVM::LLVMPointerType::get(b.getContext(), 1));
+  types.append(part == Part::Whole ? 3 : 5, b.getI32Type());
   auto function = gpu::GPUFuncOp::create(b, l.loc, name, b.getFunctionType(types, {}));
   function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
   function->setAttr("known_block_size", b.getDenseI32ArrayAttr({static_cast<int32_t>(plan.threads()), 1, 1}));
@@ -109,6 +117,12 @@ void ChunkKernelEmitter::placeOperands() {
   Block *entry = b.getInsertionBlock();
   chunk::ScanOp scan = program.scan;
   pointers.assign(entry->args_begin(), entry->args_end());
+  if (part != Part::Whole) {
+    segments = pointers.pop_back_val();
+    segmentSteps = pointers.pop_back_val();
+    segment = arith::RemUIOp::create(b, l.loc, batch, segments);
+    batch = l.div(batch, segments);
+  }
   groups = pointers.pop_back_val();
   heads = pointers.pop_back_val();
   steps = pointers.pop_back_val();
@@ -170,7 +184,7 @@ void ChunkKernelEmitter::moveStates(bool store) {
   chunk::ScanOp scan = program.scan;
   size_t outputs = scan->getNumResults() - program.states.size();
   for (auto [s, state] : llvm::enumerate(program.states)) {
-    const GlobalRows &rows = store ? results[outputs + s] : inits[s];
+    const GlobalRows &rows = part != Part::Whole ? segmentStates[s] : store ? results[outputs + s] : inits[s];
     int64_t keyStride = 4 * (state.keyAxis == 0 ? state.values : 1);
     int64_t columnStride = 4 * (state.keyAxis == 0 ? 1 : state.keys);
     Value column = l.add(valueStart, l.add(l.mul(warp, 16 * plan.columnTiles()), l.shr(lane, 2)));
@@ -188,6 +202,8 @@ void ChunkKernelEmitter::moveStates(bool store) {
         Value at = l.at(start, l.wide(l.i32(bytes)));
         if (store)
           l.store(states[s][i][r], at);
+        else if (part == Part::Ends)
+          accumulator[r] = l.f32(0);
         else
           accumulator[r] = l.load(b.getF32Type(), at);
       }
@@ -202,6 +218,8 @@ SmallVector<Value> ChunkKernelEmitter::flatten() const {
   for (const State &state : states)
     for (const Accumulator &accumulator : state)
       values.append(accumulator.begin(), accumulator.end());
+  for (const auto &totals : decayTotals)
+    values.append(totals.begin(), totals.end());
   return values;
 }
 
@@ -211,6 +229,9 @@ void ChunkKernelEmitter::unflatten(ValueRange values) {
     for (Accumulator &accumulator : state)
       for (Value &value : accumulator)
         value = values[next++];
+  for (auto &totals : decayTotals)
+    for (Value &value : totals)
+      value = values[next++];
 }
 
 void ChunkKernelEmitter::emitLoop() {

@@ -13,11 +13,12 @@ void ChunkKernelEmitter::emitColumns(const ChunkAt &chunk) {
   columnCache.clear();
   packedCache.clear();
   blockProducts.clear();
-  packStates();
+  if (!program.reads.empty())
+    packStates();
   for (int64_t block = 0; block < plan.blocks(); ++block)
-    for (unsigned output = 0; output < program.yield().getOutputs().size(); ++output)
+    for (unsigned output = 0; output < program.outputs.size(); ++output)
       stageOutput(output, block, chunk);
-  for (unsigned output = 0; output < program.yield().getOutputs().size(); ++output)
+  for (unsigned output = 0; output < program.outputs.size(); ++output)
     writeOutput(output, chunk);
   for (size_t state = 0; state < states.size(); ++state)
     updateState(state, chunk);
@@ -281,6 +282,7 @@ void ChunkKernelEmitter::updateState(int64_t index, const ChunkAt &chunk) {
   State &accumulators = states[index];
   if (state.decay) {
     Value decay = productOfBlocks(state.decay, 0, plan.blocks(), chunk);
+    growTotal(index, 0, decay);
     for (Accumulator &accumulator : accumulators)
       for (Value &value : accumulator)
         value = l.mulf(value, decay);
@@ -293,6 +295,8 @@ void ChunkKernelEmitter::updateState(int64_t index, const ChunkAt &chunk) {
           l.loadShared(VectorType::get(2, b.getF32Type()), l.shl(l.bitAnd(lane, 3), 3), at + 4 * instruction.n * i);
       for (int64_t r = 0; r < 4; ++r) {
         Value decay = vector::ExtractOp::create(b, l.loc, two, r % 2);
+        if (r < 2)
+          growTotal(index, 2 * i + r, decay);
         for (int64_t tile = 0; tile < plan.columnTiles(); ++tile)
           accumulators[tile * across + i][r] = l.mulf(accumulators[tile * across + i][r], decay);
       }
@@ -322,7 +326,7 @@ void ChunkKernelEmitter::updateState(int64_t index, const ChunkAt &chunk) {
 
 /// A block of an output to the warp's own part of shared memory, steps as rows.
 void ChunkKernelEmitter::stageOutput(unsigned output, int64_t block, const ChunkAt &chunk) {
-  SmallVector<SmallVector<Value>> packed = packedColumns(program.yield().getOutputs()[output], block, chunk);
+  SmallVector<SmallVector<Value>> packed = packedColumns(program.outputs[output], block, chunk);
   const SharedTile &staging = map.staging;
   Value base = l.mul(warp, staging.bytes());
   for (int64_t i = 0; i < plan.columnTiles(); ++i) {
@@ -361,6 +365,6 @@ void ChunkKernelEmitter::writeOutput(unsigned output, const ChunkAt &chunk) {
     b.setInsertionPointToStart(inside.thenBlock());
     l.store(words, l.at(pointer, l.add(l.mul(l.wide(row), rows.stride), l.wide(l.shl(unit, 4)))));
   }
-  if (program.yield().getOutputs().size() > 1)
+  if (program.outputs.size() > 1)
     l.syncWarp();
 }

@@ -31,7 +31,7 @@ struct ChunkAt {
 
 class ChunkKernelEmitter {
 public:
-  ChunkKernelEmitter(const TileProgram &program, const TilePlan &plan, mlir::gpu::GPUModuleOp module);
+  ChunkKernelEmitter(const TileProgram &program, const TilePlan &plan, mlir::gpu::GPUModuleOp module, Part part);
   KernelLaunch emit(llvm::StringRef name);
 
 private:
@@ -43,6 +43,10 @@ private:
   void placeThreads();
   void placeOperands();
   GlobalRows place(mlir::Value tensor, mlir::Value pointer, bool overTime);
+  void placeSegment();
+  void growTotal(int64_t state, int64_t entry, mlir::Value by);
+  void storeTotals();
+  int64_t totalsOf(const TileState &state) const;
   void loadParams();
   ChunkAt chunkAt(mlir::Value number);
   void clearTables();
@@ -159,6 +163,7 @@ private:
   TilePlan plan;
   SharedMap map;
   mlir::gpu::GPUModuleOp module;
+  Part part;
   mlir::OpBuilder b;
   Lanes l;
   const MatrixInstruction &instruction = mmaM16N8K16();
@@ -170,6 +175,9 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> scalars; // arguments of the region without axes
   llvm::DenseMap<std::pair<int64_t, int>, mlir::Value> laneOffsets;
   llvm::SmallVector<State> states;
+  llvm::SmallVector<GlobalRows> segmentStates, segmentDecays;    // scratch, of this segment
+  llvm::SmallVector<llvm::SmallVector<mlir::Value>> decayTotals; // of `Ends`, per state: 1, or a lane's keys
+  mlir::Value segmentSteps, segments, segment;
   llvm::SmallVector<llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedStates; // [state][tile * K/16 + k]
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, Columns> columnCache;
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedCache;

@@ -57,12 +57,27 @@ private:
     }
     gpu::GPUModuleOp module = kernels(scan.getLoc());
     std::string name = "chunk_scan_" + std::to_string(count++);
-    KernelLaunch launch = emitChunkKernel(planned.program, *plan, module, name);
+    describe(module, emitChunkKernel(planned.program, *plan, module, name));
+    if (!segments)
+      return;
+    if (!hasSegments(planned.program)) {
+      scan.emitRemark("lower-chunks-to-tiles makes no segments: a state is more than decayed");
+      return;
+    }
+    describe(module, emitChunkKernel(planned.program, *plan, module, name + "_within", Part::Within));
+    TileProgram ends = planTiles(scan, /*withOutputs=*/false).program;
+    describe(module, emitChunkKernel(ends, *plan, module, name + "_ends", Part::Ends));
+    for (unsigned state = 0; state < ends.states.size(); ++state)
+      describe(module, emitLinkKernel(ends, state, module, name + "_link_" + std::to_string(state)));
+  }
+
+  void describe(gpu::GPUModuleOp module, const KernelLaunch &launch) {
     Builder b(&getContext());
-    module.lookupSymbol(name)->setAttr(
-        "rondo.launch", b.getDictionaryAttr({b.getNamedAttr("value_blocks", b.getI64IntegerAttr(launch.valueBlocks)),
-                                             b.getNamedAttr("threads", b.getI64IntegerAttr(launch.threads)),
-                                             b.getNamedAttr("shared_bytes", b.getI64IntegerAttr(launch.sharedBytes))}));
+    module.lookupSymbol(launch.name)
+        ->setAttr("rondo.launch",
+                  b.getDictionaryAttr({b.getNamedAttr("value_blocks", b.getI64IntegerAttr(launch.valueBlocks)),
+                                       b.getNamedAttr("threads", b.getI64IntegerAttr(launch.threads)),
+                                       b.getNamedAttr("shared_bytes", b.getI64IntegerAttr(launch.sharedBytes))}));
   }
 
   int64_t count = 0;

@@ -78,7 +78,7 @@ std::string rondo::cuda::whyNot(const TileProgram &program, const TilePlan &plan
     if (state.keys % 16 || plan.columnTiles() * state.keys / 2 > 160)
       return "a state does not fit in registers";
   }
-  for (mlir::Value output : scan->getResults().drop_back(program.states.size()))
+  for (mlir::Value output : scan->getResults().take_front(program.outputs.size()))
     if (elementOf(output) != element)
       return "an output has another type than the rows";
   if (SharedMap(program, plan).total > 227 * 1024)

@@ -61,11 +61,15 @@ namespace {
 
 class Planner {
 public:
-  explicit Planner(chunk::ScanOp scan) { program.scan = scan; }
+  Planner(chunk::ScanOp scan, bool withOutputs) {
+    program.scan = scan;
+    if (withOutputs)
+      llvm::append_range(program.outputs, program.yield().getOutputs());
+  }
 
   TileProgramOrReason run() {
     if (checkScan() && addStates())
-      for (Value output : program.yield().getOutputs()) {
+      for (Value output : program.outputs) {
         if (!isRows(output))
           decline("an output has no value axis");
         visitColumns(output);
@@ -479,4 +483,6 @@ private:
 
 } // namespace
 
-TileProgramOrReason rondo::cuda::planTiles(chunk::ScanOp scan) { return Planner(scan).run(); }
+TileProgramOrReason rondo::cuda::planTiles(chunk::ScanOp scan, bool withOutputs) {
+  return Planner(scan, withOutputs).run();
+}

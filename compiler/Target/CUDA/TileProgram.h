@@ -116,6 +116,7 @@ struct TileState {
 
 struct TileProgram {
   chunk::ScanOp scan;
+  llvm::SmallVector<mlir::Value> outputs; // of the chunk's region
   llvm::SmallVector<Tile, 8> tiles;
   llvm::SmallVector<TileState, 1> states;
   llvm::SmallVector<Score, 2> scores;
@@ -151,6 +152,7 @@ struct TileProgramOrReason {
   TileProgram program;
   std::string reason; // empty where there is a program
 };
-TileProgramOrReason planTiles(chunk::ScanOp scan);
+/// Without outputs it has what the states need alone.
+TileProgramOrReason planTiles(chunk::ScanOp scan, bool withOutputs = true);
 
 } // namespace rondo::cuda

@@ -18,19 +18,36 @@ TOLERANCE = 1e-2  # operands of products are bf16: 2^-9 a rounding, several of t
 
 
 def load(case, folder):
-    kernel = cupy.RawModule(path=os.path.join(folder, case["file"])).get_function(case.get("kernel", "chunk_scan_0"))
-    kernel.max_dynamic_shared_size_bytes = case["shared_bytes"]
-    return kernel
+    module = cupy.RawModule(path=os.path.join(folder, case["file"]))
+    kernels = {}
+    for name, launch in case["launches"].items():
+        kernels[name] = module.get_function(name)
+        kernels[name].max_dynamic_shared_size_bytes = launch["shared_bytes"]
+    return kernels
 
 
-def launch(kernel, case, sizes, inputs, init, outs):
-    """The arguments: inputs and parameters, initial values, outputs, final states, then T, H, G."""
-    stream = cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream)
-    args = [t.data_ptr() for t in (*inputs, init, *outs)]
-    numbers = [cupy.int32(sizes[n]) for n in ("T", "H", "G")]
-    with stream:
-        kernel((case["value_blocks"], sizes["H"], sizes["B"]), (case["threads"], 1, 1), (*args, *numbers),
-               shared_mem=case["shared_bytes"])
+def launch_one(kernels, case, name, sizes, batch, pointers, numbers):
+    how = case["launches"][name]
+    with cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream):
+        kernels[name]((how["value_blocks"], sizes["H"], batch), (how["threads"], 1, 1),
+                      (*[t.data_ptr() for t in pointers], *[cupy.int32(n) for n in numbers]), shared_mem=how["shared_bytes"])
+
+
+def launch(kernels, case, sizes, inputs, init, outs):
+    """The arguments: inputs and parameters, initial values, outputs, final states, then T, H, G. With segments, scratch before the numbers."""
+    numbers = [sizes[n] for n in ("T", "H", "G")]
+    if not case.get("segments"):
+        launch_one(kernels, case, "chunk_scan_0", sizes, sizes["B"], (*inputs, init, *outs), numbers)
+        return
+    chunk = case["chunk"]
+    steps = -(-sizes["T"] // (case["segments"] * chunk)) * chunk
+    count = -(-sizes["T"] // steps)
+    states = torch.empty(sizes["B"], count, *init.shape[1:], device="cuda")
+    decays = torch.empty(sizes["B"], count, sizes["H"], init.shape[2], device="cuda")
+    everything = (*inputs, init, *outs, states, decays)
+    launch_one(kernels, case, "chunk_scan_0_ends", sizes, sizes["B"] * count, everything, (*numbers, steps, count))
+    launch_one(kernels, case, "chunk_scan_0_link_0", sizes, sizes["B"], (init, states, decays, outs[1]), (sizes["H"], count))
+    launch_one(kernels, case, "chunk_scan_0_within", sizes, sizes["B"] * count, everything, (*numbers, steps, count))
 
 
 def problem(case, sizes, seed, hard):
