@@ -1,5 +1,6 @@
 // Dialect registration, in a file of its own because of what its headers cost to compile.
 #include "compiler/Pipeline/Passes.h"
+#include "compiler/Target/CUDA/TilePasses.h"
 #include "dialects/Chunk/Chunk.h"
 #include "dialects/Recur/Recur.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -25,4 +26,5 @@ void rondo::registerDialects(DialectRegistry &registry) {
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
   registerNVVMDialectTranslation(registry);
+  cuda::registerTileTranslations(registry);
 }

@@ -3,6 +3,7 @@
 #include "compiler/Differentiate/Passes.h"
 #include "compiler/Target/CPU/Passes.h"
 #include "compiler/Target/CUDA/Passes.h"
+#include "compiler/Target/CUDA/TilePasses.h"
 #include "compiler/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -11,6 +12,8 @@ void rondo::registerPasses() {
   registerRondoDifferentiatePasses();
   cpu::registerRondoTargetCPUPasses();
   cuda::registerRondoTargetCUDAPasses();
+  cuda::registerRondoTargetCUDATilesPasses();
+  cuda::registerTilePipelines();
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
 }

@@ -1,0 +1,41 @@
+// chunk.scan to one kernel: matrix instructions, the state in registers from the first chunk to the last.
+#pragma once
+#include "compiler/Target/CUDA/TilePlan.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+
+namespace rondo::cuda {
+
+/// How a kernel is called. Arguments, in order: one pointer per input, parameter, initial value and result of the scan (all in global
+/// memory, contiguous), then as i32 the number of steps T, of heads H (1 where there are none) and of groups G (H where there are none).
+struct KernelLaunch {
+  std::string name;
+  int64_t valueBlocks; // grid: valueBlocks x heads x batch
+  int64_t threads;
+  int64_t sharedBytes; // dynamic
+};
+
+/// Which steps a kernel takes. Segments of a long sequence make blocks where heads are few: `Ends` computes, from states that begin
+/// as zeros, what each segment adds to the states and by what it decays them; `emitLinkKernel` makes of these the states that
+/// segments begin with; `Within` computes each segment's outputs from there.
+///
+/// The kernels of segments have one more pair of arguments per state before T, H, G: scratch f32 [B, P, H, state] for states and f32
+/// [B, P, H, keys, or 1] for decays; and two more behind: the steps of a segment (a multiple of the chunk), and P, the number of
+/// segments. Their grid is valueBlocks x heads x (batch * P).
+enum class Part { Whole, Ends, Within };
+
+/// Emits the kernel of `program` at the end of `module`. `whyNot(program, plan)` is empty. For `Ends` it is a program without outputs.
+KernelLaunch emitChunkKernel(const TileProgram &program, const TilePlan &plan, mlir::gpu::GPUModuleOp module,
+                             llvm::StringRef name, Part part = Part::Whole);
+
+/// Whether segments of a program can be computed apart: its states decay, and take in products, and no more.
+bool hasSegments(const TileProgram &program);
+
+/// Emits the kernel that links segments for one state. Arguments: initial states [B, H, state], scratch of states (ends come in, beginnings
+/// go out), scratch of decays, final states, H, P. Grid: valueBlocks x heads x batch.
+KernelLaunch emitLinkKernel(const TileProgram &program, unsigned state, mlir::gpu::GPUModuleOp module,
+                            llvm::StringRef name);
+
+/// The plan that the cost model takes; nothing where none fits.
+std::optional<TilePlan> chooseTilePlan(const TileProgram &program, int64_t arch);
+
+} // namespace rondo::cuda

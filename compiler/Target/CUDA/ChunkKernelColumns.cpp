@@ -1,0 +1,370 @@
+// Everything with a value axis, transposed: accumulators are [columns x steps] for a block of 16 steps, and the state is
+// [columns x keys]. So the state is operand A of a readout as it is, a block's columns are operand A of the products with scores and with
+// keys as they are, and nothing but scores passes from warp to warp.
+#include "compiler/Target/CPU/ElementOps.h"
+#include "compiler/Target/CUDA/ChunkKernelEmitter.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::cuda;
+
+void ChunkKernelEmitter::emitColumns(const ChunkAt &chunk) {
+  columnCache.clear();
+  packedCache.clear();
+  blockProducts.clear();
+  if (!program.reads.empty())
+    packStates();
+  for (int64_t block = 0; block < plan.blocks(); ++block)
+    for (unsigned output = 0; output < program.outputs.size(); ++output)
+      stageOutput(output, block, chunk);
+  for (unsigned output = 0; output < program.outputs.size(); ++output)
+    writeOutput(output, chunk);
+  for (size_t state = 0; state < states.size(); ++state)
+    updateState(state, chunk);
+}
+
+/// The accumulators of the states, rounded to matrix elements, as operands A.
+void ChunkKernelEmitter::packStates() {
+  SmallVector<Chained> chained = *accumulatorsAsA(instruction);
+  packedStates.clear();
+  for (const State &state : states) {
+    auto &packed = packedStates.emplace_back();
+    for (size_t i = 0; i < state.size(); i += 2) {
+      auto &a = packed.emplace_back();
+      for (Chained from : chained) {
+        const Accumulator &accumulator = state[i + from.accumulator];
+        a.push_back(l.pack(accumulator[2 * from.core], accumulator[2 * from.core + 1]));
+      }
+    }
+  }
+}
+
+SmallVector<SmallVector<Value>> ChunkKernelEmitter::pack(const Columns &columns) {
+  SmallVector<SmallVector<Value>> packed;
+  SmallVector<Chained> chained = *accumulatorsAsA(instruction);
+  for (size_t i = 0; i < columns.size(); i += 2) {
+    auto &a = packed.emplace_back();
+    for (Chained from : chained) {
+      const Accumulator &accumulator = columns[i + from.accumulator];
+      a.push_back(l.pack(accumulator[2 * from.core], accumulator[2 * from.core + 1]));
+    }
+  }
+  return packed;
+}
+
+ChunkKernelEmitter::Columns ChunkKernelEmitter::unpack(ArrayRef<SmallVector<Value>> packed) {
+  Columns columns;
+  SmallVector<Chained> chained = *accumulatorsAsA(instruction);
+  for (const SmallVector<Value> &a : packed) {
+    Accumulator pair[2];
+    for (auto [core, from] : llvm::zip(a, chained)) {
+      auto [low, high] = l.unpack(core);
+      pair[from.accumulator][2 * from.core] = low;
+      pair[from.accumulator][2 * from.core + 1] = high;
+    }
+    columns.append({pair[0], pair[1]});
+  }
+  return columns;
+}
+
+SmallVector<SmallVector<Value>> ChunkKernelEmitter::packedColumns(Value value, int64_t block, const ChunkAt &chunk) {
+  if (auto source = value.getDefiningOp<chunk::AsSourceOp>())
+    return packedColumns(source.getOperand(), block, chunk);
+  if (auto known = packedCache.find({value, block}); known != packedCache.end())
+    return known->second;
+  SmallVector<SmallVector<Value>> packed;
+  if (int64_t tile = program.tileOf(value, Role::Value); tile >= 0) {
+    Value columnsOfWarp = l.mul(warp, 16 * plan.columnTiles()); // the exchange of units needs it as a value
+    const SharedTile &shared = map.tiles[tile];
+    for (int64_t i = 0; i < plan.columnTiles(); ++i) {
+      Value near = l.rem(l.shl(l.add(columnsOfWarp, 16 * i), 1), 128);
+      Value offset =
+          l.bitXor(laneOffset(shared, /*rowsFirst=*/false), l.bitXor(near, shared.swizzle(block * kBlock) << 4));
+      Value far = l.sub(l.shl(l.add(columnsOfWarp, 16 * i), 1), near);
+      packed.push_back(l.loadCores(l.add(chunk.stage, l.add(offset, far)),
+                                   shared.offset + block * kBlock * shared.rowBytes(), /*transposed=*/true));
+    }
+  } else {
+    packed = pack(columnsOf(value, block, chunk));
+  }
+  packedCache[{value, block}] = packed;
+  return packed;
+}
+
+const ChunkKernelEmitter::Columns &ChunkKernelEmitter::columnsOf(Value value, int64_t block, const ChunkAt &chunk) {
+  auto known = columnCache.find({value, block});
+  if (known == columnCache.end()) {
+    Columns columns = computeColumns(value, block, chunk);
+    known = columnCache.try_emplace({value, block}, std::move(columns)).first;
+  }
+  return known->second;
+}
+
+ChunkKernelEmitter::Columns ChunkKernelEmitter::computeColumns(Value value, int64_t block, const ChunkAt &chunk) {
+  if (program.tileOf(value, Role::Value) >= 0)
+    return unpack(packedColumns(value, block, chunk));
+  if (isPerStep(value) || recur::isScalar(value.getType()) || constantOf(value))
+    return stepColumns(value, block, chunk);
+  Operation *op = value.getDefiningOp();
+  if (auto solve = dyn_cast<chunk::SolveOp>(op))
+    return solveColumns(solve, solve, columnsOf(solve.getRight(), block, chunk), block, chunk);
+  if (const Read *read = program.readOf(value))
+    return readColumns(*read, block, chunk);
+  if (auto contract = dyn_cast<recur::ContractOp>(op); contract && program.scoreOf(contract.getOperand(0)) >= 0) {
+    Columns zeros(2 * plan.columnTiles(), l.zeros());
+    accumulateApply(contract, block, chunk, zeros);
+    return zeros;
+  }
+  return mapColumns(op, block, chunk);
+}
+
+/// Elementwise operations; a sum with a product of scores accumulates into it.
+ChunkKernelEmitter::Columns ChunkKernelEmitter::mapColumns(Operation *op, int64_t block, const ChunkAt &chunk) {
+  auto map = dyn_cast<recur::MapOp>(op);
+  if (map && map.getFn() == recur::Fn::Add)
+    if (std::optional<Columns> solved = solveSum(map, block, chunk))
+      return *solved;
+  if (map && map.getFn() == recur::Fn::Add)
+    for (int64_t i : {1, 0}) {
+      auto apply = map.getOperand(i).getDefiningOp<recur::ContractOp>();
+      if (!apply || program.scoreOf(apply.getOperand(0)) < 0)
+        continue;
+      Columns sum = columnsOf(map.getOperand(1 - i), block, chunk);
+      accumulateApply(apply, block, chunk, sum);
+      return sum;
+    }
+  if (!map && !isa<recur::ContractOp>(op))
+    return columnsOf(op->getOperand(0), block, chunk); // a broadcast or a cast
+  SmallVector<Columns> operands;
+  for (Value operand : op->getOperands())
+    operands.push_back(columnsOf(operand, block, chunk));
+  recur::Fn fn = map ? map.getFn() : recur::Fn::Mul; // rows times a number per step
+  cpu::ElementOps ops(b, l.loc, b.getF32Type());
+  Columns result(2 * plan.columnTiles());
+  for (size_t i = 0; i < result.size(); ++i)
+    for (int64_t r = 0; r < 4; ++r) {
+      SmallVector<cpu::Element> elements;
+      for (const Columns &operand : operands)
+        elements.push_back({operand[i][r], {}});
+      result[i][r] = ops.apply(fn, elements).re;
+    }
+  return result;
+}
+
+/// What is the same in all columns.
+ChunkKernelEmitter::Columns ChunkKernelEmitter::stepColumns(Value value, int64_t block, const ChunkAt &chunk) {
+  SmallVector<Value> numbers;
+  if (isPerStep(value) && !constantOf(value)) {
+    numbers = factorOf(StepFactor::of(value), block, chunk);
+  } else {
+    Value number = constantOf(value);
+    numbers.assign(4, number ? number : scalars.lookup(value));
+  }
+  Columns result(2 * plan.columnTiles());
+  for (size_t i = 0; i < result.size(); ++i)
+    for (int64_t r = 0; r < 4; ++r)
+      result[i][r] = numbers[2 * (i % 2) + r % 2];
+  return result;
+}
+
+/// The product of a decay over the blocks from ... to - 1 of the chunk; null for none.
+Value ChunkKernelEmitter::productOfBlocks(Value decay, int64_t from, int64_t to, const ChunkAt &chunk) {
+  auto &blocks = blockProducts[decay];
+  if (blocks.empty())
+    for (int64_t block = 0; block < plan.blocks(); ++block)
+      blocks.push_back(l.loadShared(b.getF32Type(), chunk.tables, map.blocksAt(program.decayOf(decay)) + 4 * block));
+  Value product;
+  for (int64_t block = from; block < to; ++block)
+    product = product ? l.mulf(product, blocks[block]) : blocks[block];
+  return product;
+}
+
+SmallVector<Value> ChunkKernelEmitter::factorOf(const StepFactor &factor, int64_t block, const ChunkAt &chunk) {
+  if (factor.isOne())
+    return {};
+  Partial partial = !factor.decay                         ? Partial::None
+                    : factor.span == chunk::Span::Through ? Partial::Through
+                    : factor.span == chunk::Span::Before  ? Partial::Before
+                                                          : Partial::After;
+  Value slot = slotOffset(factor, factor.decay, partial, chunk);
+  slot = l.add(slot, l.shl(l.bitAnd(lane, 3), 3));
+  Value others;
+  if (factor.decay)
+    others = partial == Partial::After ? productOfBlocks(factor.decay, block + 1, plan.blocks(), chunk)
+                                       : productOfBlocks(factor.decay, 0, block, chunk);
+  SmallVector<Value> numbers;
+  for (int64_t half : {0, 1}) {
+    Value two = l.loadShared(VectorType::get(2, b.getF32Type()), slot, 4 * (block * kBlock + 8 * half));
+    for (int64_t e : {0, 1}) {
+      Value number = vector::ExtractOp::create(b, l.loc, two, e);
+      numbers.push_back(others ? l.mulf(number, others) : number);
+    }
+  }
+  return numbers;
+}
+
+void ChunkKernelEmitter::scale(Columns &columns, ArrayRef<Value> numbers) {
+  if (numbers.empty())
+    return;
+  for (size_t i = 0; i < columns.size(); ++i)
+    for (int64_t r = 0; r < 4; ++r)
+      columns[i][r] = l.mulf(columns[i][r], numbers[2 * (i % 2) + r % 2]);
+}
+
+ChunkKernelEmitter::Columns ChunkKernelEmitter::readColumns(const Read &read, int64_t block, const ChunkAt &chunk) {
+  const SharedTile &queries = map.tiles[read.query.tile];
+  Columns sums(2 * plan.columnTiles(), l.zeros());
+  int64_t across = queries.columns / kBlock;
+  for (int64_t k = 0; k < across; ++k) {
+    SmallVector<Value> bs = loadBlock(queries, tileBase(read.query.tile, chunk), {}, block * kBlock, k * kBlock,
+                                      /*rowsFirst=*/false, /*transposed=*/false);
+    for (size_t i = 0; i < sums.size(); ++i)
+      sums[i] =
+          l.multiply(packedStates[read.state][i / 2 * across + k], {bs[2 * (i % 2)], bs[2 * (i % 2) + 1]}, sums[i]);
+  }
+  scale(sums, factorOf(read.query.factor, block, chunk));
+  return sums;
+}
+
+void ChunkKernelEmitter::accumulateApply(recur::ContractOp apply, int64_t block, const ChunkAt &chunk, Columns &into) {
+  const SharedTile &scores = map.scores[program.scoreOf(apply.getOperand(0))];
+  for (int64_t from = 0; from <= block; ++from) {
+    SmallVector<SmallVector<Value>> a = packedColumns(apply.getOperand(1), from, chunk);
+    SmallVector<Value> bs =
+        loadBlock(scores, chunk.scores, {}, block * kBlock, from * kBlock, /*rowsFirst=*/false, /*transposed=*/false);
+    for (size_t i = 0; i < into.size(); ++i)
+      into[i] = l.multiply(a[i / 2], {bs[2 * (i % 2)], bs[2 * (i % 2) + 1]}, into[i]);
+  }
+}
+
+/// p = (I - M)⁻¹ right, block by block: what earlier blocks give, then the inverse of the block on the diagonal. `solution` is the
+/// value that the earlier blocks are blocks of.
+ChunkKernelEmitter::Columns ChunkKernelEmitter::solveColumns(chunk::SolveOp solve, Value solution, Columns right,
+                                                             int64_t block, const ChunkAt &chunk) {
+  const SharedTile &matrix = map.scores[program.scoreOf(solve.getMatrix())];
+  const SharedTile &inverse = map.inverses[llvm::find(program.solves, solve) - program.solves.begin()];
+  auto accumulate = [&](ArrayRef<SmallVector<Value>> a, const SharedTile &tile, int64_t column) {
+    SmallVector<Value> bs =
+        loadBlock(tile, chunk.scores, {}, block * kBlock, column, /*rowsFirst=*/false, /*transposed=*/false);
+    for (size_t i = 0; i < right.size(); ++i)
+      right[i] = l.multiply(a[i / 2], {bs[2 * (i % 2)], bs[2 * (i % 2) + 1]}, right[i]);
+  };
+  for (int64_t from = 0; from < block; ++from)
+    accumulate(packedColumns(solution, from, chunk), matrix, from * kBlock);
+  accumulate(pack(right), inverse, 0); // the identity's part is there already, in f32
+  return right;
+}
+
+/// v + p with p = (I - M)⁻¹ (x + M v) is (I - M)⁻¹ (v + x): one product less.
+std::optional<ChunkKernelEmitter::Columns> ChunkKernelEmitter::solveSum(recur::MapOp sum, int64_t block,
+                                                                        const ChunkAt &chunk) {
+  Value v = sum.getOperand(0);
+  auto solve = sum.getOperand(1).getDefiningOp<chunk::SolveOp>();
+  auto right = solve ? solve.getRight().getDefiningOp<recur::MapOp>() : recur::MapOp();
+  if (!right || right.getFn() != recur::Fn::Add)
+    return std::nullopt;
+  auto apply = right.getOperand(1).getDefiningOp<recur::ContractOp>();
+  auto source = apply ? apply.getOperand(1).getDefiningOp<chunk::AsSourceOp>() : chunk::AsSourceOp();
+  if (!source || source.getOperand() != v || apply.getOperand(0) != solve.getMatrix())
+    return std::nullopt;
+  Columns both = columnsOf(v, block, chunk);
+  const Columns x = columnsOf(right.getOperand(0), block, chunk);
+  for (size_t i = 0; i < both.size(); ++i)
+    for (int64_t r = 0; r < 4; ++r)
+      both[i][r] = l.addf(both[i][r], x[i][r]);
+  return solveColumns(solve, sum, std::move(both), block, chunk);
+}
+
+/// S = S ∘ decay + Σ columns ⊗ keys.
+void ChunkKernelEmitter::updateState(int64_t index, const ChunkAt &chunk) {
+  const TileState &state = program.states[index];
+  State &accumulators = states[index];
+  if (state.decay) {
+    Value decay = productOfBlocks(state.decay, 0, plan.blocks(), chunk);
+    growTotal(index, 0, decay);
+    for (Accumulator &accumulator : accumulators)
+      for (Value &value : accumulator)
+        value = l.mulf(value, decay);
+  }
+  int64_t across = state.keys / instruction.n;
+  if (state.keyDecay) {
+    int64_t at = map.totals[program.keyDecayOf(state.keyDecay)];
+    for (int64_t i = 0; i < across; ++i) {
+      Value two =
+          l.loadShared(VectorType::get(2, b.getF32Type()), l.shl(l.bitAnd(lane, 3), 3), at + 4 * instruction.n * i);
+      for (int64_t r = 0; r < 4; ++r) {
+        Value decay = vector::ExtractOp::create(b, l.loc, two, r % 2);
+        if (r < 2)
+          growTotal(index, 2 * i + r, decay);
+        for (int64_t tile = 0; tile < plan.columnTiles(); ++tile)
+          accumulators[tile * across + i][r] = l.mulf(accumulators[tile * across + i][r], decay);
+      }
+    }
+  }
+  for (const Update &update : state.updates) {
+    const SharedTile &keys = map.tiles[update.key.tile];
+    for (int64_t block = 0; block < plan.blocks(); ++block) {
+      SmallVector<SmallVector<Value>> a = packedColumns(update.value, block, chunk);
+      if (SmallVector<Value> numbers = factorOf(update.key.factor, block, chunk); !numbers.empty()) {
+        Columns scaled = columnsOf(update.value, block, chunk);
+        scale(scaled, numbers);
+        a = pack(scaled);
+      }
+      for (int64_t k = 0; k < state.keys; k += kBlock) {
+        SmallVector<Value> bs = loadBlock(keys, tileBase(update.key.tile, chunk), {}, block * kBlock, k,
+                                          /*rowsFirst=*/true, /*transposed=*/true);
+        for (int64_t i = 0; i < plan.columnTiles(); ++i)
+          for (int64_t half : {0, 1}) {
+            Accumulator &sum = accumulators[i * across + k / instruction.n + half];
+            sum = l.multiply(a[i], {bs[2 * half], bs[2 * half + 1]}, sum);
+          }
+      }
+    }
+  }
+}
+
+/// A block of an output to the warp's own part of shared memory, steps as rows.
+void ChunkKernelEmitter::stageOutput(unsigned output, int64_t block, const ChunkAt &chunk) {
+  SmallVector<SmallVector<Value>> packed = packedColumns(program.outputs[output], block, chunk);
+  const SharedTile &staging = map.staging;
+  Value base = l.mul(warp, staging.bytes());
+  for (int64_t i = 0; i < plan.columnTiles(); ++i) {
+    if (plan.arch >= 90) {
+      Value offset = l.add(base, l.bitXor(laneOffset(staging, /*rowsFirst=*/false),
+                                          (32 * i % 128) ^ staging.swizzle(block * kBlock) << 4));
+      l.storeCores(offset, map.stagingAt + block * kBlock * staging.rowBytes() + 32 * i / 128 * 128, packed[i]);
+      continue;
+    }
+    SmallVector<Chained> chained = *accumulatorsAsA(instruction);
+    for (auto [core, from] : llvm::zip(packed[i], chained)) {
+      Value row = l.add(l.shr(lane, 2), 8 * from.accumulator);
+      Value unit = l.bitXor(swizzle(staging, row), (2 * i + from.core) ^ staging.swizzle(block * kBlock));
+      Value offset =
+          l.add(l.add(base, l.mul(row, staging.rowBytes())), l.add(l.shl(unit, 4), l.shl(l.bitAnd(lane, 3), 2)));
+      l.storeShared(l.transposeCore(core), offset, map.stagingAt + block * kBlock * staging.rowBytes());
+    }
+  }
+}
+
+/// The warp's columns of all steps, 16 bytes a lane.
+void ChunkKernelEmitter::writeOutput(unsigned output, const ChunkAt &chunk) {
+  l.syncWarp();
+  const SharedTile &staging = map.staging;
+  const GlobalRows &rows = results[output];
+  Value first = l.add(valueStart, l.mul(warp, staging.columns));
+  Value pointer = l.at(rows.base, l.add(l.mul(l.wide(chunk.first), rows.stride), l.wide(l.shl(first, 1))));
+  Value base = l.mul(warp, staging.bytes());
+  for (int64_t i = 0; i < plan.chunk * staging.units(); i += 32) {
+    Value index = l.add(lane, i), row = l.div(index, staging.units()), unit = l.rem(index, staging.units());
+    Value swizzled = l.bitXor(unit, swizzle(staging, row));
+    Value offset = l.add(base, l.add(l.mul(row, staging.rowBytes()), l.shl(swizzled, 4)));
+    Value words = l.loadShared(VectorType::get(4, b.getI32Type()), offset, map.stagingAt);
+    auto inside = scf::IfOp::create(b, l.loc, l.less(row, chunk.left), /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(inside.thenBlock());
+    l.store(words, l.at(pointer, l.add(l.mul(l.wide(row), rows.stride), l.wide(l.shl(unit, 4)))));
+  }
+  if (program.outputs.size() > 1)
+    l.syncWarp();
+}

@@ -1,0 +1,190 @@
+// The emitter of one kernel, in parts: ChunkKernel.cpp has the whole and the loop, the other ChunkKernel*.cpp one phase each.
+//
+//   loads    of a chunk: copies of its rows to a stage, in the background
+//   gates    of a chunk: numbers per step, by one thread per step, into tables
+//   rows     of a chunk: tiles that are computed from staged ones, a thread having some columns of some steps
+//   scores   of a chunk: blocks of 16 x 16 scores, shared out to the warps
+//   columns  of a chunk: everything with a value axis, each warp its own columns: readouts, solves, outputs, the states
+#pragma once
+#include "compiler/Target/CUDA/ChunkKernel.h"
+#include "compiler/Target/CUDA/Fragment.h"
+#include "compiler/Target/CUDA/TileLanes.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace rondo::cuda {
+
+/// A tensor as one block sees it.
+struct GlobalRows {
+  mlir::Value base;   // of this batch entry and head, at the first step that is taken
+  mlir::Value stride; // bytes from a step to the next one that is taken, i64
+  mlir::Type element;
+  int64_t elementBytes = 0;
+};
+
+/// Which buffers a chunk uses.
+struct ChunkAt {
+  mlir::Value number;                // i32
+  mlir::Value first;                 // its first step
+  mlir::Value left;                  // steps from there to the end, i32; <= 0 behind the end
+  mlir::Value stage, scores, tables; // byte offsets
+};
+
+class ChunkKernelEmitter {
+public:
+  ChunkKernelEmitter(const TileProgram &program, const TilePlan &plan, mlir::gpu::GPUModuleOp module, Part part);
+  KernelLaunch emit(llvm::StringRef name);
+
+private:
+  using State = llvm::SmallVector<Accumulator>;   // column tile by column tile, along the keys
+  using Columns = llvm::SmallVector<Accumulator>; // of one block of 16 steps: column tile by column tile, two each
+
+  // The whole (ChunkKernel.cpp).
+  mlir::gpu::GPUFuncOp makeFunction(llvm::StringRef name);
+  void placeThreads();
+  void placeOperands();
+  GlobalRows place(mlir::Value tensor, mlir::Value pointer, bool overTime);
+  void placeSegment();
+  void growTotal(int64_t state, int64_t entry, mlir::Value by);
+  void storeTotals();
+  int64_t totalsOf(const TileState &state) const;
+  void loadParams();
+  ChunkAt chunkAt(mlir::Value number);
+  void clearTables();
+  void emitLoop();
+  void emitChunk(mlir::Value number);
+  llvm::SmallVector<mlir::Value> flatten() const;
+  void unflatten(mlir::ValueRange values);
+  void moveStates(bool store);
+
+  // Loads.
+  void emitLoads(const ChunkAt &chunk);
+  void emitTileLoad(const Tile &tile, const SharedTile &shared, const ChunkAt &chunk);
+  /// A lane's byte offset for loadCores, where core i of the four lies (8 * rows[i], 8 * columns[i]) from a tile's block.
+  mlir::Value laneOffset(const SharedTile &tile, bool rowsFirst);
+  /// Four cores of the 16 x 16 block at (row, column) of a tile; `row` may be a value.
+  llvm::SmallVector<mlir::Value> loadBlock(const SharedTile &tile, mlir::Value base, mlir::Value row,
+                                           int64_t rowConstant, int64_t column, bool rowsFirst, bool transposed);
+
+  /// SharedTile::swizzle of a row that is a value.
+  mlir::Value swizzle(const SharedTile &tile, mlir::Value row);
+
+  // Gates.
+  struct StepThread {
+    mlir::Value row, step; // in the chunk, i32; along time, i64, inside the sequence
+    mlir::Value stage;
+    llvm::DenseMap<mlir::Value, mlir::Value> known;
+  };
+  /// Reads the inputs with a number per step, long before emitGates wants them.
+  void prefetchGates(const ChunkAt &chunk);
+  void emitGates(const ChunkAt &chunk);
+  mlir::Value stepOf(const ChunkAt &chunk);
+  void emitDecay(int64_t decay, mlir::Value a, const ChunkAt &chunk, mlir::Value row);
+  mlir::Value perStep(mlir::Value value, StepThread &thread);
+  /// Elements of rows, combined; of several, their products.
+  mlir::Value sumOfRow(recur::Reduction kind, mlir::ValueRange factors, StepThread &thread);
+  using Loaded = llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>>;
+  /// Element `which` of a value with rows, from elements of tiles; `leaf` gives what has no rows, and parameters along the keys.
+  mlir::Value rowElement(mlir::Value value, int64_t which, Loaded &loaded,
+                         llvm::function_ref<mlir::Value(mlir::Value, int64_t)> leaf);
+  mlir::Value keyParam(mlir::BlockArgument param, mlir::Value column);
+  mlir::Value constantOf(mlir::Value value);
+  mlir::Value coefficient(const StepFactor &factor, StepThread &thread);
+
+  // Rows.
+  struct RowThread {
+    mlir::Value group, first; // of `groups` that share a chunk's rows; its first row
+    mlir::Value bytes;        // of its two columns inside a row
+    mlir::Value column;       // its first column
+    int64_t groups, rows;     // rows of each group
+    int64_t lanes;            // of a warp, per group
+  };
+  using Rows = llvm::SmallVector<std::array<mlir::Value, 2>>; // of one thread: two columns
+  struct DecayRows {
+    Rows values, through, after; // inside the thread's group; `through` with the own step, `after` without
+    std::array<mlir::Value, 2> total;
+    llvm::SmallVector<std::array<mlir::Value, 2>> above, below; // totals of the group 1, 2, ... further up, down
+  };
+  void emitRows(const ChunkAt &chunk);
+  void emitRowsOf(const RowThread &at, const ChunkAt &chunk);
+  Rows rowsOf(mlir::Value value, const RowThread &at, const ChunkAt &chunk, double beyond);
+  DecayRows decayRows(mlir::Value decay, const RowThread &at, const ChunkAt &chunk);
+  Rows makeRows(const Tile &tile, const RowThread &at, const ChunkAt &chunk);
+  Rows makeLevel(const Tile &tile, const DecayRows &decay, const RowThread &at, const ChunkAt &chunk);
+  std::array<mlir::Value, 2> across(const DecayRows &decay, bool above, int64_t groups, const RowThread &at);
+  mlir::Value rowOffset(const SharedTile &tile, int64_t row, const RowThread &at);
+  mlir::Value tileBase(int64_t tile, const ChunkAt &chunk);
+
+  // Scores.
+  void emitScores(const ChunkAt &chunk);
+  void emitScoreShare(mlir::Value index, const ChunkAt &chunk);
+  using ScoreBlock = std::array<Accumulator, 2>; // 16 x 16: two accumulators beside each other
+  struct BlockFactors {
+    mlir::Value rows[2], columns[4];
+  };
+  void emitScoreBlock(int64_t score, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  ScoreBlock multiplyBlock(const Score &score, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  BlockFactors loadFactors(mlir::Value rowSlot, mlir::Value columnSlot, mlir::Value i, mlir::Value j);
+  ScoreBlock multiplyTiles(int64_t queries, int64_t keys, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  ScoreBlock multiplyLevels(const Score &score, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  ScoreBlock multiplyDiagonal(const Score &score, mlir::Value i, const ChunkAt &chunk);
+  ScoreBlock scaleBlock(const Score &score, const ScoreBlock &sums, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  void storeBlock(const SharedTile &to, const ScoreBlock &block, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  void invertBlock(const SharedTile &to, const ScoreBlock &block, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  mlir::Value between(const Score &score, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  mlir::Value slotOffset(const StepFactor &factor, mlir::Value decay, Partial partial, const ChunkAt &chunk);
+
+  // Columns.
+  void emitColumns(const ChunkAt &chunk);
+  const Columns &columnsOf(mlir::Value value, int64_t block, const ChunkAt &chunk);
+  Columns computeColumns(mlir::Value value, int64_t block, const ChunkAt &chunk);
+  Columns mapColumns(mlir::Operation *op, int64_t block, const ChunkAt &chunk);
+  Columns stepColumns(mlir::Value value, int64_t block, const ChunkAt &chunk);
+  Columns readColumns(const Read &read, int64_t block, const ChunkAt &chunk);
+  void accumulateApply(recur::ContractOp apply, int64_t block, const ChunkAt &chunk, Columns &into);
+  Columns solveColumns(chunk::SolveOp solve, mlir::Value solution, Columns right, int64_t block, const ChunkAt &chunk);
+  std::optional<Columns> solveSum(recur::MapOp sum, int64_t block, const ChunkAt &chunk);
+  /// Operand A of each column tile: the columns of a block, transposed, as matrix elements.
+  llvm::SmallVector<llvm::SmallVector<mlir::Value>> packedColumns(mlir::Value value, int64_t block,
+                                                                  const ChunkAt &chunk);
+  llvm::SmallVector<llvm::SmallVector<mlir::Value>> pack(const Columns &columns);
+  Columns unpack(llvm::ArrayRef<llvm::SmallVector<mlir::Value>> packed);
+  void scale(Columns &columns, llvm::ArrayRef<mlir::Value> perStep);
+  /// For one block, the four numbers per step that a lane's accumulators meet: steps 2 (lane % 4) + {0, 1}, and 8 later.
+  llvm::SmallVector<mlir::Value> factorOf(const StepFactor &factor, int64_t block, const ChunkAt &chunk);
+  mlir::Value productOfBlocks(mlir::Value decay, int64_t from, int64_t to, const ChunkAt &chunk);
+  void packStates();
+  void updateState(int64_t state, const ChunkAt &chunk);
+  void stageOutput(unsigned output, int64_t block, const ChunkAt &chunk);
+  void writeOutput(unsigned output, const ChunkAt &chunk);
+
+  mlir::Type matrixElement() const;
+
+  const TileProgram &program;
+  TilePlan plan;
+  SharedMap map;
+  mlir::gpu::GPUModuleOp module;
+  Part part;
+  mlir::OpBuilder b;
+  Lanes l;
+  const MatrixInstruction &instruction = mmaM16N8K16();
+
+  mlir::Value thread, lane, warp, valueStart; // valueStart: this block's first column
+  mlir::Value head, batch, steps, heads, groups;
+  llvm::SmallVector<GlobalRows> inputs, inits, results;
+  llvm::SmallVector<mlir::Value> pointers;
+  llvm::DenseMap<mlir::Value, mlir::Value> scalars; // arguments of the region without axes
+  llvm::DenseMap<std::pair<int64_t, int>, mlir::Value> laneOffsets;
+  llvm::SmallVector<State> states;
+  llvm::SmallVector<GlobalRows> segmentStates, segmentDecays;    // scratch, of this segment
+  llvm::SmallVector<llvm::SmallVector<mlir::Value>> decayTotals; // of `Ends`, per state: 1, or a lane's keys
+  mlir::Value segmentSteps, segments, segment;
+  llvm::SmallVector<llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedStates; // [state][tile * K/16 + k]
+  llvm::DenseMap<std::pair<mlir::Value, int64_t>, Columns> columnCache;
+  llvm::DenseMap<std::pair<mlir::Value, int64_t>, llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedCache;
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> blockProducts;
+  llvm::DenseMap<mlir::Value, DecayRows> decayCache;
+  llvm::DenseMap<mlir::Value, Rows> rowCache;
+  llvm::DenseMap<mlir::Value, mlir::Value> prefetched; // inputs with a number per step
+};
+
+} // namespace rondo::cuda

@@ -1,0 +1,87 @@
+// See TilePlan.h.
+#include "compiler/Target/CUDA/TilePlan.h"
+
+using namespace rondo::cuda;
+
+SharedMap::SharedMap(const TileProgram &program, const TilePlan &plan) : chunk(plan.chunk) {
+  stages = plan.stages;
+  for (const Tile &tile : program.tiles) {
+    int64_t columns = tile.role == Role::Key ? tile.columns : plan.valueTile;
+    tiles.push_back({stageBytes, plan.chunk, columns});
+    if (tile.make == Make::Staged)
+      stageBytes += tiles.back().bytes();
+  }
+  scoresAt = stages * stageBytes;
+  for (auto [tile, shared] : llvm::zip(program.tiles, tiles))
+    if (tile.make != Make::Staged) {
+      shared.offset = scoresAt;
+      scoresAt += shared.bytes();
+    }
+  for (mlir::Value decay : program.keyDecays) {
+    totals.push_back(scoresAt);
+    scoresAt += 4 * mlir::cast<mlir::RankedTensorType>(decay.getType()).getShape().back();
+  }
+  for (size_t i = 0; i < program.scores.size(); ++i) {
+    scores.push_back({scoreBytes, plan.chunk, plan.chunk});
+    scoreBytes += scores.back().bytes();
+  }
+  for (size_t i = 0; i < program.solves.size(); ++i) {
+    inverses.push_back({scoreBytes, plan.chunk, kBlock});
+    scoreBytes += inverses.back().bytes();
+  }
+  scoreBuffers = plan.ahead ? 2 : 1;
+  tablesAt = scoresAt + scoreBuffers * scoreBytes;
+  decaysAt = program.slots.size() * 4 * chunk;
+  tableBytes = decaysAt + program.decays.size() * decayBytes();
+  tableBuffers = plan.ahead ? 3 : 2;
+  stagingAt = tablesAt + tableBuffers * tableBytes;
+  staging = {0, plan.chunk, 16 * plan.columnTiles()};
+  scratchAt = stagingAt + plan.warps * staging.bytes();
+  total = scratchAt + (program.solves.empty() ? 0 : plan.warps * kScratchBytes);
+}
+
+std::string rondo::cuda::whyNot(const TileProgram &program, const TilePlan &plan) {
+  if (plan.chunk % 32 || plan.chunk > plan.threads())
+    return "a chunk has a multiple of 32 steps, at most one per thread";
+  if (plan.valueTile % (16 * plan.warps) || !SharedTile::fits(plan.valueTile) ||
+      !SharedTile::fits(16 * plan.columnTiles()))
+    return "a warp's part of the value axis is 16, 32 or a multiple of 64 columns";
+  if (plan.stages < (plan.ahead ? program.readsTiles ? 4 : 3 : 2) || plan.stages > 4)
+    return "a chunk is loaded while another one is in use: two stages, three with scores ahead, four where these need "
+           "sums of rows";
+  chunk::ScanOp scan = program.scan;
+  auto elementOf = [](mlir::Value tensor) {
+    return mlir::cast<mlir::RankedTensorType>(tensor.getType()).getElementType();
+  };
+  mlir::Type element;
+  for (const Tile &tile : program.tiles) {
+    if (tile.make == Make::Staged) {
+      mlir::Type here = elementOf(scan.getInputs()[tile.input]);
+      if (!(here.isBF16() || here.isF16()) || (element && here != element))
+        return "rows of one 16-bit type are operands of matrix instructions";
+      element = here;
+    }
+    if (tile.role == Role::Key && !SharedTile::fits(tile.columns))
+      return "rows have 16, 32 or a multiple of 64 elements";
+    if (tile.make == Make::Staged)
+      continue;
+    if (plan.ahead)
+      return "tiles are computed for one chunk at a time, so that scores cannot run ahead";
+    if (tile.role == Role::Value)
+      return "computed rows along the value axis";
+    if ((tile.columns & (tile.columns - 1)) || (plan.chunk & (plan.chunk - 1)))
+      return "decays along the keys want powers of two";
+  }
+  for (const TileState &state : program.states) {
+    if (state.values % plan.valueTile)
+      return "the value axis is a multiple of its tile";
+    if (state.keys % 16 || plan.columnTiles() * state.keys / 2 > 160)
+      return "a state does not fit in registers";
+  }
+  for (mlir::Value output : scan->getResults().take_front(program.outputs.size()))
+    if (elementOf(output) != element)
+      return "an output has another type than the rows";
+  if (SharedMap(program, plan).total > 227 * 1024)
+    return "more shared memory than a block can have";
+  return "";
+}

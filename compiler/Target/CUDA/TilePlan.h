@@ -1,0 +1,78 @@
+// How a tile program is laid over a block of threads: its sizes, and where everything lies in shared memory.
+#pragma once
+#include "compiler/Target/CUDA/TileProgram.h"
+
+namespace rondo::cuda {
+
+/// What can be chosen. The value axis is cut over blocks and, inside a block, over warps.
+struct TilePlan {
+  int64_t chunk = 64;     // steps
+  int64_t valueTile = 64; // columns of the value axis per block
+  int64_t warps = 4;      // each has valueTile / warps columns, a multiple of 16
+  int64_t stages = 2;     // chunks in shared memory
+  bool ahead =
+      false;         // scores of the next chunk are computed beside this chunk's columns: one barrier a chunk, 3 stages
+  int64_t arch = 90; // compute capability times ten
+
+  int64_t threads() const { return 32 * warps; }
+  int64_t blocks() const { return chunk / kBlock; }
+  /// Tiles of 16 columns per warp.
+  int64_t columnTiles() const { return valueTile / (16 * warps); }
+};
+
+/// A matrix of 16-bit elements in shared memory. Units of 16 bytes are exchanged inside a row, depending on the row, so that eight rows
+/// of one column of units lie in different banks, and so do two units of rows that are 8, 16 or 24 apart.
+struct SharedTile {
+  int64_t offset = 0; // in bytes, from the start of its buffer
+  int64_t rows = 0, columns = 0;
+
+  int64_t rowBytes() const { return 2 * columns; }
+  int64_t units() const { return columns / 8; }
+  int64_t bytes() const { return rows * rowBytes(); }
+  /// Unit `unit` of a row lies where unit `unit ^ swizzle(row)` would. It is linear: swizzle(x ^ y) = swizzle(x) ^ swizzle(y).
+  int64_t swizzle(int64_t row) const {
+    return units() >= 8 ? (row ^ ((row >> 3) << 1)) & 7 : units() == 4 ? (row >> 1) & 3 : (row >> 2) & 1;
+  }
+  /// The byte of an element, counted from the tile's start.
+  int64_t at(int64_t row, int64_t column) const {
+    return row * rowBytes() + ((column / 8) ^ swizzle(row)) * 16 + 2 * (column % 8);
+  }
+  /// Whether rows of so many elements can be laid out like this.
+  static bool fits(int64_t columns) { return columns == 16 || columns == 32 || columns % 64 == 0; }
+};
+
+/// Where everything lies. Buffers of one kind follow each other; a chunk's buffer is its number modulo their count.
+struct SharedMap {
+  SharedMap(const TileProgram &program, const TilePlan &plan);
+
+  llvm::SmallVector<SharedTile> tiles; // inside a stage, or, computed ones, from the start of memory
+  int64_t stageBytes = 0, stages = 0;
+  llvm::SmallVector<int64_t> totals;    // per decay along the keys: its products over the chunk, f32 by key
+  llvm::SmallVector<SharedTile> scores; // inside a score buffer
+  llvm::SmallVector<SharedTile>
+      inverses; // inside a score buffer, per solve: blocks on the diagonal of (I - M)^-1 - I, below each other
+  int64_t scoresAt = 0, scoreBytes = 0, scoreBuffers = 0;
+  int64_t tablesAt = 0, tableBytes = 0, tableBuffers = 0;
+  int64_t slotAt(int64_t slot) const { return slot * 4 * chunk; } // inside a table buffer
+  int64_t blocksAt(int64_t decay) const { return decaysAt + decay * decayBytes(); }
+  int64_t pairsAt(int64_t decay) const { return blocksAt(decay) + 4 * pad4(chunk / kBlock); }
+  SharedTile staging; // of a warp's part of an output
+  int64_t stagingAt = 0;
+  int64_t scratchAt = 0; // of each warp, one block of f32; where there are solves
+  int64_t total = 0;
+
+  /// Rows of the table of pairs of one block: a row of zeros, then one per step.
+  static constexpr int64_t kPairRows = kBlock + 1;
+  static constexpr int64_t kPairBytes = 4 * kPairRows * kBlock;
+  static constexpr int64_t kScratchBytes = 4 * kBlock * kBlock;
+
+private:
+  static int64_t pad4(int64_t x) { return (x + 3) / 4 * 4; }
+  int64_t decayBytes() const { return 4 * pad4(chunk / kBlock) + chunk / kBlock * kPairBytes; }
+  int64_t chunk, decaysAt = 0;
+};
+
+/// Why a program cannot be laid out so; empty where it can.
+std::string whyNot(const TileProgram &program, const TilePlan &plan);
+
+} // namespace rondo::cuda

@@ -1,0 +1,158 @@
+// A chunk's region with a place for every value: what is staged in shared memory, what one thread per step computes, what lives in
+// accumulators. It is read off the IR, says nothing of threads or sizes of tiles, and makes no operation.
+//
+// The kinds of values, by their axes:
+//   <>               one number per head: registers, loaded once
+//   <time>           one number per step: computed by one thread per step, handed to the others as a *slot* in shared memory
+//   <time | key>     rows that are summed over: operands of products, in shared memory, whole
+//   <time | value>   columns that never meet: accumulator fragments of 16 steps by a warp's part of the value axis
+//   <time, source>   scores, in shared memory as matrix operands
+//   <| key, value>   states, in accumulators from the first chunk to the last
+#pragma once
+#include "dialects/Chunk/Chunk.h"
+#include <string>
+
+namespace rondo::cuda {
+
+/// Steps that are worked on as one block: the k of a matrix instruction.
+constexpr int64_t kBlock = 16;
+
+/// A factor per step: numbers multiplied and divided, a sign, and the product of a decay over a span of the chunk.
+struct StepFactor {
+  struct Term {
+    mlir::Value value; // <time> or <>
+    bool divides;
+    bool operator==(const Term &) const = default;
+  };
+  llvm::SmallVector<Term, 2> terms;
+  bool negated = false;
+  mlir::Value decay; // <time>, or null
+  chunk::Span span = chunk::Span::Through;
+
+  static StepFactor of(mlir::Value number) {
+    StepFactor factor;
+    factor.terms.push_back({number, false});
+    return factor;
+  }
+  bool isOne() const { return terms.empty() && !negated && !decay; }
+  bool operator==(const StepFactor &) const = default;
+};
+
+/// What of a decay's products one step's thread knows of: those inside its block. The rest is a factor per block.
+enum class Partial { None, Through, Before, After };
+
+/// One f32 per step in shared memory.
+struct Slot {
+  StepFactor factor; // its span is not used
+  Partial partial = Partial::None;
+  bool operator==(const Slot &) const = default;
+};
+
+enum class Role { Key, Value };
+
+/// How a tile comes to be.
+enum class Make {
+  Staged,  // an input as it is
+  Plain,   // computed from other tiles, element by element
+  Through, // times a decay along the keys, over the chunk's steps up to the row's
+  Before,  // ... before the row's
+  After,   // ... behind the row's
+  Level    // see Tile::level
+};
+
+/// A matrix in shared memory, one row per step.
+///
+/// A level tile serves the scores of a decay along the keys. Steps fall into blocks of 2 * level; the later half of each block has the
+/// queries, decayed from the middle of the block, the earlier half the keys, decayed up to the middle. So a product of a later row with an
+/// earlier one is a score, exactly, and both factors only ever shrink. Each pair of steps has one level at which they part.
+struct Tile {
+  mlir::Value value; // of the chunk's region; of a level tile the keys
+  Role role;
+  int64_t columns; // along the whole axis
+  Make make = Make::Staged;
+  int64_t input = -1; // of a staged tile: the scan's input
+  mlir::Value decay;  // <time | key>
+  int64_t level = 0;
+  mlir::Value queries; // of a level tile
+  bool before = false; // of a level tile: the decay of the query's own step does not count
+  bool operator==(const Tile &) const = default;
+};
+
+/// Rows of a tile, each times a factor.
+struct ScaledRows {
+  int64_t tile;
+  StepFactor factor;
+};
+
+struct Score {
+  chunk::ScoresOp op;
+  ScaledRows query, key;
+  mlir::Value decay; // <time>, or null
+  bool before;
+  llvm::SmallVector<int64_t, 6> levels; // of a decay along the keys: tiles, the smallest level first
+};
+
+/// state · query over the key axis.
+struct Read {
+  recur::ContractOp op;
+  int64_t state;
+  ScaledRows query;
+};
+
+/// What a chunk adds to a state.
+struct Update {
+  ScaledRows key;
+  mlir::Value value; // <time | value>
+};
+
+struct TileState {
+  mlir::BlockArgument start;
+  int64_t keyAxis; // of the state's two
+  int64_t keys, values;
+  mlir::Value decay;    // <time>, multiplied over all steps; or null
+  mlir::Value keyDecay; // <time | key>, the same
+  llvm::SmallVector<Update, 1> updates;
+};
+
+struct TileProgram {
+  chunk::ScanOp scan;
+  llvm::SmallVector<mlir::Value> outputs; // of the chunk's region
+  llvm::SmallVector<Tile, 8> tiles;
+  llvm::SmallVector<TileState, 1> states;
+  llvm::SmallVector<Score, 2> scores;
+  llvm::SmallVector<Read, 2> reads;
+  llvm::SmallVector<chunk::SolveOp> solves;
+  llvm::SmallVector<Slot, 8> slots;
+  llvm::SmallVector<mlir::Value> decays;    // <time>: block products and pairs inside a block are needed of these
+  llvm::SmallVector<mlir::Value> keyDecays; // <time | key>: products over the whole chunk are needed of these
+  bool readsTiles = false;                  // a number per step is computed from a tile
+
+  mlir::Block &chunk() const { return const_cast<chunk::ScanOp &>(scan).getChunk().front(); }
+  recur::YieldOp yield() const { return mlir::cast<recur::YieldOp>(chunk().getTerminator()); }
+  int64_t tileOf(mlir::Value value, Role role) const;
+  int64_t slotOf(const Slot &slot) const;
+  int64_t decayOf(mlir::Value decay) const;
+  int64_t keyDecayOf(mlir::Value decay) const;
+  /// Whether some tile is computed.
+  bool makesTiles() const;
+  const Read *readOf(mlir::Value value) const;
+  int64_t scoreOf(mlir::Value value) const;
+};
+
+/// Whether a value of a chunk's region has the axes <time>, or <time | one axis>.
+bool isPerStep(mlir::Value value);
+bool isRows(mlir::Value value);
+/// Whether a product multiplies rows element by element, or rows by a number per step.
+bool isElementwise(recur::ContractOp contract);
+/// Whether a product is a number per step: the inner product of rows with rows.
+bool isInner(recur::ContractOp contract);
+
+/// The program of a scan, or why there is none on tiles yet.
+struct TileProgramOrReason {
+  TileProgram program;
+  std::string reason; // empty where there is a program
+};
+/// Without outputs it has what the states need alone.
+TileProgramOrReason planTiles(chunk::ScanOp scan, bool withOutputs = true);
+
+} // namespace rondo::cuda
