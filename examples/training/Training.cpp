@@ -95,22 +95,25 @@ rondo::Result<double> improve(const Network &network, const Batch &batch, const 
   return loss;
 }
 
-/// The share of right answers behind step `longest`, in sequences that training has not seen.
-rondo::Result<double> judge(const Network &network, const Task &task, const Schedule &schedule, const Weights &weights,
-                            std::mt19937_64 &random) {
+/// The shares of right answers up to step `longest` and behind it, in sequences that training has not seen.
+rondo::Result<void> judge(const Network &network, const Task &task, const Schedule &schedule, const Weights &weights,
+                          std::mt19937_64 &random, Outcome &outcome) {
   const Batch batch = task.draw(random, schedule.judgedSequences, schedule.judged);
   rondo::Result<std::vector<float>> logits = network.logits(weights, batch);
   if (!logits)
     return logits.error();
-  int64_t asked = 0, right = 0;
+  int64_t asked[2] = {}, right[2] = {};
   for (int64_t i = 0; i < batch.batch * batch.time; ++i) {
-    if (batch.targets[i] < 0 || i % batch.time < schedule.longest)
+    if (batch.targets[i] < 0)
       continue;
+    const int64_t behind = i % batch.time >= schedule.longest;
     const float *row = &(*logits)[i * network.classes()];
-    ++asked;
-    right += std::max_element(row, row + network.classes()) - row == batch.targets[i];
+    ++asked[behind];
+    right[behind] += std::max_element(row, row + network.classes()) - row == batch.targets[i];
   }
-  return double(right) / double(asked);
+  outcome.within = double(right[0]) / double(asked[0]);
+  outcome.beyond = double(right[1]) / double(asked[1]);
+  return {};
 }
 
 } // namespace
@@ -130,10 +133,9 @@ rondo::Result<Outcome> train(const Network &network, const Task &task, const Sch
     outcome.firstLoss += step < window ? *loss / double(window) : 0;
     outcome.lastLoss += step >= schedule.steps - window ? *loss / double(window) : 0;
   }
-  rondo::Result<double> accuracy = judge(network, task, schedule, weights, random);
-  if (!accuracy)
-    return accuracy.error();
-  outcome.accuracy = *accuracy;
+  rondo::Result<void> judged = judge(network, task, schedule, weights, random, outcome);
+  if (!judged)
+    return judged.error();
   outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return outcome;
 }

@@ -16,7 +16,7 @@ struct Schedule {
 
 struct Outcome {
   double firstLoss = 0, lastLoss = 0; // nats per answer, means over the first and the last 50 steps
-  double accuracy = 0;                // of the answers behind step `longest`
+  double within = 0, beyond = 0;      // shares of right answers, up to step `longest` and behind it
   double seconds = 0;
 };
 

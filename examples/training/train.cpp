@@ -2,6 +2,7 @@
 //   rondo-train [--quick] [--task NAME] [--network NAME] [--seeds N] [--steps N] [--jobs N] [--specs FOLDER]
 #include "Training.h"
 #include <atomic>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -46,6 +47,14 @@ struct Options {
   std::_Exit(1); // other threads may be at work
 }
 
+int64_t positive(const char *text) {
+  int64_t value = 0;
+  const char *end = text + std::char_traits<char>::length(text);
+  if (const auto [stop, error] = std::from_chars(text, end, value); error != std::errc() || stop != end || value < 1)
+    fail(std::string("expected a number above 0, got '") + text + "'");
+  return value;
+}
+
 Options parse(int argc, char **argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
@@ -62,11 +71,11 @@ Options parse(int argc, char **argv) {
     else if (value && name == "--specs")
       options.specs = value;
     else if (value && name == "--seeds")
-      options.seeds = std::max(1, std::atoi(value));
+      options.seeds = positive(value);
     else if (value && name == "--steps")
-      options.steps = std::max(1, std::atoi(value));
+      options.steps = positive(value);
     else if (value && name == "--jobs")
-      options.jobs = std::max(1, std::atoi(value));
+      options.jobs = positive(value);
     else
       fail("usage: rondo-train [--quick] [--task NAME] [--network NAME] [--seeds N] [--steps N] [--jobs N] [--specs "
            "FOLDER]");
@@ -109,9 +118,9 @@ std::vector<std::vector<Outcome>> trainAll(const std::vector<Experiment> &chosen
       if (!outcome)
         fail(outcome.error().message());
       outcomes[i / options.seeds][seed] = *outcome;
-      std::fprintf(stderr, "%-8s %-18s seed %ld: loss %.4f -> %.4f, accuracy %5.1f %%, %.1f s\n",
+      std::fprintf(stderr, "%-8s %-18s seed %ld: loss %.4f -> %.4f, accuracy %5.1f %% and %5.1f %%, %.1f s\n",
                    experiment.task.c_str(), experiment.spec.c_str(), long(seed + 1), outcome->firstLoss,
-                   outcome->lastLoss, 100 * outcome->accuracy, outcome->seconds);
+                   outcome->lastLoss, 100 * outcome->within, 100 * outcome->beyond, outcome->seconds);
     }
   };
   std::vector<std::thread> threads;
@@ -123,19 +132,23 @@ std::vector<std::vector<Outcome>> trainAll(const std::vector<Experiment> &chosen
 }
 
 void printTable(const std::vector<Experiment> &chosen, const std::vector<std::vector<Outcome>> &outcomes) {
-  std::printf("| task | network | theory | chance | mean | each seed |\n|---|---|---|---|---|---|\n");
+  const Schedule schedule;
+  std::printf(
+      "| task | network | theory | chance | steps 1-%ld | steps %ld-%ld | each seed |\n|---|---|---|---|---|---|---|\n",
+      long(schedule.longest), long(schedule.longest + 1), long(schedule.judged));
   for (size_t i = 0; i < chosen.size(); ++i) {
     const Task &task = taskNamed(chosen[i].task);
-    double mean = 0;
+    double within = 0, beyond = 0;
     std::string each;
     for (const Outcome &outcome : outcomes[i]) {
-      mean += 100 * outcome.accuracy / double(outcomes[i].size());
+      within += 100 * outcome.within / double(outcomes[i].size());
+      beyond += 100 * outcome.beyond / double(outcomes[i].size());
       char text[16];
-      std::snprintf(text, sizeof(text), "%s%.1f", each.empty() ? "" : ", ", 100 * outcome.accuracy);
+      std::snprintf(text, sizeof(text), "%s%.1f", each.empty() ? "" : ", ", 100 * outcome.beyond);
       each += text;
     }
-    std::printf("| %s | %s | %s | %.1f | %.1f | %s |\n", task.title.c_str(), chosen[i].title.c_str(),
-                chosen[i].learnable ? "learns" : "cannot", 100.0 / double(task.classes), mean, each.c_str());
+    std::printf("| %s | %s | %s | %.1f | %.1f | %.1f | %s |\n", task.title.c_str(), chosen[i].title.c_str(),
+                chosen[i].learnable ? "learns" : "cannot", 100.0 / double(task.classes), within, beyond, each.c_str());
   }
 }
 
@@ -162,8 +175,8 @@ std::vector<Experiment> choose(Options &options) {
 
 /// What a quick run must show: training has lowered the loss, and what it learned holds at the length that it did not see.
 bool hasLearned(const Outcome &outcome) {
-  const bool learned = outcome.lastLoss < 0.05 * outcome.firstLoss && outcome.accuracy > 0.9;
-  std::printf("loss %.4f -> %.4f, accuracy %.1f %%: %s\n", outcome.firstLoss, outcome.lastLoss, 100 * outcome.accuracy,
+  const bool learned = outcome.lastLoss < 0.05 * outcome.firstLoss && outcome.beyond > 0.9;
+  std::printf("loss %.4f -> %.4f, accuracy %.1f %%: %s\n", outcome.firstLoss, outcome.lastLoss, 100 * outcome.beyond,
               learned ? "learned" : "NOT learned");
   return learned;
 }
