@@ -1,6 +1,7 @@
 // The whole kernel: threads, operands, and the loop over chunks. See ChunkKernelEmitter.h for the phases.
 #include "compiler/Target/CUDA/ChunkKernel.h"
 #include "compiler/Target/CUDA/ChunkKernelEmitter.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -20,20 +21,24 @@ static Type elementOf(const TileProgram &program) {
   return {};
 }
 
-ChunkKernelEmitter::ChunkKernelEmitter(const TileProgram &program, const TilePlan &plan, gpu::GPUModuleOp module,
-                                       Part part)
-    : program(program), plan(plan), map(program, plan), module(module), part(part), b(module.getContext()),
-      l(b, const_cast<chunk::ScanOp &>(program.scan).getLoc(), elementOf(program)) {}
+ChunkKernelEmitter::ChunkKernelEmitter(const TileProgram &program, const TilePlan &plan, Operation *module, Part part,
+                                       Calling calling)
+    : program(program), plan(plan), map(program, plan), module(module), part(part), calling(calling),
+      b(module->getContext()), l(b, const_cast<chunk::ScanOp &>(program.scan).getLoc(), elementOf(program)) {}
 
-KernelLaunch rondo::cuda::emitChunkKernel(const TileProgram &program, const TilePlan &plan, gpu::GPUModuleOp module,
-                                          StringRef name, Part part) {
-  return ChunkKernelEmitter(program, plan, module, part).emit(name);
+KernelLaunch rondo::cuda::emitChunkKernel(const TileProgram &program, const TilePlan &plan, Operation *module,
+                                          StringRef name, Part part, Calling calling) {
+  return ChunkKernelEmitter(program, plan, module, part, calling).emit(name);
 }
 
 KernelLaunch ChunkKernelEmitter::emit(StringRef name) {
-  gpu::GPUFuncOp function = makeFunction(name);
-  b.setInsertionPointToStart(&function.getBody().front());
+  Block *entry = makeFunction(name);
+  b.setInsertionPointToStart(entry);
   placeThreads();
+  if (calling == Calling::Strided)
+    placeStrided(entry);
+  else
+    placeContiguous(entry);
   placeOperands();
   loadParams();
   if (part != Part::Whole)
@@ -45,18 +50,33 @@ KernelLaunch ChunkKernelEmitter::emit(StringRef name) {
     moveStates(/*store=*/true);
   if (part == Part::Ends)
     storeTotals();
-  gpu::ReturnOp::create(b, l.loc);
+  if (calling == Calling::Strided)
+    func::ReturnOp::create(b, l.loc);
+  else
+    gpu::ReturnOp::create(b, l.loc);
   int64_t blocks = program.states.front().values / plan.valueTile;
   return {name.str(), blocks, plan.threads(), map.total};
 }
 
-gpu::GPUFuncOp ChunkKernelEmitter::makeFunction(StringRef name) {
-  b.setInsertionPointToEnd(module.getBody());
-  if (!module.lookupSymbol(kSharedName))
+Block *ChunkKernelEmitter::makeFunction(StringRef name) {
+  b.setInsertionPointToEnd(&module->getRegion(0).front());
+  if (!SymbolTable::lookupSymbolIn(module, kSharedName))
     LLVM::GlobalOp::create(b, l.loc, LLVM::LLVMArrayType::get(b.getI8Type(), 0), /*isConstant=*/false,
                            LLVM::Linkage::External, kSharedName, Attribute(), /*alignment=*/128, /*addrSpace=*/3);
   chunk::ScanOp scan = program.scan;
   size_t count = scan.getInputs().size() + scan.getParams().size() + scan.getInits().size() + scan->getNumResults();
+  if (calling == Calling::Strided) {
+    Type pointer = LLVM::LLVMPointerType::get(b.getContext());
+    SmallVector<Type> types;
+    for (size_t i = 0; i < count; ++i) {
+      types.push_back(pointer);
+      types.append(5, b.getI64Type());
+    }
+    types.append(5, b.getI64Type());
+    types.push_back(pointer);
+    auto function = func::FuncOp::create(b, l.loc, name, b.getFunctionType(types, {}));
+    return function.addEntryBlock();
+  }
   SmallVector<Type> types(count, LLVM::LLVMPointerType::get(b.getContext(), 1));
   if (part != Part::Whole)
     types.append(2 * program.states.size(), LLVM::LLVMPointerType::get(b.getContext(), 1));
@@ -64,7 +84,7 @@ gpu::GPUFuncOp ChunkKernelEmitter::makeFunction(StringRef name) {
   auto function = gpu::GPUFuncOp::create(b, l.loc, name, b.getFunctionType(types, {}));
   function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
   function->setAttr("known_block_size", b.getDenseI32ArrayAttr({static_cast<int32_t>(plan.threads()), 1, 1}));
-  return function;
+  return &function.getBody().front();
 }
 
 void ChunkKernelEmitter::placeThreads() {
@@ -72,50 +92,17 @@ void ChunkKernelEmitter::placeThreads() {
   thread = NVVM::ThreadIdXOp::create(b, l.loc, i32);
   lane = l.bitAnd(thread, 31);
   // The same in all lanes, and said so: what depends on it needs one register, and its branches do not diverge.
-  Value first = NVVM::ShflOp::create(b, l.loc, i32, l.i32(-1), l.shr(thread, 5), l.i32(0), l.i32(31),
-                                     NVVM::ShflKind::idx, UnitAttr());
-  warp = first;
-  valueStart = l.mul(NVVM::BlockIdXOp::create(b, l.loc, i32), plan.valueTile);
-  head = NVVM::BlockIdYOp::create(b, l.loc, i32);
-  batch = NVVM::BlockIdZOp::create(b, l.loc, i32);
+  warp = NVVM::ShflOp::create(b, l.loc, i32, l.i32(-1), l.shr(thread, 5), l.i32(0), l.i32(31), NVVM::ShflKind::idx,
+                              UnitAttr());
   auto shared = LLVM::LLVMPointerType::get(b.getContext(), 3);
   l.setShared(LLVM::AddressOfOp::create(b, l.loc, shared, kSharedName));
 }
 
-GlobalRows ChunkKernelEmitter::place(Value tensor, Value pointer, bool overTime) {
-  auto type = cast<RankedTensorType>(tensor.getType());
-  recur::DimsAttr dims = recur::dimsOf(type);
-  int64_t features = 1;
-  for (int64_t size : type.getShape().take_back(dims.getNames().size()))
-    features *= size;
-  GlobalRows rows;
-  rows.element = type.getElementType();
-  rows.elementBytes = rows.element.getIntOrFloatBitWidth() / 8;
-  Value rowBytes = l.wide(l.i32(features * rows.elementBytes)), offset = l.wide(l.i32(0));
-  bool hasHead = dims.axisPosition("head") >= 0, hasGroup = dims.axisPosition("group") >= 0;
-  Value stride = rowBytes; // of what follows the axis at hand
-  if (hasHead || hasGroup) {
-    Value index = hasHead ? head : l.div(l.mul(head, groups), heads);
-    offset = l.mul(l.wide(index), rowBytes);
-    stride = l.mul(l.wide(hasHead ? heads : groups), rowBytes);
-  }
-  rows.stride = stride;
-  chunk::ScanOp scan = program.scan;
-  bool reverse = overTime && cast<recur::AxisAttr>(scan.getAxes()[0]).getReverse();
-  Value extent = overTime ? l.mul(l.wide(steps), stride) : stride;
-  if (dims.axisPosition("batch") >= 0)
-    offset = l.add(offset, l.mul(l.wide(batch), extent));
-  if (reverse) {
-    offset = l.add(offset, l.sub(extent, stride));
-    rows.stride = l.sub(l.wide(l.i32(0)), stride);
-  }
-  rows.base = l.at(pointer, offset);
-  return rows;
-}
-
-void ChunkKernelEmitter::placeOperands() {
-  Block *entry = b.getInsertionBlock();
-  chunk::ScanOp scan = program.scan;
+void ChunkKernelEmitter::placeContiguous(Block *entry) {
+  Type i32 = b.getI32Type();
+  valueStart = l.mul(NVVM::BlockIdXOp::create(b, l.loc, i32), plan.valueTile);
+  head = NVVM::BlockIdYOp::create(b, l.loc, i32);
+  batch = NVVM::BlockIdZOp::create(b, l.loc, i32);
   pointers.assign(entry->args_begin(), entry->args_end());
   if (part != Part::Whole) {
     segments = pointers.pop_back_val();
@@ -126,15 +113,90 @@ void ChunkKernelEmitter::placeOperands() {
   groups = pointers.pop_back_val();
   heads = pointers.pop_back_val();
   steps = pointers.pop_back_val();
+  group = l.div(l.mul(head, groups), heads);
+}
+
+bool ChunkKernelEmitter::hasHeads() const {
+  chunk::ScanOp scan = program.scan;
+  return llvm::any_of(scan->getOperandTypes(), [](Type type) {
+    auto array = dyn_cast<RankedTensorType>(type);
+    return array && recur::isArray(array) && recur::dimsOf(array).axisPosition("head") >= 0;
+  });
+}
+
+void ChunkKernelEmitter::placeStrided(Block *entry) {
+  Type i32 = b.getI32Type();
+  auto narrow = [&](Value number) -> Value { return arith::TruncIOp::create(b, l.loc, i32, number); };
+  size_t count = (entry->getNumArguments() - 6) / 6;
+  for (size_t i = 0; i < count; ++i) {
+    pointers.push_back(entry->getArgument(6 * i));
+    strides.push_back({entry->getArgument(6 * i + 1), entry->getArgument(6 * i + 2), entry->getArgument(6 * i + 4)});
+  }
+  steps = narrow(entry->getArgument(6 * count + 1));
+  heads = narrow(entry->getArgument(6 * count + 3));
+  Value task = NVVM::BlockIdXOp::create(b, l.loc, i32);
+  int64_t parts = program.states.front().values / plan.valueTile;
+  valueStart = l.mul(parts > 1 ? l.rem(task, parts) : l.i32(0), plan.valueTile);
+  task = l.div(task, parts);
+  head = l.i32(0);
+  if (hasHeads()) {
+    head = arith::RemUIOp::create(b, l.loc, task, heads);
+    task = l.div(task, heads);
+  }
+  batch = task;
+  group = l.div(head, narrow(entry->getArgument(6 * count + 4)));
+}
+
+GlobalRows ChunkKernelEmitter::place(Value tensor, size_t operand, bool overTime) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  recur::DimsAttr dims = recur::dimsOf(type);
+  int64_t features = 1;
+  for (int64_t size : type.getShape().take_back(dims.getNames().size()))
+    features *= size;
+  GlobalRows rows;
+  rows.element = type.getElementType();
+  rows.elementBytes = rows.element.getIntOrFloatBitWidth() / 8;
+  placeOffsets(dims, operand, overTime, rows, features);
+  return rows;
+}
+
+/// The place of the block's batch entry and head, at the first step, and the way to the next step.
+void ChunkKernelEmitter::placeOffsets(recur::DimsAttr dims, size_t operand, bool overTime, GlobalRows &rows,
+                                      int64_t features) {
+  bool hasHead = dims.axisPosition("head") >= 0, hasGroup = dims.axisPosition("group") >= 0;
+  Value bytes = l.wide(l.i32(rows.elementBytes)), offset = l.wide(l.i32(0)), batchStride, headStride;
+  if (calling == Calling::Strided) {
+    batchStride = l.mul(strides[operand][0], bytes);
+    rows.stride = l.mul(strides[operand][1], bytes);
+    headStride = l.mul(strides[operand][2], bytes);
+  } else {
+    headStride = l.wide(l.i32(features * rows.elementBytes));
+    rows.stride = hasHead || hasGroup ? l.mul(l.wide(hasHead ? heads : groups), headStride) : headStride;
+    batchStride = overTime ? l.mul(l.wide(steps), rows.stride) : rows.stride;
+  }
+  if (hasHead || hasGroup)
+    offset = l.mul(l.wide(hasHead ? head : group), headStride);
+  if (dims.axisPosition("batch") >= 0)
+    offset = l.add(offset, l.mul(l.wide(batch), batchStride));
+  chunk::ScanOp scan = program.scan;
+  if (overTime && cast<recur::AxisAttr>(scan.getAxes()[0]).getReverse()) {
+    offset = l.add(offset, l.mul(l.wide(l.sub(steps, l.i32(1))), rows.stride));
+    rows.stride = l.sub(l.wide(l.i32(0)), rows.stride);
+  }
+  rows.base = l.at(pointers[operand], offset);
+}
+
+void ChunkKernelEmitter::placeOperands() {
+  chunk::ScanOp scan = program.scan;
   size_t next = 0;
   for (Value input : scan.getInputs())
-    inputs.push_back(place(input, pointers[next++], true));
+    inputs.push_back(place(input, next++, true));
   next += scan.getParams().size();
   for (Value init : scan.getInits())
-    inits.push_back(place(init, pointers[next++], false));
+    inits.push_back(place(init, next++, false));
   for (OpResult result : scan->getResults()) {
     bool overTime = recur::dimsOf(result.getType()).axisPosition("time") >= 0;
-    results.push_back(place(result, pointers[next++], overTime));
+    results.push_back(place(result, next++, overTime));
   }
 }
 
@@ -144,7 +206,7 @@ void ChunkKernelEmitter::loadParams() {
   for (auto [i, param] : llvm::enumerate(scan.getParams())) {
     if (!recur::dimsOf(param.getType()).getNames().empty())
       continue;
-    GlobalRows at = place(param, pointers[count + i], false);
+    GlobalRows at = place(param, count + i, false);
     Value number = l.load(at.element, at.base);
     if (!number.getType().isF32())
       number = arith::ExtFOp::create(b, l.loc, b.getF32Type(), number);

@@ -5,11 +5,20 @@
 
 namespace rondo::cuda {
 
-/// How a kernel is called. Arguments, in order: one pointer per input, parameter, initial value and result of the scan (all in global
-/// memory, contiguous), then as i32 the number of steps T, of heads H (1 where there are none) and of groups G (H where there are none).
+/// How a kernel is called. Operands, in order: the scan's inputs, parameters, initial values and results, all in global memory.
+///
+/// - Contiguous: a gpu.func; one pointer per operand, then as i32 the number of steps T, of heads H (1 where there are none) and of groups G
+///   (H where there are none). Grid: valueBlocks x heads x batch.
+/// - Strided: a func.func, as the runtime calls kernels; per operand a pointer and five strides in elements (batch, time, time1, head,
+///   lag), then as i64 batch, time, time1, heads, heads per group, then a pointer to a workspace, which is not used. Grid: one axis; of a
+///   block's number the part of the value axis is innermost, then the head, if an operand has heads, then the batch entry.
+///
+/// Rows of inputs and outputs start at multiples of 16 bytes: who calls a strided kernel asks for that first.
+enum class Calling { Contiguous, Strided };
+
 struct KernelLaunch {
   std::string name;
-  int64_t valueBlocks; // grid: valueBlocks x heads x batch
+  int64_t valueBlocks;
   int64_t threads;
   int64_t sharedBytes; // dynamic
 };
@@ -23,9 +32,10 @@ struct KernelLaunch {
 /// segments. Their grid is valueBlocks x heads x (batch * P).
 enum class Part { Whole, Ends, Within };
 
-/// Emits the kernel of `program` at the end of `module`. `whyNot(program, plan)` is empty. For `Ends` it is a program without outputs.
-KernelLaunch emitChunkKernel(const TileProgram &program, const TilePlan &plan, mlir::gpu::GPUModuleOp module,
-                             llvm::StringRef name, Part part = Part::Whole);
+/// Emits the kernel of `program` at the end of `module`, a gpu.module or a module. `whyNot(program, plan)` is empty. For `Ends` it is a
+/// program without outputs. Segments are contiguous.
+KernelLaunch emitChunkKernel(const TileProgram &program, const TilePlan &plan, mlir::Operation *module,
+                             llvm::StringRef name, Part part = Part::Whole, Calling calling = Calling::Contiguous);
 
 /// Whether segments of a program can be computed apart: its states decay, and take in products, and no more.
 bool hasSegments(const TileProgram &program);

@@ -197,7 +197,7 @@ SmallVector<Value> ChunkKernelEmitter::factorOf(const StepFactor &factor, int64_
   for (int64_t half : {0, 1}) {
     Value two = l.loadShared(VectorType::get(2, b.getF32Type()), slot, 4 * (block * kBlock + 8 * half));
     for (int64_t e : {0, 1}) {
-      Value number = vector::ExtractOp::create(b, l.loc, two, e);
+      Value number = l.part(two, e);
       numbers.push_back(others ? l.mulf(number, others) : number);
     }
   }
@@ -294,7 +294,7 @@ void ChunkKernelEmitter::updateState(int64_t index, const ChunkAt &chunk) {
       Value two =
           l.loadShared(VectorType::get(2, b.getF32Type()), l.shl(l.bitAnd(lane, 3), 3), at + 4 * instruction.n * i);
       for (int64_t r = 0; r < 4; ++r) {
-        Value decay = vector::ExtractOp::create(b, l.loc, two, r % 2);
+        Value decay = l.part(two, r % 2);
         if (r < 2)
           growTotal(index, 2 * i + r, decay);
         for (int64_t tile = 0; tile < plan.columnTiles(); ++tile)

@@ -31,7 +31,8 @@ struct ChunkAt {
 
 class ChunkKernelEmitter {
 public:
-  ChunkKernelEmitter(const TileProgram &program, const TilePlan &plan, mlir::gpu::GPUModuleOp module, Part part);
+  ChunkKernelEmitter(const TileProgram &program, const TilePlan &plan, mlir::Operation *module, Part part,
+                     Calling calling);
   KernelLaunch emit(llvm::StringRef name);
 
 private:
@@ -39,10 +40,14 @@ private:
   using Columns = llvm::SmallVector<Accumulator>; // of one block of 16 steps: column tile by column tile, two each
 
   // The whole (ChunkKernel.cpp).
-  mlir::gpu::GPUFuncOp makeFunction(llvm::StringRef name);
+  mlir::Block *makeFunction(llvm::StringRef name);
   void placeThreads();
+  void placeContiguous(mlir::Block *entry);
+  void placeStrided(mlir::Block *entry);
+  bool hasHeads() const;
   void placeOperands();
-  GlobalRows place(mlir::Value tensor, mlir::Value pointer, bool overTime);
+  GlobalRows place(mlir::Value tensor, size_t operand, bool overTime);
+  void placeOffsets(recur::DimsAttr dims, size_t operand, bool overTime, GlobalRows &rows, int64_t features);
   void placeSegment();
   void growTotal(int64_t state, int64_t entry, mlir::Value by);
   void storeTotals();
@@ -162,8 +167,9 @@ private:
   const TileProgram &program;
   TilePlan plan;
   SharedMap map;
-  mlir::gpu::GPUModuleOp module;
+  mlir::Operation *module;
   Part part;
+  Calling calling;
   mlir::OpBuilder b;
   Lanes l;
   const MatrixInstruction &instruction = mmaM16N8K16();
@@ -171,8 +177,10 @@ private:
   mlir::Value thread, lane, warp, valueStart; // valueStart: this block's first column
   mlir::Value head, batch, steps, heads, groups;
   llvm::SmallVector<GlobalRows> inputs, inits, results;
-  llvm::SmallVector<mlir::Value> pointers;
-  llvm::DenseMap<mlir::Value, mlir::Value> scalars; // arguments of the region without axes
+  llvm::SmallVector<mlir::Value> pointers;               // one per operand; with segments, scratch behind
+  llvm::SmallVector<std::array<mlir::Value, 3>> strides; // strided: bytes per batch entry, step, head; i64
+  mlir::Value group;                                     // the head's
+  llvm::DenseMap<mlir::Value, mlir::Value> scalars;      // arguments of the region without axes
   llvm::DenseMap<std::pair<int64_t, int>, mlir::Value> laneOffsets;
   llvm::SmallVector<State> states;
   llvm::SmallVector<GlobalRows> segmentStates, segmentDecays;    // scratch, of this segment

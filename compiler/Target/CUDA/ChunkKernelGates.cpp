@@ -172,7 +172,7 @@ Value ChunkKernelEmitter::sumOfRow(recur::Reduction kind, ValueRange factors, St
     Value offset = l.add(thread.stage, l.add(l.mul(thread.row, shared.rowBytes()), l.shl(unit, 4)));
     Value words = l.loadShared(VectorType::get(4, b.getI32Type()), offset, shared.offset);
     for (int64_t i = 0; i < 4; ++i) {
-      auto [low, high] = l.unpack(vector::ExtractOp::create(b, l.loc, words, i));
+      auto [low, high] = l.unpack(l.part(words, i));
       loaded[program.tiles[tile].value].append({low, high});
     }
   }
@@ -203,7 +203,7 @@ Value ChunkKernelEmitter::sumOfRow(recur::Reduction kind, ValueRange factors, St
 Value ChunkKernelEmitter::keyParam(BlockArgument param, Value column) {
   chunk::ScanOp scan = program.scan;
   Value tensor = scan.getParams()[param.getArgNumber() - scan.getInputs().size()];
-  GlobalRows at = place(tensor, pointers[param.getArgNumber()], false);
+  GlobalRows at = place(tensor, param.getArgNumber(), false);
   return widened(b, l.loc, l.load(at.element, l.at(at.base, l.wide(l.mul(column, at.elementBytes)))));
 }
 

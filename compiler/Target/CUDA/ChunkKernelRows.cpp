@@ -51,9 +51,7 @@ void ChunkKernelEmitter::emitRowsOf(const RowThread &at, const ChunkAt &chunk) {
   for (auto [decay, total] : llvm::zip(program.keyDecays, map.totals)) {
     DecayRows rows = decayRows(decay, at, chunk);
     Two others = across(rows, /*above=*/false, at.groups, at);
-    Value two =
-        vector::FromElementsOp::create(b, l.loc, VectorType::get(2, b.getF32Type()),
-                                       ValueRange{l.mulf(rows.total[0], others[0]), l.mulf(rows.total[1], others[1])});
+    Value two = l.pair(l.mulf(rows.total[0], others[0]), l.mulf(rows.total[1], others[1]));
     auto first = scf::IfOp::create(b, l.loc, l.less(at.group, l.i32(1)), /*withElseRegion=*/false);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(first.thenBlock());

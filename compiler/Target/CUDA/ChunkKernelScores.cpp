@@ -163,7 +163,7 @@ ChunkKernelEmitter::BlockFactors ChunkKernelEmitter::loadFactors(Value rowSlot, 
       Value two = l.loadShared(VectorType::get(2, b.getF32Type()), l.add(columnSlot, l.shl(first, 2)),
                                4 * instruction.n * half);
       for (int64_t e : {0, 1})
-        factors.columns[2 * half + e] = vector::ExtractOp::create(b, l.loc, two, e);
+        factors.columns[2 * half + e] = l.part(two, e);
     }
   return factors;
 }
@@ -196,7 +196,7 @@ ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::scaleBlock(const Score &score
         Value here = times(inside.rows[core], inside.columns[2 * half + e]);
         Value there = times(times(across.rows[core], gap), across.columns[2 * half + e]);
         if (both)
-          here = times(here, vector::ExtractOp::create(b, l.loc, both, e));
+          here = times(here, l.part(both, e));
         // Above the diagonal there are zeros, whatever the product is there.
         Value t = l.add(laneRow, at.row), s = l.add(laneColumn, instruction.n * half + e),
               sum = sums[half][2 * core + e];
@@ -231,8 +231,7 @@ void ChunkKernelEmitter::invertBlock(const SharedTile &to, const ScoreBlock &blo
   Value scratch = l.mul(warp, SharedMap::kScratchBytes);
   for (int64_t core : {0, 1})
     for (int64_t half : {0, 1}) {
-      Value two = vector::FromElementsOp::create(b, l.loc, VectorType::get(2, b.getF32Type()),
-                                                 ValueRange{block[half][2 * core], block[half][2 * core + 1]});
+      Value two = l.pair(block[half][2 * core], block[half][2 * core + 1]);
       Value offset = l.add(scratch, l.add(l.shl(l.shr(lane, 2), 6), l.shl(l.bitAnd(lane, 3), 3)));
       l.storeShared(two, offset, map.scratchAt + 64 * instruction.c[core].row + 4 * instruction.n * half);
     }
@@ -244,7 +243,7 @@ void ChunkKernelEmitter::invertBlock(const SharedTile &to, const ScoreBlock &blo
     for (int64_t s = 0; s < t; s += 4) {
       Value four = l.loadShared(VectorType::get(4, b.getF32Type()), scratch, map.scratchAt + 64 * t + 4 * s);
       for (int64_t e = 0; e < 4 && s + e < t; ++e)
-        sum = l.fma(vector::ExtractOp::create(b, l.loc, four, e), x[s + e], sum);
+        sum = l.fma(l.part(four, e), x[s + e], sum);
     }
     Value unit = l.bitXor(l.shr(column, 3), to.swizzle(t));
     Value offset =

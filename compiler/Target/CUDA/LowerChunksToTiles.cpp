@@ -2,6 +2,7 @@
 #include "compiler/Target/CUDA/ChunkKernel.h"
 #include "compiler/Target/CUDA/TilePasses.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -57,7 +58,8 @@ private:
     }
     gpu::GPUModuleOp module = kernels(scan.getLoc());
     std::string name = "chunk_scan_" + std::to_string(count++);
-    describe(module, emitChunkKernel(planned.program, *plan, module, name));
+    Calling calling = strided ? Calling::Strided : Calling::Contiguous;
+    describe(module, emitChunkKernel(planned.program, *plan, module, name, Part::Whole, calling));
     if (!segments)
       return;
     if (!hasSegments(planned.program)) {

@@ -88,6 +88,13 @@ Value Lanes::shuffleFrom(Value x, int64_t lane, int64_t width) {
   return shuffle(x, lane, ((32 - width) << 8) | 31, static_cast<int>(NVVM::ShflKind::idx));
 }
 
+Value Lanes::part(Value vector, int64_t which) { return LLVM::ExtractElementOp::create(b, loc, vector, i32(which)); }
+Value Lanes::pair(Value first, Value second) {
+  Value two = LLVM::PoisonOp::create(b, loc, VectorType::get(2, first.getType()));
+  two = LLVM::InsertElementOp::create(b, loc, two, first, i32(0));
+  return LLVM::InsertElementOp::create(b, loc, two, second, i32(1));
+}
+
 Value Lanes::pack(Value low, Value high) {
   Type pair = VectorType::get(2, element);
   auto nearest = NVVM::FPRoundingModeAttr::get(b.getContext(), NVVM::FPRoundingMode::RN);

@@ -18,6 +18,7 @@ def LowerChunksToTiles : Pass<"lower-chunks-to-tiles", "::mlir::ModuleOp"> {
     Option<"stages", "stages", "int64_t", "2", "chunks in shared memory">,
     Option<"ahead", "ahead", "bool", "false", "scores of the next chunk beside this chunk's columns">,
     Option<"segments", "segments", "bool", "false", "also the kernels that take segments of a long sequence apart">,
+    Option<"strided", "strided", "bool", "false", "called as the runtime calls kernels: strides of every operand, one axis of blocks">,
     Option<"arch", "arch", "int64_t", "90", "compute capability times ten">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::math::MathDialect", "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect",
