@@ -54,7 +54,7 @@ std::string examplesFolder() {
 std::vector<Example> examplesIn(const std::string &folder) {
   std::vector<Example> examples;
   std::error_code code;
-  for (fs::recursive_directory_iterator it(folder, code), end; !code && it != end; it.increment(code))
+  for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code))
     if (it->path().extension() == ".rondo" && it->is_regular_file(code))
       examples.push_back({it->path().stem().string(), titleOf(it->path()), it->path().string()});
   std::sort(examples.begin(), examples.end(), [](const Example &a, const Example &b) { return a.path < b.path; });

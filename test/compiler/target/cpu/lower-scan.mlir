@@ -189,7 +189,7 @@ func.func @resets(%x: !x, %w: !w {recur.kind = "param"}, %h0: !h {recur.kind = "
 // sequences (axis 5) in place of batch entries.
 // CHECK: launches = [{batch_tile = 1 : i64, {{.*}}, packed = true,
 // CHECK: axes = [{axis = 5 : i64, name = "batch"{{[^]]*}}]{{.*}} kind = 2
-// CHECK: axes = [{axis = 7 : i64, name = "N+1", size = -1 : i64}]{{.*}} kind = 4 : i64{{.*}} type = "i64"
+// CHECK: axes = [{axis = 7 : i64, name = "N+1", size = -1 : i64, steps = 1 : i64}]{{.*}} kind = 4 : i64{{.*}} type = "i64"
 // CHECK-LABEL: func.func @packed_0(
 // CHECK: %[[BEGIN:.*]] = memref.load {{.*}} : memref<?xi64>
 // CHECK: %[[FROM:.*]] = arith.index_cast %[[BEGIN]]
