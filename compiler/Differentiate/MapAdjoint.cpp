@@ -104,9 +104,12 @@ void StepAdjoint::visitBinary(recur::MapOp op, Value g) {
     toX([&] { return mul(g, conjugate(y)); });
     return toY([&] { return mul(g, conjugate(x)); });
   case Fn::Div:
-    // The logistic function from its value: the product of its parts would be 0 * inf where exp overflows and z is 0.
-    if (Value w = logisticExponent(op))
-      return add(w, map(Fn::Neg, {mul(g, mul(z, map(Fn::Sub, {number(z, 1), z})))}));
+    if (Value w = logisticExponent(op)) {
+      // z (1 - z), without the infinity of exp(w) on one side, and without the cancellation of 1 - z on the other.
+      Value bounded = map(Fn::Exp, {map(Fn::Min, {w, number(w, 0)})});
+      Value rest = select(map(Fn::Lt, {w, number(w, 0)}), mul(bounded, z), map(Fn::Sub, {number(z, 1), z}));
+      return add(w, map(Fn::Neg, {mul(g, mul(z, rest))}));
+    }
     toX([&] { return map(Fn::Div, {g, conjugate(y)}); });
     return toY([&] { return map(Fn::Neg, {map(Fn::Div, {mul(g, conjugate(z)), conjugate(y)})}); });
   case Fn::Pow: {

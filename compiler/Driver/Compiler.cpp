@@ -157,7 +157,7 @@ public:
     if (!runThrough("set-precision"))
       return nullptr;
     Program signature = describeModel(*module->getOps<func::FuncOp>().begin());
-    return makeReferenceProgram(context, std::move(meaning), std::move(signature));
+    return makeReferenceProgram(context, std::move(meaning), std::move(signature), options.noise);
   }
 
   std::shared_ptr<const Program> makeCPU() {

@@ -16,12 +16,13 @@ static reference::Array toArray(const Tensor &tensor) {
   return array;
 }
 
-static Result<void> interpretTensors(func::FuncOp model, const Program &signature, const std::vector<Tensor> &tensors) {
+static Result<void> interpretTensors(func::FuncOp model, const Program &signature, const std::vector<Tensor> &tensors,
+                                     uint64_t noise) {
   std::vector<reference::Array> arguments;
   for (auto [spec, tensor] : llvm::zip(signature.tensors, tensors))
     if (!isResult(spec.kind))
       arguments.push_back(toArray(tensor));
-  auto results = reference::interpret(model, arguments);
+  auto results = reference::interpret(model, arguments, {}, noise);
   if (!results)
     return Error("the reference interpreter: " + llvm::toString(results.takeError()));
   size_t next = 0;
@@ -36,7 +37,8 @@ static Result<void> interpretTensors(func::FuncOp model, const Program &signatur
 }
 
 std::shared_ptr<const Program> driver::makeReferenceProgram(std::shared_ptr<MLIRContext> context,
-                                                            OwningOpRef<ModuleOp> module, Program signature) {
+                                                            OwningOpRef<ModuleOp> module, Program signature,
+                                                            uint64_t noise) {
   struct Held {
     std::shared_ptr<MLIRContext> context; // first, so that it goes last
     OwningOpRef<ModuleOp> module;
@@ -47,10 +49,10 @@ std::shared_ptr<const Program> driver::makeReferenceProgram(std::shared_ptr<MLIR
   held->context = std::move(context);
   held->module = std::move(module);
   held->signature = signature;
-  signature.host = [held](const std::vector<Tensor> &tensors) {
+  signature.host = [held, noise](const std::vector<Tensor> &tensors) {
     std::lock_guard<std::mutex> lock(held->mutex);
     auto model = *held->module->getOps<func::FuncOp>().begin();
-    return interpretTensors(model, held->signature, tensors);
+    return interpretTensors(model, held->signature, tensors, noise);
   };
   return std::make_shared<const Program>(std::move(signature));
 }

@@ -8,9 +8,11 @@
 
 namespace rondo::driver {
 
+/// `noise`: see reference::interpret.
 /// `module` holds the model with sizes bound and real numbers as f64: what is computed. `signature` gives the element types in
 /// memory. The program keeps the module and its context alive.
 std::shared_ptr<const Program> makeReferenceProgram(std::shared_ptr<mlir::MLIRContext> context,
-                                                    mlir::OwningOpRef<mlir::ModuleOp> module, Program signature);
+                                                    mlir::OwningOpRef<mlir::ModuleOp> module, Program signature,
+                                                    uint64_t noise = 0);
 
 } // namespace rondo::driver

@@ -45,7 +45,30 @@ llvm::Expected<std::vector<int64_t>> OpCompiler::shapeOf(Type type) const {
   return shape;
 }
 
+/// Whether an operation's results are rounded, and not just moved or chosen.
+static bool rounds(Operation &op) {
+  if (auto map = dyn_cast<recur::MapOp>(op)) {
+    using recur::Fn;
+    return !llvm::is_contained({Fn::Neg, Fn::Abs, Fn::Sign, Fn::Floor, Fn::Real, Fn::Imag, Fn::Conj, Fn::Not, Fn::Max,
+                                Fn::Min, Fn::Complex, Fn::Lt, Fn::Le, Fn::Eq, Fn::Ne, Fn::And, Fn::Or, Fn::Select},
+                               map.getFn());
+  }
+  return isa<recur::ContractOp, recur::ReduceOp, recur::SumToOp>(op);
+}
+
 llvm::Expected<std::function<void()>> OpCompiler::compile(Operation &op) {
+  auto run = compileExact(op);
+  if (!run || !sizes.noise.state || !rounds(op))
+    return run;
+  Array &result = slot(op.getResult(0));
+  return std::function<void()>([exact = std::move(*run), &result, &noise = sizes.noise] {
+    exact();
+    for (Complex &element : result.data)
+      element *= noise.factor();
+  });
+}
+
+llvm::Expected<std::function<void()>> OpCompiler::compileExact(Operation &op) {
   return llvm::TypeSwitch<Operation *, Closure>(&op)
       .Case([&](recur::MapOp op) { return compileMap(op); })
       .Case([&](recur::ContractOp op) { return compileContract(op); })

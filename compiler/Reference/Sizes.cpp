@@ -7,6 +7,11 @@ using namespace mlir;
 
 namespace rondo::reference {
 
+double Noise::factor() {
+  state = state * 6364136223846793005ULL + 1442695040888963407ULL; // Knuth's; its high bits are the good ones
+  return state >> 63 ? 1 + unit : 1 - unit;
+}
+
 llvm::Error failure(const llvm::Twine &message) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
 }
@@ -115,7 +120,7 @@ llvm::Expected<Sizes> bindSizes(func::FuncOp function, llvm::ArrayRef<Array> arg
   if (function.getNumArguments() != args.size())
     return failure("'" + function.getName() + "' takes " + llvm::Twine(function.getNumArguments()) +
                    " arguments, got " + llvm::Twine(args.size()));
-  Sizes sizes{known, {}, {}};
+  Sizes sizes{known, {}, {}, {}};
   std::vector<Equation> equations;
   for (auto [index, arg] : llvm::enumerate(args))
     if (auto error = collect(function, index, arg, sizes, equations))

@@ -9,11 +9,20 @@
 
 namespace rondo::reference {
 
+/// For error analysis: every operation that rounds gives results that are off by a factor 1 + unit or 1 - unit, at random.
+struct Noise {
+  uint64_t state = 0; // of the signs; 0: no noise
+  double unit = 0x1p-24;
+  /// 1 + unit or 1 - unit.
+  double factor();
+};
+
 struct Sizes {
   std::map<std::string, int64_t> dims; // the spec's dimensions
   std::map<std::string, int64_t>
       axes;                  // implicit axes, as the arguments have them: "batch", "time", "head", "group", ...
   std::vector<int64_t> lags; // values of the function's `recur.lags`
+  mutable Noise noise;       // of the run with these sizes
 
   /// The number that a size expression stands for; an error names the dimension without a size.
   llvm::Expected<int64_t> evaluate(llvm::StringRef size) const;

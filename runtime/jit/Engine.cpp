@@ -52,6 +52,7 @@ driver::Options toDriver(const CompileOptions &from) {
   to.chunk = from.chunk;
   to.gradient = from.gradient;
   to.wrt = from.wrt;
+  to.noise = from.noise;
   to.resets = from.resets;
   to.packed = from.packed;
   to.from = from.from;

@@ -81,13 +81,23 @@ Result<Growth> measureGrowth(const Kernel &reference, const NamedBuffers &inputs
       return moved.error();
     raise(growth, compare(reference.program(), *moved, results), factor);
   }
+  for (const Kernel &noisy : options.noisy) {
+    Result<NamedBuffers> moved = noisy.run(views(inputs), callOptions(noisy.program(), options.shape, options.threads));
+    if (!moved)
+      return moved.error();
+    raise(growth, compare(reference.program(), *moved, results), 1);
+  }
   return growth;
 }
 
 double toleranceOf(const Program &program, double growth) {
   if (computesInF64(program))
     return toleranceF64;
-  return 4 * std::sqrt(double(largestFeatureAxis(program) + 64)) * std::max(growth, 1.0) * u;
+  return boundOf(program, growth, u);
+}
+
+double boundOf(const Program &program, double growth, double unit) {
+  return 4 * std::sqrt(double(largestFeatureAxis(program) + 64)) * std::max(growth, 1.0) * unit;
 }
 
 } // namespace rondo::tool

@@ -47,6 +47,7 @@ struct GrowthOptions {
   int draws = 3;
   bool steps = true; // may run step by step
   int threads = 0;
+  std::vector<Kernel> noisy = {}; // the reference with noise in its operations: its distance counts, too
 };
 
 /// Runs the f64 reference on perturbed inputs; `results` is what it gave on `inputs`.
@@ -57,6 +58,8 @@ Result<Growth> measureGrowth(const Kernel &reference, const NamedBuffers &inputs
 Result<bool> runsByStep(const Kernel &reference, const NamedBuffers &inputs, const NamedBuffers &results,
                         const CallShape &shape, int threads);
 
+/// 4 sqrt(n + 64) g unit.
+double boundOf(const Program &program, double growth, double unit);
 /// The bound on ||x - ref||_2 / ||ref||_2.
 double toleranceOf(const Program &program, double growth);
 

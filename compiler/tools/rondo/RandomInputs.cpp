@@ -264,6 +264,23 @@ void perturb(NamedBuffers &tensors, const Program &program, double u, uint64_t s
   }
 }
 
+void moveInside(NamedBuffers &tensors, const Program &program, uint64_t seed) {
+  for (auto &[name, buffer] : tensors)
+    for (const TensorSpec &spec : program.tensors) {
+      if (spec.name != name || !isGiven(spec.kind) || !spec.hasInterval || isComplex(spec.type))
+        continue;
+      Random random(seed, name);
+      const Tensor view = buffer.view();
+      for (int64_t i = 0, count = view.elements(); i < count; ++i) {
+        const double x = loadReal(view, i), step = 1e-3 + 1e-2 * random.uniform();
+        if (x == spec.lo)
+          storeElement(view, i, x + step);
+        else if (x == spec.hi)
+          storeElement(view, i, x - step);
+      }
+    }
+}
+
 NamedTensors views(const NamedBuffers &buffers) {
   NamedTensors tensors;
   for (const auto &[name, buffer] : buffers)

@@ -41,6 +41,9 @@ NamedBuffers convert(const NamedBuffers &tensors, const Program &program);
 /// numbers and elements exactly at an end stay: a number that is whole in f64 was not rounded, and a counter's f32 arithmetic is exact.
 void perturb(NamedBuffers &tensors, const Program &program, double u, uint64_t seed);
 
+/// Moves elements that lie exactly at an end of their interval inside, each by another small amount. Whatever lies there is f64 then.
+void moveInside(NamedBuffers &tensors, const Program &program, uint64_t seed);
+
 NamedTensors views(const NamedBuffers &buffers);
 NamedBuffers copy(const NamedBuffers &buffers);
 

@@ -63,22 +63,16 @@ bool usable(const Kernel &reference, const Program &program, const NamedBuffers 
   return true;
 }
 
-/// Leaves out what cannot be judged; false where nothing of a tensor is left.
-bool leaveOut(Trial &trial) {
-  trial.unjudged = 0;
-  for (auto &blocks : trial.tolerances) {
-    int left = 0;
-    for (double &tolerance : blocks) {
-      const bool good = tolerance <= largestTolerance;
-      left += good;
-      trial.unjudged += !good;
-      if (!good)
-        tolerance = INFINITY;
+/// Counts what the bound says little about; false where that is all of the results.
+bool partlyConclusive(Trial &trial) {
+  int blocks = 0;
+  trial.weak = 0;
+  for (const auto &tensor : trial.tolerances)
+    for (double tolerance : tensor) {
+      ++blocks;
+      trial.weak += !(tolerance <= largestTolerance);
     }
-    if (!left && !blocks.empty())
-      return false;
-  }
-  return true;
+  return trial.weak < blocks;
 }
 
 bool conclusive(const std::vector<std::vector<double>> &tolerances) {
@@ -92,25 +86,29 @@ bool conclusive(const std::vector<std::vector<double>> &tolerances) {
 /// Everything about a draw except whether it is good. `growth` is not needed where the tolerance is fixed.
 Result<bool> complete(Trial &trial, const Kernel &reference, const Kernel &kernel, const NamedBuffers &inputs,
                       const TrialOptions &options, uint64_t seed) {
-  if (computesInF64(kernel.program())) {
-    if (!options.gradient) {
-      Result<bool> byStep = runsByStep(reference, inputs, trial.results, trial.shape, options.threads);
-      if (!byStep)
-        return byStep.error();
-      trial.byStep = *byStep;
-    }
+  const bool exact = computesInF64(kernel.program());
+  if (exact && !options.gradient) {
+    Result<bool> byStep = runsByStep(reference, inputs, trial.results, trial.shape, options.threads);
+    if (!byStep)
+      return byStep.error();
+    trial.byStep = *byStep;
     trial.tolerances.clear();
     for (const TensorDifference &each : compare(reference.program(), trial.results, trial.results))
-      trial.tolerances.emplace_back(each.parts.size(), options.gradient ? toleranceF64Gradient : toleranceF64);
+      trial.tolerances.emplace_back(each.parts.size(), toleranceF64);
     return true;
   }
-  Result<Growth> growth =
-      measureGrowth(reference, inputs, trial.results, {trial.shape, seed, 3, !options.gradient, options.threads});
+  Result<Growth> growth = measureGrowth(reference, inputs, trial.results,
+                                        {trial.shape, seed, 3, !options.gradient, options.threads, options.noisy});
   if (!growth)
     return growth.error();
   trial.byStep = growth->stepped;
   trial.tolerances = tolerancesOf(kernel.program(), *growth);
-  return options.gradient ? leaveOut(trial) : conclusive(trial.tolerances);
+  if (exact) // the fixed tolerance, except where a rounding of 2^-53 can do more
+    for (size_t i = 0; i < trial.tolerances.size(); ++i)
+      for (size_t b = 0; b < trial.tolerances[i].size(); ++b)
+        trial.tolerances[i][b] =
+            std::max(toleranceF64Gradient, boundOf(kernel.program(), growth->factors[i][b], 0x1p-53));
+  return options.gradient ? partlyConclusive(trial) : conclusive(trial.tolerances);
 }
 
 } // namespace

@@ -14,9 +14,12 @@ struct TrialOptions {
   uint64_t seed = 0;
   Inits inits = Inits::Drawn;
   int threads = 0;
-  /// The programs are gradients. They are not run step by step, and blocks whose tolerance would exceed largestTolerance are left out
-  /// of the judgement instead of redrawn (a gradient has many blocks that next to nothing depends on), as long as each tensor keeps one.
+  /// The programs are gradients. They are not run step by step, and a draw is good where some blocks have a tolerance of at most
+  /// largestTolerance: a gradient has blocks that next to nothing depends on, or whose terms cancel altogether. Those keep the bound that
+  /// is derived for them, however large.
   bool gradient = false;
+  /// Of gradients: the reference with noise in its operations (CompileOptions::noise). Terms that cancel for any inputs show up there alone.
+  std::vector<Kernel> noisy = {};
 };
 
 /// How many draws were thrown away, and why.
@@ -37,7 +40,7 @@ struct Trial {
   /// The tolerance of every tensor (in the program's order) and block.
   std::vector<std::vector<double>> tolerances;
   bool byStep = false; // the model may be run step by step
-  int unjudged = 0;    // blocks that were left out, whose tolerance is infinite
+  int weak = 0;        // blocks whose tolerance exceeds largestTolerance
   Redraws redraws;
 };
 

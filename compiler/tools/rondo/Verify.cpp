@@ -3,6 +3,7 @@
 #include "compiler/tools/rondo/Examples.h"
 #include "compiler/tools/rondo/GradientCheck.h"
 #include "compiler/tools/rondo/SpecArguments.h"
+#include "compiler/tools/rondo/Stepping.h"
 #include "compiler/tools/rondo/Terminal.h"
 #include "compiler/tools/rondo/Trial.h"
 #include <algorithm>
@@ -102,6 +103,7 @@ private:
   std::map<std::string, Kernel> references; // by what begins sequences
   std::map<std::string, Kernel> kernels;    // by form and element type
   const Kernel *reference = nullptr;        // of the current case
+  std::vector<Kernel> noisy;                // a gradient's reference, with noise in its operations
   std::optional<Kernel> differentiated;     // what the current reference is the gradient of
 };
 
@@ -202,13 +204,22 @@ Result<void> ModelVerifier::compileReference(const Case &which) {
     known = references.emplace(boundaries, std::move(*kernel)).first;
   }
   if (options.gradient > 0) {
-    --options.gradient;
+    noisy.clear();
     options.model = info.name;
     options.target = "reference";
     options.type = DType::F64;
     options.types.clear();
     options.resets = which.resets;
     options.packed = which.packed;
+    constexpr uint64_t noises = 3;
+    for (options.noise = 1; options.noise <= noises; ++options.noise) {
+      Result<Kernel> kernel = engine.compileFile(path, options);
+      if (!kernel)
+        return kernel.error();
+      noisy.push_back(std::move(*kernel));
+    }
+    options.noise = 0;
+    --options.gradient;
     Result<Kernel> kernel = engine.compileFile(path, options);
     if (!kernel)
       return kernel.error();
@@ -247,7 +258,7 @@ void ModelVerifier::report(const Verdict &verdict, const Trial &trial, const std
              verdict.error, verdict.tolerance, verdict.largest, 10 * verdict.tolerance,
              verdict.passed() ? paint(Colour::Green, "ok") : paint(Colour::Red, "FAILED"), sizes,
              trial.redraws.total() ? fmt::format("  ({})", trial.redraws.describe()) : "",
-             trial.unjudged ? fmt::format("  ({} blocks left out)", trial.unjudged) : "");
+             trial.weak ? fmt::format("  ({} blocks have a weak bound)", trial.weak) : "");
   if (verdict.passed())
     return;
   ++totals.failures;
@@ -271,7 +282,7 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
     return fault(type, kernel.error());
   Result<Trial> trial = drawTrial(*reference, *kernel,
                                   {which.shape, randomRequest(arguments.spec).seed, which.inits, arguments.spec.threads,
-                                   arguments.spec.gradient > 0});
+                                   arguments.spec.gradient > 0, noisy});
   if (!trial)
     return fault(type, trial.error());
   totals.redrawn += trial->redraws.total();
@@ -287,25 +298,36 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
 void ModelVerifier::verifyDifferences(const Case &which) {
   const uint64_t seed = randomRequest(arguments.spec).seed;
   const std::string prefix = arguments.spec.gradient == 1 ? "d_" : fmt::format("d{}_", arguments.spec.gradient);
-  Result<std::vector<GradientDifference>> differences = Error("");
+  std::vector<GradientDifference> differences;
   // Where next to nothing depends on a tensor, its differences drown in the rounding of the others: another draw decides.
-  constexpr int mostDraws = 4;
+  constexpr int mostDraws = 8;
   CallShape shape;
-  for (int draw = 0; draw < mostDraws; ++draw) {
+  const auto unsettled = [](const GradientDifference &each) { return std::isinf(each.error); };
+  for (int draw = 0; draw < mostDraws && (draw == 0 || std::ranges::any_of(differences, unsettled)); ++draw) {
     Result<Trial> trial = drawTrial(*reference, *reference,
                                     {which.shape, seed + uint64_t(draw), which.inits, arguments.spec.threads, true});
     if (!trial)
       return fault("f64", trial.error());
     shape = trial->shape;
-    differences =
-        checkDifferences(*differentiated, trial->inputs, trial->results, prefix, shape, seed, arguments.spec.threads);
-    if (!differences)
-      return fault("f64", differences.error());
-    if (std::ranges::none_of(*differences, [](const GradientDifference &each) { return std::isinf(each.error); }))
-      break;
+    // Elements at the very end of an interval tie with each other, and max, abs and the like have a corner where they do.
+    moveInside(trial->inputs, reference->program(), seed);
+    Result<NamedBuffers> gradients =
+        reference->run(views(trial->inputs), callOptions(reference->program(), shape, arguments.spec.threads));
+    if (!gradients)
+      return fault("f64", gradients.error());
+    Result<std::vector<GradientDifference>> found =
+        checkDifferences(*differentiated, trial->inputs, *gradients, prefix, shape, seed, arguments.spec.threads);
+    if (!found)
+      return fault("f64", found.error());
+    if (differences.empty())
+      differences = *found;
+    for (GradientDifference &each : differences)
+      for (const GradientDifference &other : *found)
+        if (unsettled(each) && other.tensor == each.tensor)
+          each = other;
   }
   progress.clear();
-  for (const GradientDifference &each : *differences) {
+  for (const GradientDifference &each : differences) {
     const bool passed = each.error <= toleranceOfDifferences;
     ++totals.checks;
     totals.failures += !passed;
@@ -315,9 +337,9 @@ void ModelVerifier::verifyDifferences(const Case &which) {
                  describe(reference->program().tensors, shape));
   }
   double worst = 0;
-  for (const GradientDifference &each : *differences)
+  for (const GradientDifference &each : differences)
     worst = std::max(worst, each.error);
-  fmt::print("  f64   differences of {} tensors: worst {:.1e}, tolerance {:.1e}\n", differences->size(), worst,
+  fmt::print("  f64   differences of {} tensors: worst {:.1e}, tolerance {:.1e}\n", differences.size(), worst,
              toleranceOfDifferences);
 }
 
@@ -397,8 +419,8 @@ taken off before the same bound applies. A draw whose results leave 1e+-30, or w
 counted.
 
 With --grad the gradient is verified: the reference's own against fourth-order differences of the model's results, along random
-directions, one tensor after another, to 1e-6 of the gradient's norm; kernels against the reference, to 1e-11 in f64, in f32 as above with
-sqrt(T) in place of perturbed states. Blocks that the bound says nothing about are left out and counted.
+directions, one tensor after another, to 1e-6 of the gradient's norm; kernels against the reference, to 1e-11 in f64, in f32 as above, where g is
+also what noise of 2^-24 in every operation of the reference does. Blocks for which that exceeds 1e-2 are counted.
 
 Examples:
   rondo verify gla deltanet

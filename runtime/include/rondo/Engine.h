@@ -30,9 +30,11 @@ struct CompileOptions {
   /// (final states' may be left out and are zero), and gives those of its inputs, `d_x` for `x`. 2: the gradient of that, `d2_`.
   int64_t gradient = 0;
   std::vector<std::string> wrt; // tensors that the (last) gradient is by; empty: all
-  std::string from;             // texts named "*.mlir" hold IR: the phase that it was printed after
-  std::string dumpPhases;       // a directory that gets one file per phase; empty: none
-  bool colour = false;          // Diagnostic::rendered carries ANSI colours
+  /// target "reference": above 0 a seed; every operation is off by a factor 1 +- 2^-24 then, which shows what rounding can do.
+  uint64_t noise = 0;
+  std::string from;       // texts named "*.mlir" hold IR: the phase that it was printed after
+  std::string dumpPhases; // a directory that gets one file per phase; empty: none
+  bool colour = false;    // Diagnostic::rendered carries ANSI colours
 };
 
 /// Where the time went, in seconds.
