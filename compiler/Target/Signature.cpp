@@ -256,7 +256,8 @@ private:
     spec.kind = static_cast<TensorKind>(number(d, "kind"));
     good &= parseDType(string(d, "type"), spec.type);
     for (DictionaryAttr axis : dictionaries(d, "axes"))
-      spec.axes.push_back({static_cast<Axis>(number(axis, "axis")), number(axis, "size"), string(axis, "name"), number(axis, "steps")});
+      spec.axes.push_back(
+          {static_cast<Axis>(number(axis, "axis")), number(axis, "size"), string(axis, "name"), number(axis, "steps")});
     auto interval = get<DenseF64ArrayAttr>(d, "interval");
     auto flags = get<DenseBoolArrayAttr>(d, "flags");
     auto value = get<DenseF64ArrayAttr>(d, "default");
