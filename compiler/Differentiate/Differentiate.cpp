@@ -21,8 +21,8 @@ namespace {
 /// How often a function has been differentiated; on the function.
 constexpr const char *kOrderAttr = "recur.gradient";
 
-/// Chunks between two states that are kept: with 16 steps a chunk, the states of 256 steps are as many numbers as some twentieth of the
-/// tensors that a head of a usual size reads and writes in them, and computing them again costs a third of the forward pass.
+/// Chunks between two states that are kept. With 16 steps a chunk, a state of K x V leaves K V / 256 numbers a step in memory: 64 at
+/// K = V = 128, where a gated head's tensors and their gradients are 10 K.
 constexpr int64_t kInterval = 16;
 
 bool hasCotangent(Type type) { return recur::isArray(type) && recur::elementKind(type) != recur::ElementKind::Truth; }
@@ -114,7 +114,19 @@ private:
     bool flipped; // its slices stand in the opposite order
   };
 
-  Value total(Value value) { return total(value, value.getType()); }
+  /// Between operations cotangents are as wide as what computes them, whatever the value is stored as.
+  Value total(Value value) {
+    auto found = parts.find(value);
+    bool alone = found != parts.end() && found->second.size() == 1 && !found->second[0].flipped;
+    if (alone && sameShape(found->second[0].value.getType(), value.getType()))
+      return found->second[0].value;
+    return total(value, wideType(value.getType()));
+  }
+
+  static bool sameShape(Type x, Type y) {
+    auto a = cast<RankedTensorType>(x), b = cast<RankedTensorType>(y);
+    return a.getShape() == b.getShape() && a.getEncoding() == b.getEncoding();
+  }
 
   /// The cotangent of a value: the sum of its parts, stored as `type`, which has the value's axes. Null where there is none.
   Value total(Value value, Type type) {
@@ -137,8 +149,7 @@ private:
   /// Lets a scan store an output of its own in the narrower type that is wanted. False where that is not possible.
   bool storesAs(Value value, Type type) {
     auto result = dyn_cast<OpResult>(value);
-    auto from = cast<RankedTensorType>(value.getType()), to = cast<RankedTensorType>(type);
-    if (!result || !value.use_empty() || from.getShape() != to.getShape() || from.getEncoding() != to.getEncoding() ||
+    if (!result || !value.use_empty() || !sameShape(value.getType(), type) ||
         !isa<recur::ScanOp, chunk::GradientScanOp>(result.getOwner()))
       return false;
     value.setType(type);

@@ -173,7 +173,7 @@ private:
       llvm::append_range(operands, list);
     SmallVector<Type> types;
     for (unsigned i : perStep)
-      types.push_back(resultType(operands, one.inputs[i].getType(), scan.getInputs()[i].getType(), true));
+      types.push_back(resultType(operands, one.inputs[i].getType(), one.inputs[i].getType(), true));
     for (auto [number, final] : llvm::enumerate(finals)) {
       Value like = number < scan.numStates() ? Value(scan.getInits()[number]) : final;
       types.push_back(resultType(operands, stepTypeOf(final.getType()), like.getType(), false));

@@ -10,8 +10,9 @@ def Differentiate : Pass<"differentiate", "::mlir::ModuleOp"> {
     `d2_`, and so on. Each scan is run against time once more, by a scan of the same family, and a scan that has chunks already by the
     same chunks; see compiler/Differentiate/README.md for the rules and the conventions.
 
-    Requires: `bind-sizes`, and one function. Ensures: recur.scan, recur.sum_to and recur.reshape only, scans without states
-    included; chunk.scan and chunk.gradient_scan where there was a chunk.scan. Fails, with an error at its place, where a scan has
+    A `recur.scan` gives recur.scans, a `chunk.scan` a `chunk.gradient_scan`, or, with resets or offsets, recur.scans of its steps.
+
+    Requires: `bind-sizes`, and one function without raised scans. Ensures: these ops, recur.sum_to and recur.reshape only.scan and chunk.gradient_scan where there was a chunk.scan. Fails, with an error at its place, where a scan has
     resets, or chunks and packed sequences, where a state is read along two axes at once, and at operations that have no derivative.
     Cost: the operations of a step grow about threefold.
 

@@ -16,12 +16,11 @@
 
 namespace rondo {
 
-/// Contributions to the cotangents of a scan's operands; each may have more implicit axes than the operand, to be summed over.
+/// Contributions to the cotangents of a scan's operands; each may have more implicit axes than the operand, to be summed over. Slices of
+/// those of initial values stand in the opposite order (`flip_lag` of recur.sum_to).
 struct ScanCotangents {
   llvm::SmallVector<mlir::Value> inputs, params;           // null where there is none
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> inits; // per state
-  /// Slices of cotangents of initial values stand in the opposite order (`flip_lag` of recur.sum_to).
-  bool initsAreFlipped = true;
 };
 
 /// Which operands' cotangents somebody needs: one entry per input, parameter and initial value.

@@ -121,17 +121,12 @@ private:
       return compute;
     StringRef name = attributes.getAs<StringAttr>(recur::kNameAttr).getValue();
     auto found = byName.find(name);
-    if (auto of = attributes.getAs<StringAttr>(recur::kCotangentAttr); of && found == byName.end())
-      return storageTypeOf(of, defaultType);
-    if (found == byName.end())
-      return defaultType;
-    used.insert(name);
-    return found->second;
-  }
-
-  /// What a cotangent is stored as: the type that was asked for the tensor whose cotangent it is, or the cotangent of that.
-  Type storageTypeOf(StringRef name, Type defaultType) {
-    auto found = byName.find(name);
+    if (found != byName.end()) {
+      used.insert(name);
+      return found->second;
+    }
+    auto of = attributes.getAs<StringAttr>(recur::kCotangentAttr); // stored as what it is the cotangent of
+    found = of ? byName.find(of) : byName.end();
     return found == byName.end() ? defaultType : found->second;
   }
 

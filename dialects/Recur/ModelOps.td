@@ -23,7 +23,7 @@ def Recur_SumToOp : Recur_Op<"sum_to", [Pure]> {
 
     Numerics. Sums in f32, or in the operands' type where that is wider, in a fixed order; loads widen and the store rounds.
 
-    Made by `differentiate`, lowered by `lower-scan`.
+    Made by `differentiate`, and by `separate-results` as a copy; lowered by `lower-scan`.
 
     Example: the gradient of a weight that every batch entry shares.
     ```mlir

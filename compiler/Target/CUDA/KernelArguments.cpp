@@ -1,5 +1,6 @@
 // Arguments of kernels. See KernelArguments.h.
 #include "compiler/Target/CUDA/KernelArguments.h"
+#include "compiler/Target/CPU/CallFrame.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
@@ -8,24 +9,6 @@ using namespace rondo;
 using namespace rondo::cuda;
 
 static constexpr int kPerOperand = 6, kSizes = 5;
-
-static Type partType(DType type, MLIRContext *context) {
-  switch (type) {
-  case DType::F64:
-  case DType::C128:
-    return Float64Type::get(context);
-  case DType::BF16:
-    return BFloat16Type::get(context);
-  case DType::F16:
-    return Float16Type::get(context);
-  case DType::Bool: // what one scan hands to the next, and resets
-    return IntegerType::get(context, 8);
-  case DType::I64: // offsets
-    return IntegerType::get(context, 64);
-  default:
-    return Float32Type::get(context);
-  }
-}
 
 KernelArguments::KernelArguments(OpBuilder &b, Location loc, ModuleOp module, StringRef symbol, const Program &program,
                                  ArrayRef<int> tensors, ArrayRef<int> written)
@@ -74,7 +57,7 @@ Value KernelArguments::memrefAt(Value pointer, Type element, Space space) const 
 Operand KernelArguments::open(int number, Type inside) const {
   const TensorSpec &spec = program.tensors[tensors[number]];
   Operand operand;
-  operand.element = partType(spec.type, b.getContext());
+  operand.element = cpu::partType(spec.type, b.getContext());
   operand.isComplex = isComplex(spec.type);
   for (const AxisSpec &axis : spec.axes) {
     operand.perBatch |= axis.axis == Axis::Batch || axis.axis == Axis::Sequence;
