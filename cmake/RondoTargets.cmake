@@ -10,7 +10,9 @@ include(AddMLIR)
 set(RONDO_PCH_HEADERS
   <mlir/IR/BuiltinOps.h> <mlir/IR/PatternMatch.h> <mlir/Pass/PassManager.h> <mlir/Dialect/Func/IR/FuncOps.h>
   <mlir/Dialect/Vector/IR/VectorOps.h> <mlir/Dialect/SCF/IR/SCF.h> <mlir/Dialect/MemRef/IR/MemRef.h>
-  <mlir/Dialect/Arith/IR/Arith.h> <mlir/Dialect/Math/IR/Math.h>)
+  <mlir/Dialect/Arith/IR/Arith.h> <mlir/Dialect/Math/IR/Math.h> <mlir/Dialect/LLVMIR/LLVMDialect.h> <mlir/Dialect/LLVMIR/NVVMDialect.h>
+  <mlir/Dialect/GPU/IR/GPUDialect.h>
+  <dialects/Recur/Recur.h> <dialects/Chunk/Chunk.h>)
 
 function(rondo_add_library name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
@@ -29,6 +31,7 @@ function(rondo_add_mlir_library name)
       target_link_libraries(rondo_pch PUBLIC rondo_mlir)
       target_precompile_headers(rondo_pch PRIVATE ${RONDO_PCH_HEADERS})
       target_include_directories(rondo_pch PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+      add_dependencies(rondo_pch rondo_tablegen)
     endif()
     target_precompile_headers(${name} REUSE_FROM rondo_pch)
   endif()
