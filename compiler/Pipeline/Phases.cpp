@@ -105,6 +105,15 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
   buildForm(passes, again);
 }
 
+void buildPlanCuda(OpPassManager &passes, const PhaseOptions &options) {
+  buildPlan(passes, options);
+  cuda::ChooseTilesOptions tiles;
+  tiles.form = options.form;
+  tiles.chunk = options.chunk;
+  tiles.arch = options.arch;
+  passes.addPass(cuda::createChooseTiles(tiles));
+}
+
 /// More blocks would repeat more of what they have in common than they gain.
 constexpr int64_t kMostSplits = 4;
 
@@ -126,6 +135,7 @@ void buildToLLVM(OpPassManager &passes, const PhaseOptions &) { cpu::buildToLLVM
 void buildLowerScanCuda(OpPassManager &passes, const PhaseOptions &options) {
   cuda::LowerScanCudaOptions lower;
   lower.arch = options.arch;
+  lower.form = options.form;
   passes.addPass(cuda::createLowerScanCuda(lower));
   passes.addPass(createCSEPass());
 }
@@ -225,6 +235,9 @@ ArrayRef<Phase> rondo::cpuPhases() { return kPhases; }
 ArrayRef<Phase> rondo::cudaPhases() {
   static const std::vector<Phase> all = [] {
     std::vector<Phase> phases(kPhases, kPhases + kShared);
+    for (Phase &phase : phases)
+      if (phase.name == StringRef("plan")) // sizes of chunks are a kernel's
+        phase.build = buildPlanCuda;
     phases.insert(phases.end(), std::begin(kCudaPhases), std::end(kCudaPhases));
     return phases;
   }();

@@ -70,6 +70,19 @@ private:
     return launch;
   }
 
+  /// On tensor cores where it can, with steps for the calls that these cannot take.
+  std::vector<Launch> emit(recur::ScanInterface scan, const Program &program, const ScanTensors &of, StringRef symbol) {
+    Launch steps = emitSteps(scan, program, of, symbol);
+    auto chunked = dyn_cast<chunk::ScanOp>(scan.getOperation());
+    if (!chunked)
+      return {std::move(steps)};
+    TileChoice tiles = chooseTiles(chunked, capabilityOf(arch));
+    if (tiles.reason.empty())
+      return emitTileLaunches(tiles, of, getOperation(), symbol, ++choices, std::move(steps), form == "chunk");
+    chunked.emitRemark("lower-scan-cuda keeps to steps: ") << tiles.reason;
+    return {std::move(steps)};
+  }
+
   LogicalResult lower(func::FuncOp model) {
     for (Operation &op : model.getBody().front().without_terminator()) {
       auto scan = dyn_cast<recur::ScanInterface>(op);
@@ -85,21 +98,20 @@ private:
     for (auto scan : model.getOps<recur::ScanInterface>()) {
       ScanTensors of = tensors.of(scan);
       std::string symbol = model.getName().str() + "_" + std::to_string(launches.size());
-      std::optional<Launch> launch;
-      if (auto chunked = dyn_cast<chunk::ScanOp>(scan.getOperation()))
-        launch = emitChunkKernel(chunked, tensors.program, of, getOperation(), symbol, {arch});
-      if (!launch)
-        launch = emitSteps(scan, tensors.program, of, symbol);
-      if (launch->operands.size() > kMostOperands)
-        return scan->emitError("a scan with ") << launch->operands.size() << " operands has no CUDA kernel; at most "
-                                               << kMostOperands << " can be passed";
-      launches.push_back(std::move(*launch));
+      for (Launch &launch : emit(scan, tensors.program, of, symbol)) {
+        if (launch.operands.size() > kMostOperands)
+          return scan->emitError("a scan with ") << launch.operands.size() << " operands has no CUDA kernel; at most "
+                                                 << kMostOperands << " can be passed";
+        launches.push_back(std::move(launch));
+      }
     }
     tensors.program.launches = std::move(launches);
     getOperation()->setAttr(kProgramAttr, programToAttr(tensors.program, &getContext()));
     model.erase();
     return success();
   }
+
+  int64_t choices = 0; // scans that can be computed in several ways
 };
 
 } // namespace
