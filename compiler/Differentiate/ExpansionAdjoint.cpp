@@ -252,7 +252,8 @@ private:
         standIns[argument] = here;
       }
     }
-    OpBuilder inside = OpBuilder::atBlockEnd(&block);
+    OpBuilder inside(b.getContext()); // the block is in no region
+    inside.setInsertionPointToEnd(&block);
     for (Operation &op : region.front().without_terminator())
       inside.clone(op, into);
   }
@@ -441,7 +442,8 @@ private:
     analysis::Ranges ranges;
     findLogTerms(decay, 1, [&](Value x) { return active.contains(x); }, ranges, terms);
     Value here = standFor(block, decay.getType(), log);
-    OpBuilder inside = OpBuilder::atBlockEnd(&block);
+    OpBuilder inside(b.getContext()); // the block is in no region
+    inside.setInsertionPointToEnd(&block);
     for (const LogTerm &term : terms) {
       Value value = into.lookup(term.value), part = here;
       if (typeOf(value).getRank() < typeOf(part).getRank())
