@@ -256,8 +256,10 @@ private:
     result.packed = options.packed;
     result.vectorBits = cpu::hostMachine().vectorBits;
     result.threads = cpu::hostMachine().threads;
-    if (isCuda())
+    if (isCuda()) {
       result.arch = *cudaArchitecture(options.target);
+      result.backBySteps = true;
+    }
     return result;
   }
 

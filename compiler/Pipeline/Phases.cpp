@@ -75,7 +75,8 @@ void buildRaise(OpPassManager &passes, const PhaseOptions &) {
 
 void buildPlan(OpPassManager &passes, const PhaseOptions &options) {
   ChoosePlansOptions plans;
-  plans.form = options.form;
+  // What goes back by other scans than it came has no form of its own before that.
+  plans.form = options.gradient && options.backBySteps ? "step" : options.form;
   plans.chunk = options.chunk;
   passes.addPass(createChoosePlans(plans));
 }
@@ -93,12 +94,16 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
     return;
   DifferentiateOptions by;
   by.wrt.assign(options.wrt.begin(), options.wrt.end());
+  by.steps = options.backBySteps;
+  if (options.backBySteps && options.form != "step")
+    buildRaise(passes, options);
   passes.addPass(createDifferentiate(by));
   buildSimplify(passes, options);
   separateResults(passes, options);
   buildHoist(passes, options);
   buildRaise(passes, options);
   PhaseOptions again = options;
+  again.backBySteps = false;
   if (again.form != "step")
     again.form = "auto"; // what was asked for holds for the model, and need not be there on the way back
   buildPlan(passes, again);

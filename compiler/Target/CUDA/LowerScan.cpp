@@ -3,6 +3,7 @@
 #include "compiler/Target/CUDA/ChunkHook.h"
 #include "compiler/Target/CUDA/Passes.h"
 #include "compiler/Target/CUDA/StepKernel.h"
+#include "compiler/Target/CUDA/SumKernel.h"
 #include "compiler/Target/Signature.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -71,8 +72,9 @@ private:
   }
 
   /// On tensor cores where it can, with steps for the calls that these cannot take.
-  std::vector<Launch> emit(recur::ScanInterface scan, const Program &program, const ScanTensors &of, StringRef symbol) {
-    Launch steps = emitSteps(scan, program, of, symbol);
+  std::vector<Launch> lowerScan(recur::ScanInterface scan, ModelTensors &tensors, StringRef symbol) {
+    ScanTensors of = tensors.of(scan);
+    Launch steps = emitSteps(scan, tensors.program, of, symbol);
     auto chunked = dyn_cast<chunk::ScanOp>(scan.getOperation());
     if (!chunked)
       return {std::move(steps)};
@@ -83,10 +85,17 @@ private:
     return {std::move(steps)};
   }
 
+  Launch lowerSum(recur::SumToOp sum, ModelTensors &tensors, StringRef symbol) {
+    SmallVector<int> operands;
+    for (Value operand : sum.getOperands_())
+      operands.push_back(tensors.numberOf(operand));
+    return emitSum(getOperation(), symbol, sum, tensors.program, operands, tensors.numberOf(sum));
+  }
+
   LogicalResult lower(func::FuncOp model) {
     for (Operation &op : model.getBody().front().without_terminator()) {
       auto scan = dyn_cast<recur::ScanInterface>(op);
-      if (!scan && !isa<recur::ReshapeOp>(op))
+      if (!scan && !isa<recur::ReshapeOp, recur::SumToOp>(op))
         return op.emitError("'") << op.getName() << "' has no CUDA kernel yet";
       if (scan && failed(checkAxes(scan, "CUDA")))
         return failure();
@@ -95,13 +104,17 @@ private:
       return failure();
     ModelTensors tensors(model);
     std::vector<Launch> launches;
-    for (auto scan : model.getOps<recur::ScanInterface>()) {
-      ScanTensors of = tensors.of(scan);
+    for (Operation &op : model.getBody().front()) {
       std::string symbol = model.getName().str() + "_" + std::to_string(launches.size());
-      for (Launch &launch : emit(scan, tensors.program, of, symbol)) {
+      std::vector<Launch> made;
+      if (auto scan = dyn_cast<recur::ScanInterface>(op))
+        made = lowerScan(scan, tensors, symbol);
+      else if (auto sum = dyn_cast<recur::SumToOp>(op))
+        made.push_back(lowerSum(sum, tensors, symbol));
+      for (Launch &launch : made) {
         if (launch.operands.size() > kMostOperands)
-          return scan->emitError("a scan with ") << launch.operands.size() << " operands has no CUDA kernel; at most "
-                                                 << kMostOperands << " can be passed";
+          return op.emitError("'") << op.getName() << "' with " << launch.operands.size()
+                                   << " operands has no CUDA kernel; at most " << kMostOperands << " can be passed";
         launches.push_back(std::move(launch));
       }
     }
