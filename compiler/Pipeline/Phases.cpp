@@ -77,6 +77,7 @@ void buildPlan(OpPassManager &passes, const PhaseOptions &options) {
   ChoosePlansOptions plans;
   plans.form = options.form;
   plans.chunk = options.chunk;
+  plans.plan = options.plan;
   passes.addPass(createChoosePlans(plans));
 }
 
@@ -101,6 +102,7 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
   PhaseOptions again = options;
   if (again.form != "step")
     again.form = "auto"; // what was asked for holds for the model, and need not be there on the way back
+  again.plan.clear();
   buildPlan(passes, again);
   buildForm(passes, again);
 }
