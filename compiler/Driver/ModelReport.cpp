@@ -1,8 +1,10 @@
 // See ModelReport.h.
 #include "compiler/Driver/ModelReport.h"
 #include "compiler/Analysis/Families.h"
+#include "compiler/Transforms/AskedPlans.h"
 #include "compiler/Transforms/ExpansionChunk.h"
 #include "compiler/Transforms/Passes.h"
+#include "compiler/Transforms/PlanSpace.h"
 #include "dialects/Chunk/Chunk.h"
 #include "dialects/Recur/Recur.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -129,9 +131,9 @@ static void reportForms(ModuleOp module, driver::Findings &findings, llvm::raw_o
   OwningOpRef<ModuleOp> copy = module.clone();
   std::vector<std::string> misses;
   // Why a scan is not raised is a remark on it, and what is to blame a note.
-  ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
+  ScopedDiagnosticHandler handler(module.getContext(), [&](mlir::Diagnostic &diagnostic) {
     std::string text = diagnostic.str();
-    for (Diagnostic &note : diagnostic.getNotes())
+    for (mlir::Diagnostic &note : diagnostic.getNotes())
       if (note.str() == "because of this")
         text += placeOf(note.getLocation());
     misses.push_back(text);
@@ -199,4 +201,28 @@ std::vector<std::string> driver::plansOf(ModuleOp module) {
     plans.push_back(text);
   });
   return plans;
+}
+
+std::vector<std::string> driver::planTextsOf(ModuleOp module) {
+  std::vector<std::string> texts;
+  module.walk([&](recur::ScanInterface scan) {
+    auto plan = scan->getAttrOfType<chunk::PlanAttr>(kPlanAttr);
+    if (plan && scan.numStates() > 0)
+      texts.push_back(scan.state(0).getName().str() + ": " + planText(plan));
+  });
+  return texts;
+}
+
+std::vector<driver::PlanChoices> driver::choicesOf(ModuleOp raised, bool gradient) {
+  std::vector<PlanChoices> all;
+  raised.walk([&](Operation *op) {
+    if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
+      return;
+    auto scan = cast<recur::ScanInterface>(op);
+    PlanChoices choices{scan.state(0).getName().str(), {}};
+    for (const PlanCost &each : planSpace(op, gradient))
+      choices.choices.push_back({planText(each.plan), each.cost});
+    all.push_back(std::move(choices));
+  });
+  return all;
 }

@@ -78,6 +78,7 @@ void buildPlan(OpPassManager &passes, const PhaseOptions &options) {
   // What goes back by other scans than it came has no form of its own before that.
   plans.form = options.gradient && options.backBySteps ? "step" : options.form;
   plans.chunk = options.chunk;
+  plans.plan = options.plan;
   passes.addPass(createChoosePlans(plans));
 }
 
@@ -106,6 +107,7 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
   again.backBySteps = false;
   if (again.form != "step")
     again.form = "auto"; // what was asked for holds for the model, and need not be there on the way back
+  again.plan.clear();
   buildPlan(passes, again);
   buildForm(passes, again);
 }

@@ -22,6 +22,7 @@ struct PhaseOptions {
   std::vector<std::string> wrt;             // the tensors that the last gradient is by; none: all
   std::string form = "step";                // what choose-plans is asked for
   int64_t chunk = 0;
+  std::string plan;
   int64_t vectorBits = 256;
   int64_t threads = 1;        // of the machine
   std::string arch = "sm_80"; // of a GPU

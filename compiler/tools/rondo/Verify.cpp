@@ -393,7 +393,9 @@ void verifyFile(Engine &engine, Progress &progress, const VerifyArguments &argum
   }
 }
 
-int verify(const VerifyArguments &arguments) {
+int verify(const VerifyArguments &asked) {
+  VerifyArguments arguments = asked;
+  arguments.spec.noCache = true; // what is verified is the compiler
   Engine engine;
   Progress progress;
   Totals totals;
