@@ -106,20 +106,13 @@ static llvm::Expected<std::unique_ptr<llvm::Module>> translate(ModuleOp module, 
   return code;
 }
 
-/// Takes the functions that split tasks out of `code`, into a module of their own: most calls never need them.
-static std::unique_ptr<llvm::Module> takeSplit(llvm::Module &code, const Program &program) {
-  llvm::StringSet<> symbols;
-  for (const Launch &launch : program.launches)
-    if (!launch.splitSymbol.empty())
-      symbols.insert(launch.splitSymbol);
-  if (symbols.empty())
-    return nullptr;
+/// Takes the function `symbol` out of `code`, into a module of its own: most calls need one of a launch's functions.
+static std::unique_ptr<llvm::Module> takeOut(llvm::Module &code, StringRef symbol) {
   std::unique_ptr<llvm::Module> split = llvm::CloneModule(code);
   for (llvm::Function &function : llvm::make_early_inc_range(*split))
-    if (!function.isDeclaration() && !symbols.contains(function.getName()))
+    if (!function.isDeclaration() && function.getName() != symbol)
       function.eraseFromParent();
-  for (const auto &symbol : symbols)
-    code.getFunction(symbol.getKey())->eraseFromParent();
+  code.getFunction(symbol)->eraseFromParent();
   return split;
 }
 
@@ -214,12 +207,13 @@ llvm::Expected<std::shared_ptr<const Program>> rondo::cpu::load(ModuleOp module)
   if (!jit)
     return jit.takeError();
   llvm::orc::ThreadSafeContext shared(std::move(context));
-  std::unique_ptr<llvm::Module> split = takeSplit(**code, *program);
+  for (const Launch &launch : program->launches)
+    for (const std::string &symbol : {launch.splitSymbol, launch.teamSymbol})
+      if (!symbol.empty())
+        if (llvm::Error error = (*jit)->addIRModule(llvm::orc::ThreadSafeModule(takeOut(**code, symbol), shared)))
+          return std::move(error);
   if (llvm::Error error = (*jit)->addIRModule(llvm::orc::ThreadSafeModule(std::move(*code), shared)))
     return std::move(error);
-  if (split)
-    if (llvm::Error error = (*jit)->addIRModule(llvm::orc::ThreadSafeModule(std::move(split), shared)))
-      return std::move(error);
   for (Launch &launch : program->launches) {
     auto address = (*jit)->lookup(launch.symbol);
     if (!address)
@@ -227,6 +221,8 @@ llvm::Expected<std::shared_ptr<const Program>> rondo::cpu::load(ModuleOp module)
     launch.function = address->toPtr<KernelFunction>();
     if (!launch.splitSymbol.empty())
       launch.splitFunction = findLater(**jit, launch.splitSymbol);
+    if (!launch.teamSymbol.empty())
+      launch.teamFunction = findLater(**jit, launch.teamSymbol);
   }
   program->code = std::shared_ptr<llvm::orc::LLJIT>(std::move(*jit));
   return std::make_shared<const Program>(std::move(*program));
