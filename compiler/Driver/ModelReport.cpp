@@ -69,9 +69,11 @@ static std::string familyText(const analysis::StratumFacts &facts) {
   bool isMatrix = facts.family == Family::Expand || facts.family == Family::Delta;
   if (isMatrix)
     out << ", decay " << nameOf(facts.decay);
-  if (isMatrix && facts.inputRank)
+  if (facts.moves > 1)
+    out << ", a product of " << facts.moves << " transitions of rank 1";
+  else if (isMatrix && facts.inputRank)
     out << ", " << facts.inputRank << " outer product" << (facts.inputRank > 1 ? "s" : "") << " in";
-  if (facts.family == Family::Delta)
+  if (facts.family == Family::Delta && facts.moves == 1)
     out << ", transition of rank " << facts.transitionRank;
   if (facts.isTimeInvariant && facts.family != Family::Cell)
     out << ", time-invariant";

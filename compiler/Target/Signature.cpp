@@ -193,6 +193,8 @@ private:
                                   {"packed", b.getBoolAttr(one.packed)},
                                   {"splits", b.getI64IntegerAttr(one.splits)},
                                   {"split_symbol", b.getStringAttr(one.splitSymbol)},
+                                  {"team_symbol", b.getStringAttr(one.teamSymbol)},
+                                  {"team_scratch_bytes", b.getI64IntegerAttr(one.teamScratchBytes)},
                                   {"time_block", b.getI64IntegerAttr(one.timeBlock)},
                                   {"scratch_bytes", b.getI64IntegerAttr(one.scratchBytes)},
                                   {"threads", b.getI64IntegerAttr(one.threads)},
@@ -298,6 +300,8 @@ private:
     one.packed = flag(d, "packed");
     one.splits = number(d, "splits");
     one.splitSymbol = string(d, "split_symbol");
+    one.teamSymbol = string(d, "team_symbol");
+    one.teamScratchBytes = static_cast<size_t>(number(d, "team_scratch_bytes"));
     one.timeBlock = number(d, "time_block");
     one.scratchBytes = static_cast<size_t>(number(d, "scratch_bytes"));
     one.threads = number(d, "threads");

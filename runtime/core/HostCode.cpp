@@ -7,7 +7,7 @@
 namespace rondo {
 namespace {
 
-/// The second functions of a program's launches: made when one is first wanted.
+/// The second and third functions of a program's launches: made when one is first wanted.
 class SplitCode {
 public:
   explicit SplitCode(std::function<Result<std::string>()> make) : make(std::move(make)) {}
@@ -31,6 +31,13 @@ private:
 struct HostCode {
   std::shared_ptr<const core::ObjectCode> code;
   std::shared_ptr<SplitCode> split;
+
+  /// Finds the function `symbol` of `split` when it is wanted.
+  std::function<KernelFunction()> later(const std::string &symbol) const {
+    if (!split || symbol.empty())
+      return nullptr;
+    return [split = split, symbol] { return split->find(symbol); };
+  }
 };
 
 } // namespace
@@ -48,9 +55,8 @@ Result<std::shared_ptr<const Program>> loadHostCode(Program program, std::string
     launch.function = reinterpret_cast<KernelFunction>(host->code->find(launch.symbol));
     if (!launch.function)
       return Error(fmt::format("the code of model '{}' has no function '{}'", program.model, launch.symbol));
-    launch.splitFunction = nullptr;
-    if (host->split && !launch.splitSymbol.empty())
-      launch.splitFunction = [split = host->split, symbol = launch.splitSymbol] { return split->find(symbol); };
+    launch.splitFunction = host->later(launch.splitSymbol);
+    launch.teamFunction = host->later(launch.teamSymbol);
   }
   program.code = std::move(host);
   return std::make_shared<const Program>(std::move(program));

@@ -108,12 +108,13 @@ translate(ModuleOp module, llvm::LLVMContext &context, llvm::TargetMachine &targ
   return code;
 }
 
-/// Takes the functions that split tasks out of `code`, into a module of their own: most calls never need them.
+/// Takes the second and third functions of all launches out of `code`, into a module of their own: most calls need the first ones.
 static std::unique_ptr<llvm::Module> takeSplit(llvm::Module &code, const Program &program) {
   llvm::StringSet<> symbols;
   for (const Launch &launch : program.launches)
-    if (!launch.splitSymbol.empty())
-      symbols.insert(launch.splitSymbol);
+    for (const std::string &symbol : {launch.splitSymbol, launch.teamSymbol})
+      if (!symbol.empty())
+        symbols.insert(symbol);
   if (symbols.empty())
     return nullptr;
   std::unique_ptr<llvm::Module> split = llvm::CloneModule(code);
@@ -173,7 +174,7 @@ static void appendToNames(Program &program, llvm::Module &code, StringRef suffix
   if (suffix.empty())
     return;
   for (Launch &launch : program.launches)
-    for (std::string *symbol : {&launch.symbol, &launch.splitSymbol})
+    for (std::string *symbol : {&launch.symbol, &launch.splitSymbol, &launch.teamSymbol})
       if (llvm::Function *function = symbol->empty() ? nullptr : code.getFunction(*symbol)) {
         *symbol += suffix;
         function->setName(*symbol);

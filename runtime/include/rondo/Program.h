@@ -49,6 +49,9 @@ struct KernelCall {
   void *const *pointers;
   const int64_t *strides;
   int64_t batch, time, time1, heads, headsPerGroup;
+  /// For threads that work on one task together: returns once all of them have called it with `meeting`.
+  void (*meet)(void *meeting) = nullptr;
+  void *meeting = nullptr;
 };
 
 /// Runs tasks [begin, end) of one launch. `scratch` holds scratchBytes bytes, 64-byte aligned, private to the calling thread.
@@ -78,6 +81,12 @@ struct Launch {
   int64_t splits = 1;
   std::string splitSymbol;
   std::function<KernelFunction()> splitFunction; // finds it, and may compile it first; null where that fails
+  /// Where there is a third function: its threads do all tasks together, sharing out the elements of every step and meeting in between
+  /// (KernelCall::meet). It is called on every thread as function(call, thread, threads, scratch), with one scratch for all, of
+  /// teamScratchBytes and scratchBytes for each thread. It begins by laying out parameters anew, so it is meant for calls with many steps or rows.
+  std::string teamSymbol;
+  std::function<KernelFunction()> teamFunction; // as splitFunction
+  size_t teamScratchBytes = 0;
   /// Steps of one task where the steps are independent of each other (a scan without states); 0 where a task takes all of them.
   /// Such a kernel may be called with batch and time as one axis, where the operands' strides allow it.
   int64_t timeBlock = 0;
