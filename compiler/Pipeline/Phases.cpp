@@ -126,6 +126,7 @@ void buildToLLVM(OpPassManager &passes, const PhaseOptions &) { cpu::buildToLLVM
 void buildLowerScanCuda(OpPassManager &passes, const PhaseOptions &options) {
   cuda::LowerScanCudaOptions lower;
   lower.arch = options.arch;
+  lower.cells = options.form != "step";
   passes.addPass(cuda::createLowerScanCuda(lower));
   passes.addPass(createCSEPass());
 }

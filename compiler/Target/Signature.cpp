@@ -191,6 +191,7 @@ private:
                        {"per_batch", b.getBoolAttr(one.perBatch)},
                        {"per_head", b.getBoolAttr(one.perHead)},
                        {"packed", b.getBoolAttr(one.packed)},
+                       {"cooperative", b.getBoolAttr(one.cooperative)},
                        {"splits", b.getI64IntegerAttr(one.splits)},
                        {"split_symbol", b.getStringAttr(one.splitSymbol)},
                        {"time_block", b.getI64IntegerAttr(one.timeBlock)},
@@ -283,6 +284,7 @@ private:
     one.perBatch = flag(d, "per_batch");
     one.perHead = flag(d, "per_head");
     one.packed = flag(d, "packed");
+    one.cooperative = flag(d, "cooperative");
     one.splits = number(d, "splits");
     one.splitSymbol = string(d, "split_symbol");
     one.timeBlock = number(d, "time_block");

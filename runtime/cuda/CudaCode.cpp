@@ -50,7 +50,20 @@ Result<void> CudaCode::findFunctions(const Program &program) {
           fmt::format("cuFuncSetAttribute of '{}' for {} bytes of shared memory", launch.symbol, launch.sharedBytes));
     if (!found)
       return found;
+    int each = 0;
+    if (launch.cooperative)
+      found = device_.check(driver.cuOccupancyMaxActiveBlocksPerMultiprocessor(&each, function, int(launch.threads),
+                                                                              launch.sharedBytes),
+                            fmt::format("cuOccupancyMaxActiveBlocksPerMultiprocessor of '{}'", launch.symbol));
+    if (!found)
+      return found;
     functions.push_back(function);
+    resident.push_back(int64_t(each) * device_.info().processors);
+    if (launch.cooperative && resident.back() < launch.splits)
+      return Error(fmt::format("kernel '{}' of model '{}' has {} blocks that wait for each other, GPU {} ({}) holds {} "
+                               "at once; the form 'step' has no such kernels",
+                               launch.symbol, program.model, launch.splits, device_.info().ordinal,
+                               device_.info().name, resident.back()));
   }
   return {};
 }
@@ -104,12 +117,14 @@ Result<Address> CudaCode::defaultOf(const Program &program, size_t i, const std:
   return defaults[i] = *address;
 }
 
-/// Blocks of a launch.
-static Result<int64_t> blocksOf(const Launch &launch, const KernelCall &call) {
+/// Blocks of a launch, where `resident` of them fit on the device.
+static Result<int64_t> blocksOf(const Launch &launch, const KernelCall &call, int64_t resident) {
   Result<int64_t> tasks = core::countTasks(launch, call);
   if (!tasks)
     return tasks;
   int64_t blocks = 0;
+  if (launch.cooperative)
+    tasks = std::min(*tasks, resident / launch.splits);
   if (__builtin_mul_overflow(*tasks, std::max<int64_t>(1, launch.splits), &blocks) || blocks > INT_MAX)
     return Error(fmt::format("kernel '{}' has too many blocks: batch {}, time {}, {} heads, {} parts", launch.symbol,
                              call.batch, call.time, call.heads, launch.splits));
@@ -119,11 +134,12 @@ static Result<int64_t> blocksOf(const Launch &launch, const KernelCall &call) {
 Result<size_t> CudaCode::scratchBytes(const Program &program, const std::vector<Tensor> &tensors,
                                       const core::Sizes &sizes) const {
   size_t most = 0;
-  for (const Launch &launch : program.launches) {
+  for (size_t i = 0; i < program.launches.size(); ++i) {
+    const Launch &launch = program.launches[i];
     if (!launch.scratchBytes)
       continue;
     const core::Operands operands = core::collect(program, launch, tensors);
-    const Result<int64_t> blocks = blocksOf(launch, core::sizesOf(program, launch, operands, sizes));
+    const Result<int64_t> blocks = blocksOf(launch, core::sizesOf(program, launch, operands, sizes), resident[i]);
     if (!blocks)
       return blocks.error();
     most = std::max(most, size_t(*blocks) * launch.scratchBytes);
@@ -144,7 +160,7 @@ Result<void> CudaCode::launchOne(const Program &program, size_t number, const st
   const Launch &launch = program.launches[number];
   core::Operands operands = core::collect(program, launch, tensors);
   const KernelCall call = core::sizesOf(program, launch, operands, sizes);
-  const Result<int64_t> blocks = blocksOf(launch, call);
+  const Result<int64_t> blocks = blocksOf(launch, call, resident[number]);
   if (!blocks)
     return blocks.error();
   if (*blocks == 0)
@@ -160,9 +176,18 @@ Result<void> CudaCode::launchOne(const Program &program, size_t number, const st
   for (int64_t &size : each)
     arguments.push_back(&size);
   arguments.push_back(&scratch);
-  const Status status =
-      device_.driver().cuLaunchKernel(functions[number], unsigned(*blocks), 1, 1, unsigned(launch.threads), 1, 1,
-                                      unsigned(launch.sharedBytes), stream, arguments.data(), nullptr);
+  const Driver &driver = device_.driver();
+  Status status = 0;
+  if (launch.cooperative) {
+    status = driver.cuMemsetD8Async(scratch, 0xff, size_t(*blocks) * launch.scratchBytes, stream);
+    status = status ? status
+                    : driver.cuLaunchCooperativeKernel(functions[number], unsigned(*blocks), 1, 1,
+                                                       unsigned(launch.threads), 1, 1, unsigned(launch.sharedBytes),
+                                                       stream, arguments.data());
+  } else {
+    status = driver.cuLaunchKernel(functions[number], unsigned(*blocks), 1, 1, unsigned(launch.threads), 1, 1,
+                                   unsigned(launch.sharedBytes), stream, arguments.data(), nullptr);
+  }
   return device_.check(
       status, fmt::format("launching '{}' with {} blocks of {} threads", launch.symbol, *blocks, launch.threads));
 }

@@ -34,6 +34,7 @@ private:
   GpuDevice &device_;
   Module module = nullptr;
   std::vector<Function> functions; // of the launches
+  std::vector<int64_t> resident;   // blocks of each that the device holds at once, where they wait for each other
   std::mutex mutex;
   struct Workspace {
     Address address = 0;

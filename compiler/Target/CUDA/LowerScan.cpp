@@ -1,7 +1,9 @@
 // lower-scan-cuda: the model's function becomes kernels and a program. What a kernel looks like is StepKernel's.
 #include "compiler/Target/CPU/ValueTiles.h"
+#include "compiler/Target/CUDA/CellKernel.h"
 #include "compiler/Target/CUDA/ChunkHook.h"
 #include "compiler/Target/CUDA/Passes.h"
+#include "compiler/Target/CUDA/ProductKernel.h"
 #include "compiler/Target/CUDA/StepKernel.h"
 #include "compiler/Target/Signature.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -88,6 +90,10 @@ private:
       std::optional<Launch> launch;
       if (auto chunked = dyn_cast<chunk::ScanOp>(scan.getOperation()))
         launch = emitChunkKernel(chunked, tensors.program, of, getOperation(), symbol, {arch});
+      if (!launch && cells)
+        launch = emitCellKernel(scan, tensors.program, of, getOperation(), symbol, arch);
+      if (!launch && cells)
+        launch = emitProductKernel(scan, tensors.program, of, getOperation(), symbol);
       if (!launch)
         launch = emitSteps(scan, tensors.program, of, symbol);
       if (launch->operands.size() > kMostOperands)

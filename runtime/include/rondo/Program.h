@@ -76,6 +76,9 @@ struct Launch {
   /// On a GPU a task is a block, `splits` times as many where that is above 1. 0 on the host.
   int64_t threads = 0;
   size_t sharedBytes = 0; // dynamic shared memory of a block
+  /// On a GPU, blocks wait for each other: `splits` of them share a task, all blocks of the grid are resident, and where that is too few for
+  /// the tasks, they take several in turn. All bits of the workspace are set before the launch.
+  bool cooperative = false;
 };
 
 /// Kernels for another device than the host, by the launches' symbols. Their arguments: for each operand of the launch a pointer and five
