@@ -191,6 +191,7 @@ private:
                                   {"per_batch", b.getBoolAttr(one.perBatch)},
                                   {"per_head", b.getBoolAttr(one.perHead)},
                                   {"packed", b.getBoolAttr(one.packed)},
+                                  {"cooperative", b.getBoolAttr(one.cooperative)},
                                   {"splits", b.getI64IntegerAttr(one.splits)},
                                   {"split_symbol", b.getStringAttr(one.splitSymbol)},
                                   {"team_symbol", b.getStringAttr(one.teamSymbol)},
@@ -298,6 +299,7 @@ private:
     one.perBatch = flag(d, "per_batch");
     one.perHead = flag(d, "per_head");
     one.packed = flag(d, "packed");
+    one.cooperative = flag(d, "cooperative");
     one.splits = number(d, "splits");
     one.splitSymbol = string(d, "split_symbol");
     one.teamSymbol = string(d, "team_symbol");

@@ -16,10 +16,17 @@ Json axisToJson(const AxisSpec &spec) {
 
 Json tensorToJson(const TensorSpec &spec) {
   const auto &[name, kind, type, axes, lo, hi, hasInterval, loOpen, hiOpen, recurrent, defaultValue] = spec;
-  Json written{{"name", name},     {"kind", int(kind)},  {"type", nameOf(type)},
-               {"lo", lo},         {"hi", hi},           {"interval", hasInterval},
-               {"lo_open", loOpen}, {"hi_open", hiOpen}, {"recurrent", recurrent},
-               {"default", defaultValue}, {"axes", Json::array()}};
+  Json written{{"name", name},
+               {"kind", int(kind)},
+               {"type", nameOf(type)},
+               {"lo", lo},
+               {"hi", hi},
+               {"interval", hasInterval},
+               {"lo_open", loOpen},
+               {"hi_open", hiOpen},
+               {"recurrent", recurrent},
+               {"default", defaultValue},
+               {"axes", Json::array()}};
   for (const AxisSpec &axis : axes)
     written["axes"].push_back(axisToJson(axis));
   return written;
@@ -27,12 +34,30 @@ Json tensorToJson(const TensorSpec &spec) {
 
 Json launchToJson(const Launch &launch) {
   const auto &[symbol, function, operands, batchTile, perBatch, perHead, packed, splits, splitSymbol, splitFunction,
-               timeBlock, scratchBytes, threads, sharedBytes] = launch;
-  (void)function, (void)splitFunction; // of a process
-  return {{"symbol", symbol},         {"operands", operands},   {"batch_tile", batchTile},
-          {"per_batch", perBatch},    {"per_head", perHead},    {"packed", packed},
-          {"splits", splits},         {"split_symbol", splitSymbol}, {"time_block", timeBlock},
-          {"scratch_bytes", scratchBytes}, {"threads", threads}, {"shared_bytes", sharedBytes}};
+               teamSymbol, teamFunction, teamScratchBytes, timeBlock, scratchBytes, threads, sharedBytes, cooperative,
+               choice, way, aligned, cost, segmentBytes, perSegment] = launch;
+  (void)function, (void)splitFunction, (void)teamFunction; // of a process
+  return {{"symbol", symbol},
+          {"operands", operands},
+          {"batch_tile", batchTile},
+          {"per_batch", perBatch},
+          {"per_head", perHead},
+          {"packed", packed},
+          {"splits", splits},
+          {"split_symbol", splitSymbol},
+          {"time_block", timeBlock},
+          {"scratch_bytes", scratchBytes},
+          {"threads", threads},
+          {"shared_bytes", sharedBytes},
+          {"team_symbol", teamSymbol},
+          {"team_scratch_bytes", teamScratchBytes},
+          {"cooperative", cooperative},
+          {"choice", choice},
+          {"way", way},
+          {"aligned", aligned},
+          {"cost", {cost.steps, cost.alone, cost.shared, cost.fixed}},
+          {"segment_bytes", segmentBytes},
+          {"per_segment", perSegment}};
 }
 
 AxisSpec axisFrom(const Json &json) {
@@ -72,6 +97,17 @@ Launch launchFrom(const Json &json) {
   json.at("scratch_bytes").get_to(launch.scratchBytes);
   json.at("threads").get_to(launch.threads);
   json.at("shared_bytes").get_to(launch.sharedBytes);
+  json.at("team_symbol").get_to(launch.teamSymbol);
+  json.at("team_scratch_bytes").get_to(launch.teamScratchBytes);
+  json.at("cooperative").get_to(launch.cooperative);
+  json.at("choice").get_to(launch.choice);
+  json.at("way").get_to(launch.way);
+  json.at("aligned").get_to(launch.aligned);
+  const Json &cost = json.at("cost");
+  launch.cost = {cost.at(0).get<int64_t>(), cost.at(1).get<double>(), cost.at(2).get<double>(),
+                 cost.at(3).get<double>()};
+  json.at("segment_bytes").get_to(launch.segmentBytes);
+  json.at("per_segment").get_to(launch.perSegment);
   return launch;
 }
 
@@ -87,6 +123,9 @@ bool isSound(const TensorSpec &spec) {
 bool isSound(const Launch &launch, size_t tensors) {
   for (const int operand : launch.operands)
     if (operand < 0 || size_t(operand) >= tensors)
+      return false;
+  for (const int position : launch.aligned)
+    if (position < 0 || size_t(position) >= launch.operands.size())
       return false;
   return launch.batchTile >= 1 && launch.splits >= 1 && launch.timeBlock >= 0 && launch.threads >= 0;
 }
@@ -108,7 +147,8 @@ bool isSound(const Program &program) {
 Json toJson(const Program &program) {
   const auto &[model, tensors, launches, alias, hasHeads, checkIntervals, host, code, image, device] = program;
   (void)host, (void)code, (void)image, (void)device; // of a process
-  Json written{{"model", model}, {"alias", alias}, {"heads", hasHeads}, {"check_intervals", checkIntervals},
+  Json written{{"model", model},           {"alias", alias},
+               {"heads", hasHeads},        {"check_intervals", checkIntervals},
                {"tensors", Json::array()}, {"launches", Json::array()}};
   for (const TensorSpec &spec : tensors)
     written["tensors"].push_back(tensorToJson(spec));

@@ -170,8 +170,7 @@ Result<void> CudaCall::placeWorkspace() {
 }
 
 Result<void> CudaCall::launch() {
-  Result<std::vector<QueuedLaunch>> launches =
-      chooseLaunches(program, tensors, binding.sizes, device.info().processors);
+  Result<std::vector<QueuedLaunch>> launches = chooseLaunches(program, tensors, binding.sizes, code.room());
   if (!launches)
     return launches.error();
   size_t bytes = 0;

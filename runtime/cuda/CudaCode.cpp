@@ -34,6 +34,7 @@ Result<std::shared_ptr<CudaCode>> CudaCode::load(const Program &program, GpuDevi
 
 Result<void> CudaCode::findFunctions(const Program &program) {
   const Driver &driver = device_.driver();
+  room_.processors = device_.info().processors;
   for (const Launch &launch : program.launches) {
     if (launch.sharedBytes > device_.info().sharedBytes)
       return Error(fmt::format("kernel '{}' of model '{}' needs {} bytes of shared memory, GPU {} ({}) has {}",
@@ -48,7 +49,20 @@ Result<void> CudaCode::findFunctions(const Program &program) {
           fmt::format("cuFuncSetAttribute of '{}' for {} bytes of shared memory", launch.symbol, launch.sharedBytes));
     if (!found)
       return found;
+    int each = 0;
+    if (launch.cooperative)
+      found = device_.check(
+          driver.cuOccupancyMaxActiveBlocksPerMultiprocessor(&each, function, int(launch.threads), launch.sharedBytes),
+          fmt::format("cuOccupancyMaxActiveBlocksPerMultiprocessor of '{}'", launch.symbol));
+    if (!found)
+      return found;
     functions.push_back(function);
+    room_.resident.push_back(int64_t(each) * device_.info().processors);
+    if (launch.cooperative && room_.resident.back() < launch.splits)
+      return Error(fmt::format("kernel '{}' of model '{}' has {} blocks that wait for each other, GPU {} ({}) holds {} "
+                               "at once; the form 'step' has no such kernels",
+                               launch.symbol, program.model, launch.splits, device_.info().ordinal, device_.info().name,
+                               room_.resident.back()));
   }
   return {};
 }
@@ -125,13 +139,18 @@ Result<void> CudaCode::launchOne(const Program &program, QueuedLaunch &queued, A
   for (int64_t &size : each)
     arguments.push_back(&size);
   arguments.push_back(&scratch);
-  if (launch.segmentBytes) {
-    arguments.push_back(&queued.segmentSteps);
-    arguments.push_back(&queued.segments);
+  const Driver &driver = device_.driver();
+  Status status = 0;
+  if (launch.cooperative) {
+    status = driver.cuMemsetD8Async(scratch, 0xff, queued.scratchBytes, stream);
+    status = status ? status
+                    : driver.cuLaunchCooperativeKernel(functions[queued.number], unsigned(queued.blocks), 1, 1,
+                                                       unsigned(launch.threads), 1, 1, unsigned(launch.sharedBytes),
+                                                       stream, arguments.data());
+  } else {
+    status = driver.cuLaunchKernel(functions[queued.number], unsigned(queued.blocks), 1, 1, unsigned(launch.threads), 1,
+                                   1, unsigned(launch.sharedBytes), stream, arguments.data(), nullptr);
   }
-  const Status status =
-      device_.driver().cuLaunchKernel(functions[queued.number], unsigned(queued.blocks), 1, 1, unsigned(launch.threads),
-                                      1, 1, unsigned(launch.sharedBytes), stream, arguments.data(), nullptr);
   return device_.check(
       status, fmt::format("launching '{}' with {} blocks of {} threads", launch.symbol, queued.blocks, launch.threads));
 }

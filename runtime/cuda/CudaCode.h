@@ -13,6 +13,7 @@ public:
   Result<void> run(const Program &program, core::Binding &binding, const RunOptions &options) override;
 
   GpuDevice &device() const { return device_; }
+  const Room &room() const { return room_; }
   /// Queues launches; `scratch` holds the largest scratchBytes of them.
   Result<void> launch(const Program &program, std::vector<QueuedLaunch> &launches, Address scratch,
                       StreamHandle stream) const;
@@ -32,6 +33,7 @@ private:
   GpuDevice &device_;
   Module module = nullptr;
   std::vector<Function> functions; // of the launches
+  Room room_;
   std::mutex mutex;
   struct Workspace {
     Address address = 0;

@@ -27,10 +27,12 @@ bool isAligned(const TensorSpec &spec, const Tensor &tensor) {
   return true;
 }
 
-Result<int64_t> countBlocks(const Launch &launch, const KernelCall &call, int64_t segments) {
+Result<int64_t> countBlocks(const Launch &launch, const KernelCall &call, int64_t segments, int64_t resident) {
   Result<int64_t> tasks = core::countTasks(launch, call);
   if (!tasks)
     return tasks;
+  if (launch.cooperative)
+    tasks = std::min(*tasks, resident / launch.splits);
   int64_t blocks = 0;
   if (__builtin_mul_overflow(*tasks, std::max<int64_t>(1, launch.splits), &blocks) ||
       __builtin_mul_overflow(blocks, launch.perSegment ? segments : 1, &blocks) || blocks > INT_MAX)
@@ -42,8 +44,8 @@ Result<int64_t> countBlocks(const Launch &launch, const KernelCall &call, int64_
 /// The launches of one way, for one call.
 class Way {
 public:
-  Way(const Program &program, const std::vector<Tensor> &tensors, const core::Sizes &sizes, int processors)
-      : program(program), tensors(tensors), sizes(sizes), processors(std::max(1, processors)) {}
+  Way(const Program &program, const std::vector<Tensor> &tensors, const core::Sizes &sizes, const Room &room)
+      : program(program), tensors(tensors), sizes(sizes), room(room) {}
 
   void add(size_t number) { numbers.push_back(number); }
 
@@ -98,7 +100,8 @@ public:
       const int64_t time = program.launches[each.number].perSegment ? each.segmentSteps : each.call.time;
       const int64_t moves =
           each.segments && !program.launches[each.number].perSegment ? each.segments : ceilDiv(time, cost.steps);
-      sum += double(moves) * std::max(cost.alone, double(ceilDiv(each.blocks, processors)) * cost.shared);
+      sum += double(moves) *
+             std::max(cost.alone, double(ceilDiv(each.blocks, std::max(1, room.processors))) * cost.shared);
     }
     return sum;
   }
@@ -118,7 +121,8 @@ private:
   Result<void> cut(int64_t segments, int64_t steps) {
     for (QueuedLaunch &each : launches) {
       const Launch &launch = program.launches[each.number];
-      const Result<int64_t> blocks = countBlocks(launch, each.call, std::max<int64_t>(1, segments));
+      const Result<int64_t> blocks = countBlocks(launch, each.call, std::max<int64_t>(1, segments),
+                                                 launch.cooperative ? room.resident[each.number] : 0);
       if (!blocks)
         return blocks.error();
       each.blocks = *blocks;
@@ -133,14 +137,14 @@ private:
   const Program &program;
   const std::vector<Tensor> &tensors;
   const core::Sizes &sizes;
-  int64_t processors;
+  const Room &room;
   std::vector<size_t> numbers;
 };
 
 } // namespace
 
 Result<std::vector<QueuedLaunch>> chooseLaunches(const Program &program, const std::vector<Tensor> &tensors,
-                                                 const core::Sizes &sizes, int processors) {
+                                                 const core::Sizes &sizes, const Room &room) {
   std::vector<QueuedLaunch> taken;
   const auto append = [&](std::vector<QueuedLaunch> &launches) {
     for (QueuedLaunch &each : launches)
@@ -152,7 +156,7 @@ Result<std::vector<QueuedLaunch>> chooseLaunches(const Program &program, const s
     std::optional<Way> best;
     double lowest = INFINITY;
     do {
-      Way way(program, tensors, sizes, processors);
+      Way way(program, tensors, sizes, room);
       const int64_t number = program.launches[i].way;
       do
         way.add(i++);

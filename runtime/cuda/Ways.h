@@ -6,6 +6,13 @@
 
 namespace rondo::cuda {
 
+/// What a program's launches find on a GPU.
+struct Room {
+  int processors = 0;
+  std::vector<int64_t>
+      resident; // blocks of each launch that are resident at once; of those alone whose blocks wait for each other
+};
+
 struct QueuedLaunch {
   size_t number = 0; // in Program::launches
   core::Operands operands;
@@ -15,10 +22,10 @@ struct QueuedLaunch {
   size_t scratchBytes = 0;
 };
 
-/// The launches of a call, in order, on a GPU of so many multiprocessors. `tensors` lie on the device, or have null data where their place
+/// The launches of a call, in order. `tensors` lie on the device, or have null data where their place
 /// is not known yet: that counts as aligned.
 Result<std::vector<QueuedLaunch>> chooseLaunches(const Program &program, const std::vector<Tensor> &tensors,
-                                                 const core::Sizes &sizes, int processors);
+                                                 const core::Sizes &sizes, const Room &room);
 
 /// Number of things that a program's launches compute one after the other, ways of one thing counted once.
 size_t countParts(const Program &program);

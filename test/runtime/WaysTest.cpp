@@ -60,7 +60,7 @@ Call callOf(int64_t batch, int64_t time, int64_t heads, uintptr_t at = 4096, int
 }
 
 std::vector<std::string> taken(const Program &program, const Call &call, int processors = 132) {
-  const auto launches = chooseLaunches(program, call.tensors, call.sizes, processors);
+  const auto launches = chooseLaunches(program, call.tensors, call.sizes, {processors, {}});
   REQUIRE(launches);
   std::vector<std::string> symbols;
   for (const QueuedLaunch &each : *launches)
@@ -86,7 +86,7 @@ TEST_CASE("segments are multiples of a chunk and cover the sequence; their works
   const Program program = threeWays();
   for (int64_t time : {4096, 10001, 32768, 1000000}) {
     const Call call = callOf(2, time, 4);
-    const auto launches = chooseLaunches(program, call.tensors, call.sizes, 132);
+    const auto launches = chooseLaunches(program, call.tensors, call.sizes, {132, {}});
     REQUIRE(launches);
     REQUIRE(launches->size() == 3);
     const int64_t count = launches->front().segments, each = launches->front().segmentSteps;
@@ -117,7 +117,7 @@ TEST_CASE("where no way is possible, the error says what rows must be") {
   Program program = threeWays();
   program.launches.resize(1);
   const Call call = callOf(8, 2048, 16, 4096 + 2);
-  const auto launches = chooseLaunches(program, call.tensors, call.sizes, 132);
+  const auto launches = chooseLaunches(program, call.tensors, call.sizes, {132, {}});
   REQUIRE(!launches);
   CHECK(launches.error().message().find("rows that begin at multiples of 16 bytes") != std::string::npos);
 }
@@ -130,7 +130,7 @@ TEST_CASE("launches that are no ways are all taken, in order, with a workspace p
   CHECK(countParts(program) == 2);
   CHECK(countParts(threeWays()) == 1);
   const Call call = callOf(3, 7, 5);
-  const auto launches = chooseLaunches(program, call.tensors, call.sizes, 132);
+  const auto launches = chooseLaunches(program, call.tensors, call.sizes, {132, {}});
   REQUIRE(launches);
   REQUIRE(launches->size() == 2);
   CHECK(launches->front().blocks == 15);

@@ -3,6 +3,7 @@
 #include "compiler/Target/CUDA/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include <limits>
 
@@ -197,9 +198,30 @@ Value inDouble(OpBuilder &b, Operation *op, function_ref<Value(OpBuilder &, Loca
   return type.isF32() ? arith::TruncFOp::create(b, loc, type, result).getResult() : result;
 }
 
+/// exp x = 2^t (1 + r ln 2), with t = x log2 e rounded and r what that lost, the power by the special function unit (2 ulp). Beyond
+/// [-110, 89] exp is 0 or infinite, and r would be none.
+Value exp32(OpBuilder &b, Location loc, Value x) {
+  auto number = [&](float value) -> Value { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(value)); };
+  constexpr float log2e = 1.44269502f, log2eLow = 1.92596303e-8f, ln2 = 0.693147182f;
+  Value in = arith::MinimumFOp::create(b, loc, arith::MaximumFOp::create(b, loc, x, number(-110)), number(89));
+  Value t = arith::MulFOp::create(b, loc, in, number(log2e));
+  Value r = math::FmaOp::create(b, loc, in, number(log2e), arith::NegFOp::create(b, loc, t));
+  r = math::FmaOp::create(b, loc, in, number(log2eLow), r);
+  Value power =
+      LLVM::CallIntrinsicOp::create(b, loc, x.getType(), b.getStringAttr("llvm.nvvm.ex2.approx.f32"), ValueRange{t})
+          .getResult(0);
+  return arith::MulFOp::create(b, loc, power, math::FmaOp::create(b, loc, r, number(ln2), number(1)));
+}
+
 struct ExpandTrig : rondo::cuda::impl::ExpandTrigBase<ExpandTrig> {
   void runOnOperation() override {
     getOperation()->walk([&](Operation *op) {
+      if (auto exp = dyn_cast<math::ExpOp>(op); exp && exp.getType().isF32()) {
+        OpBuilder b(op);
+        exp.getResult().replaceAllUsesWith(exp32(b, op->getLoc(), exp.getOperand()));
+        op->erase();
+        return;
+      }
       if (!isa<math::SinOp, math::CosOp, math::ErfOp, math::PowFOp, math::Atan2Op>(op))
         return;
       OpBuilder b(op);

@@ -91,7 +91,9 @@ Value KernelArguments::size(int which) const {
   return arith::IndexCastOp::create(b, loc, b.getIndexType(), size);
 }
 
-Value KernelArguments::shared(Type real) {
+Value KernelArguments::shared(Type real) { return memrefAt(sharedPointer(), real, Space::Shared); }
+
+Value KernelArguments::sharedPointer() {
   constexpr const char *kName = "rondo_shared";
   auto type = LLVM::LLVMArrayType::get(b.getI8Type(), 0);
   if (!module.lookupSymbol(kName)) { // kernels on tiles share it
@@ -101,7 +103,7 @@ Value KernelArguments::shared(Type real) {
                            /*alignment=*/128, static_cast<unsigned>(Space::Shared));
   }
   Type pointer = LLVM::LLVMPointerType::get(b.getContext(), static_cast<unsigned>(Space::Shared));
-  return memrefAt(LLVM::AddressOfOp::create(b, loc, pointer, kName), real, Space::Shared);
+  return LLVM::AddressOfOp::create(b, loc, pointer, kName);
 }
 
 Value KernelArguments::scratch(Type real, int64_t reals, Value block) {

@@ -34,6 +34,7 @@ public:
   Operand open(int number, mlir::Type inside) const;
   /// `bytes` of shared memory that the launch provides, as reals of type `real`.
   mlir::Value shared(mlir::Type real);
+  mlir::Value sharedPointer();
   /// This block's part of the workspace, `reals` long.
   mlir::Value scratch(mlir::Type real, int64_t reals, mlir::Value block);
   mlir::Value size(int which) const; // 0 batch, 1 time, 2 time1, 3 heads, 4 heads per group

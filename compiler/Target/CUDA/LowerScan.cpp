@@ -1,7 +1,9 @@
 // lower-scan-cuda: the model's function becomes kernels and a program. What a kernel looks like is StepKernel's.
 #include "compiler/Target/CPU/ValueTiles.h"
+#include "compiler/Target/CUDA/CellKernel.h"
 #include "compiler/Target/CUDA/ChunkHook.h"
 #include "compiler/Target/CUDA/Passes.h"
+#include "compiler/Target/CUDA/ProductKernel.h"
 #include "compiler/Target/CUDA/StepKernel.h"
 #include "compiler/Target/CUDA/SumKernel.h"
 #include "compiler/Target/Signature.h"
@@ -74,6 +76,12 @@ private:
   /// On tensor cores where it can, with steps for the calls that these cannot take.
   std::vector<Launch> lowerScan(recur::ScanInterface scan, ModelTensors &tensors, StringRef symbol) {
     ScanTensors of = tensors.of(scan);
+    if (form != "step") {
+      if (auto launch = emitCellKernel(scan, tensors.program, of, getOperation(), symbol, arch))
+        return {std::move(*launch)};
+      if (auto launch = emitProductKernel(scan, tensors.program, of, getOperation(), symbol))
+        return {std::move(*launch)};
+    }
     Launch steps = emitSteps(scan, tensors.program, of, symbol);
     auto chunked = dyn_cast<chunk::ScanOp>(scan.getOperation());
     if (!chunked)

@@ -69,14 +69,14 @@ def LowerScanCuda : Pass<"lower-scan-cuda", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [Option<"arch", "arch", "std::string", "\"sm_80\"", "the GPU: sm_80, sm_89, sm_90a, ...">,
-                 Option<"form", "form", "std::string", "\"auto\"", "auto, step or chunk; chunk: calls that chunks can take do not go by steps">];
+                 Option<"form", "form", "std::string", "\"auto\"", "auto, step or chunk. step: nothing but single steps; chunk: calls that chunks can take do not go by steps">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect",
                            "::mlir::scf::SCFDialect"];
 }
 
 def ExpandTrig : Pass<"expand-trig", "::mlir::func::FuncOp"> {
-  let summary = "sin, cos, erf, atan2 and pow as arithmetic, for targets without a math library";
+  let summary = "sin, cos, erf, atan2, pow and f32 exp as arithmetic, for targets without a math library";
   let description = [{
     FDLIBM's polynomials. The argument of sin and cos is reduced by pi/2 in three parts with fused multiply-adds, in f64 also for f32, so
     that arguments up to 1e5 keep their digits; f32 erf, atan2 and pow are computed in f64. pow is exp(y log x), which loses digits in f64 where
@@ -95,6 +95,6 @@ def ExpandTrig : Pass<"expand-trig", "::mlir::func::FuncOp"> {
     }
     ```
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect"];
 }
 #endif

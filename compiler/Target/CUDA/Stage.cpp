@@ -100,6 +100,8 @@ void StepKernel::emitAtStage(Value count) {
 /// Inputs, and what was made of them at the stage, at step `inStage` of it.
 void StepKernel::placeStaged(Value inStage) {
   stageStep = inStage;
+  if (!copyOffsets.empty())
+    return placeCopied(inStage);
   for (auto [argument, operand, offset] : llvm::zip(step.inputArgs(), inputs, plan.staged)) {
     auto type = cast<RankedTensorType>(argument.getType());
     int64_t reals = llvm::product_of(type.getShape()) * (operand.isComplex ? 2 : 1);

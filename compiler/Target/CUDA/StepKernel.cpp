@@ -61,6 +61,7 @@ Launch StepKernel::emit(ModuleOp into, StringRef symbol) {
   launch.sharedBytes = plan.sharedReals * (real.getIntOrFloatBitWidth() / 8);
   launch.scratchBytes = plan.scratchReals * (real.getIntOrFloatBitWidth() / 8);
   openOperands(into, symbol);
+  planCopies();
   emitTask();
   func::ReturnOp::create(b, loc);
   return launch;
@@ -132,7 +133,9 @@ void StepKernel::emitTask() {
   if (independent)
     end = arith::MinUIOp::create(b, loc, add(begin, index(kTimeBlock)), steps);
   SmallVector<Loop> at;
-  if (plan.stagedSteps)
+  if (!copyOffsets.empty())
+    emitCopiedSteps(end);
+  else if (plan.stagedSteps)
     emitStagedSteps(begin, end);
   else if (independent)
     inLoop(begin, end, index(1), [&](Value number) { emitStep(Loop{number, number}, {}); });

@@ -31,6 +31,13 @@ private:
   void storeStage(mlir::ValueRange loaded);
   void emitAtStage(mlir::Value count);
   void placeStaged(mlir::Value inStage);
+  // StageCopies.cpp
+  void planCopies();
+  void copyStage(mlir::Value from, mlir::Value end);
+  void copyPiece(mlir::Value source, mlir::Value target, mlir::Type element, mlir::Type i32);
+  mlir::Value slotOf(mlir::Value from);
+  void emitCopiedSteps(mlir::Value end);
+  void placeCopied(mlir::Value inStage);
   void emitStep(llvm::ArrayRef<Loop> at, mlir::Value inStage);
   void emitNests(llvm::ArrayRef<cpu::Nest> nests, llvm::ArrayRef<NestMapping> mappings,
                  llvm::ArrayRef<cpu::Place> outputPlaces);
@@ -87,6 +94,9 @@ private:
   llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories, resets, offsets;
   mlir::Value extents[2], heads, headsPerGroup, shared, scratch, thread, steps, rowsLeft;
   mlir::Value stageStep;                   // within the stage
+  llvm::SmallVector<int64_t> copyOffsets; // of inputs in a slot of copied stages; empty: they come through registers
+  int64_t copyBytes = 0, copyBase = 0;    // of a slot; where slots begin in shared memory
+  mlir::Value sharedPointer, copiedSlot;
   llvm::SmallVector<mlir::Value> inFlight; // the next stage's inputs, where a loop carries them
   llvm::SmallVector<RegisterArray> stateRegisters, bufferRegisters;
   llvm::SmallVector<cpu::Place> newState;         // where the step's new states go

@@ -94,6 +94,9 @@ struct Launch {
   /// On a GPU a task is a block, `splits` times as many where that is above 1. 0 on the host.
   int64_t threads = 0;
   size_t sharedBytes = 0; // dynamic shared memory of a block
+  /// On a GPU, blocks wait for each other: `splits` of them share a task, all blocks of the grid are resident, and where that is too few for
+  /// the tasks, they take several in turn. All bits of the workspace are set before the launch.
+  bool cooperative = false;
   /// On a GPU: launches in a row with the same number above 0 are several ways to compute one thing, of which a call takes one, with all
   /// launches of that `way`: the cheapest by `cost` of those that are possible (runtime/cuda/Ways.h).
   int64_t choice = 0, way = 0;

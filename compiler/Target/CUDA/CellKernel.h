@@ -1,0 +1,96 @@
+// A recurrence that multiplies its state by matrices, as a kernel that keeps those on chip for the whole sequence: as operands of matrix
+// instructions in registers, and in shared memory what does not fit. What is planned is CellPlan.h's.
+//
+// Where one block has all units of a task (a head, eight rows of the batch), vectors are exchanged through shared memory. Else the
+// blocks of a task exchange them through L2, and all blocks of the grid are resident: a word of the exchange buffer is all ones until
+// its owner writes two elements there (no rounded number looks like that), so that a reader waits for data and for nothing else. A buffer
+// is made empty again two steps after it was filled, when everyone is known to have read it, and serves again two steps later.
+#pragma once
+#include "compiler/Target/CUDA/CellPlan.h"
+#include "compiler/Target/CUDA/KernelArguments.h"
+#include "compiler/Target/CUDA/TileLanes.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace rondo::cuda {
+
+class CellKernel {
+public:
+  CellKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, CellPlan plan);
+  Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
+
+private:
+  using Values = llvm::SmallVector<mlir::Value>;
+  /// What is known of one element of every vector.
+  using Scope = llvm::DenseMap<mlir::Value, cpu::Element>;
+
+  // CellKernel.cpp: operands, tasks, steps.
+  void openOperands(mlir::ModuleOp module, llvm::StringRef symbol);
+  void openThread();
+  void emitTasks();
+  void emitTask(mlir::Value task, mlir::Value first);
+  void openElements(mlir::Value tile);
+  void emitSequence(mlir::Value first);
+  Values emitStep(mlir::Value time, mlir::Value number, mlir::ValueRange carried);
+  Values finishStep(mlir::Value time, mlir::Value number, const Values &sums, const Values &before, const Values &next);
+  void copyInitial();
+  Values loadInputs(mlir::Value time);
+  Values loadStates();
+  void storeStates(mlir::ValueRange states);
+  cpu::Element loadAt(const Operand &operand, int64_t slot, mlir::Value time);
+  mlir::Value addressOf(const Operand &operand, int64_t slot, mlir::Value time);
+  void storeAt(const Operand &operand, int64_t slot, mlir::Value time, cpu::Element element);
+  Values owners(mlir::TypeRange types, llvm::function_ref<Values()> body);
+  void ifTrue(mlir::Value condition, llvm::function_ref<void()> body);
+  Scope scopeOf(int64_t slot, mlir::ValueRange states, mlir::ValueRange raw, mlir::ValueRange sums);
+  cpu::Element evaluate(mlir::Value value, Scope &scope);
+  mlir::Value index(int64_t value);
+  mlir::Value toIndex(mlir::Value i32);
+
+  // CellProducts.cpp: weights, vectors, products.
+  void loadWeights();
+  struct Weights {
+    mlir::Value memref, base, rowStride, columnStride;
+    mlir::Value tile; // i32, in the block's units of the product
+  };
+  Weights weightsOf(const CellJob &job, int64_t tile);
+  Values loadFragment(const CellJob &job, const Weights &from, int64_t group, int64_t half);
+  /// The value of each slot, published as step `number`'s.
+  void publish(const CellJob &job, mlir::Value number, llvm::ArrayRef<mlir::Value> values);
+  llvm::SmallVector<Values> collect(const CellJob &job, mlir::Value number);
+  Values pollGroups(mlir::ArrayRef<mlir::Value> addresses);
+  void multiply(CellJob &job, mlir::Value number);
+  /// The sums of each product and slot, product by product.
+  Values readSums(const CellJob &job, mlir::Value number);
+  mlir::Value partialBase(const CellJob &job, mlir::Value number);
+  mlir::Value bufferAt(const CellJob &job, mlir::Value number);
+
+  recur::ScanInterface scan;
+  const Program &program;
+  ScanTensors tensors;
+  CellPlan plan;
+  recur::Step step;
+
+  mlir::OpBuilder b;
+  mlir::Location loc;
+  Lanes l;
+  cpu::ElementOps ops;
+  Launch launch;
+  std::optional<KernelArguments> arguments;
+  llvm::SmallVector<Operand> inputs, params, inits, outputs, finals;
+  mlir::Value steps, batch, heads, headsPerGroup;
+  mlir::Value thread, warp, lane, blockInTask; // i32
+  mlir::Value exchange;                        // i64: the task's buffers in global memory
+  mlir::Value row, rowValid;                   // of the thread's elements
+  struct Slot {
+    mlir::Value unit, valid; // valid: null where always true
+    mlir::Value element;     // i32, within the block
+  };
+  llvm::SmallVector<Slot> slots;
+  llvm::DenseMap<const CellJob *, llvm::SmallVector<Values>> weights;
+};
+
+/// The kernel of a scan that fits, or nothing.
+std::optional<Launch> emitCellKernel(recur::ScanInterface scan, const Program &program, const ScanTensors &tensors,
+                                     mlir::ModuleOp module, llvm::StringRef symbol, llvm::StringRef arch);
+
+} // namespace rondo::cuda

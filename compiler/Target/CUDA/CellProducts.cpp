@@ -1,0 +1,250 @@
+// Weights on chip, the exchange of vectors, and their products. See CellKernel.h.
+//
+// A matrix instruction has 16 rows of weights (units of one product), 8 columns (rows of the batch), and sums over 16. In which order
+// elements are summed is free, as long as both operands agree: of each 32, a lane takes eight neighbours (16 bytes) of its column,
+// which are its operands of two instructions.
+#include "compiler/Target/CUDA/CellKernel.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::cuda;
+
+/// Bytes of a group of 32 elements of the eight rows.
+static constexpr int64_t kGroupBytes = CellPlan::groupWidth * CellPlan::rows * 2;
+
+static LLVM::InlineAsmOp inlineAsm(OpBuilder &b, Location loc, TypeRange results, ValueRange operands, StringRef text,
+                                   StringRef constraints) {
+  return LLVM::InlineAsmOp::create(b, loc, results, operands, text, constraints, /*has_side_effects=*/true,
+                                   /*is_align_stack=*/false, LLVM::TailCallKind::None, LLVM::AsmDialectAttr(),
+                                   ArrayAttr());
+}
+
+/// A job's product of one of this warp's tiles: which one it is may depend on the warp.
+CellKernel::Weights CellKernel::weightsOf(const CellJob &job, int64_t tile) {
+  int64_t perProduct = plan.blockUnits / 16;
+  auto of = [&](const CellProduct &product) -> Weights {
+    const Operand &param = params[product.param];
+    Value one = index(1), all = index(plan.units);
+    return {param.memref, param.base, product.transposed ? one : all, product.transposed ? all : one, {}};
+  };
+  if (job.tileParts == 1) {
+    Weights result = of(job.products[tile / perProduct]);
+    result.tile = l.i32(tile % perProduct);
+    return result;
+  }
+  Value number = l.add(l.mul(l.div(warp, job.cuts), job.warpTiles), tile), product = l.div(number, perProduct);
+  Weights result = of(job.products.front());
+  for (size_t i = 1; i < job.products.size(); ++i) {
+    Weights other = of(job.products[i]);
+    Value is = l.equal(product, l.i32(i));
+    auto choose = [&](Value &mine, Value theirs) { mine = arith::SelectOp::create(b, loc, is, theirs, mine); };
+    choose(result.memref, other.memref);
+    choose(result.base, other.base);
+    choose(result.rowStride, other.rowStride);
+    choose(result.columnStride, other.columnStride);
+  }
+  result.tile = l.rem(number, perProduct);
+  return result;
+}
+
+/// The four registers of one instruction's weights: rows g and g + 8, two times two of a lane's eight columns.
+CellKernel::Values CellKernel::loadFragment(const CellJob &job, const Weights &from, int64_t group, int64_t half) {
+  Value unit = l.add(l.mul(blockInTask, plan.blockUnits), l.add(l.mul(from.tile, 16), l.shr(lane, 2)));
+  Value groupAt = l.add(l.mul(l.rem(warp, job.cuts), job.warpGroups), group);
+  Value column = l.add(l.mul(groupAt, CellPlan::groupWidth), l.add(l.mul(l.bitAnd(lane, 3), 8), 4 * half));
+  bool whole = plan.paddedUnits == plan.units && job.warpGroups * job.cuts == plan.groups();
+  auto bits = [&](Value row, Value at) -> Value {
+    Value valid;
+    if (!whole) {
+      valid = l.both(l.less(row, l.i32(plan.units)), l.less(at, l.i32(plan.units)));
+      row = l.least(row, l.i32(plan.units - 1));
+      at = l.least(at, l.i32(plan.units - 1));
+    }
+    Value place = arith::AddIOp::create(b, loc, from.base, arith::MulIOp::create(b, loc, toIndex(row), from.rowStride));
+    place = arith::AddIOp::create(b, loc, place, arith::MulIOp::create(b, loc, toIndex(at), from.columnStride));
+    Value value = memref::LoadOp::create(b, loc, from.memref, place);
+    value = arith::ExtUIOp::create(b, loc, b.getI32Type(), arith::BitcastOp::create(b, loc, b.getI16Type(), value));
+    return valid ? l.select(valid, value, l.i32(0)) : value;
+  };
+  Values registers;
+  for (int64_t i = 0; i < 4; ++i) {
+    Value row = l.add(unit, i % 2 * 8), at = l.add(column, i / 2 * 2);
+    registers.push_back(arith::OrIOp::create(b, loc, bits(row, at), l.shl(bits(row, l.add(at, 1)), 16)));
+  }
+  return registers;
+}
+
+void CellKernel::loadWeights() {
+  weights.clear();
+  Type four = VectorType::get(4, b.getI32Type());
+  for (CellPhase &phase : plan.phases)
+    for (CellJob &job : phase.jobs) {
+      int64_t number = 0;
+      for (int64_t tile = 0; tile < job.warpTiles; ++tile) {
+        Weights from = weightsOf(job, tile);
+        for (int64_t group = 0; group < job.warpGroups; ++group)
+          for (int64_t half : {0, 1}) {
+            Values fragment = loadFragment(job, from, group, half);
+            if (number++ < job.keptFragments) {
+              weights[&job].push_back(fragment);
+              continue;
+            }
+            Value packed = LLVM::PoisonOp::create(b, loc, four);
+            for (int64_t i = 0; i < 4; ++i)
+              packed = LLVM::InsertElementOp::create(b, loc, packed, fragment[i], l.i32(i));
+            int64_t place = (number - 1 - job.keptFragments) * plan.threads() * 16;
+            l.storeShared(packed, l.mul(thread, 16), job.weightOffset + place);
+          }
+      }
+    }
+}
+
+/// i64: where step `number`'s vector lies in global memory.
+Value CellKernel::bufferAt(const CellJob &job, Value number) {
+  Value offset = l.add(l.mul(l.bitAnd(number, CellPlan::buffers - 1), plan.vectorBytes()), job.exchangeOffset);
+  return l.add(exchange, l.wide(offset));
+}
+
+void CellKernel::publish(const CellJob &job, Value number, ArrayRef<Value> values) {
+  for (auto [slot, value] : llvm::zip(slots, values)) {
+    // Neighbouring units are eight threads apart; the even one writes both.
+    Value mine = value;
+    if (plan.paddedUnits > plan.units && slot.valid)
+      mine = l.select(slot.valid, value, l.f32(0));
+    Value other = NVVM::ShflOp::create(b, loc, mine.getType(), l.i32(-1), mine, l.i32(8), l.i32(31),
+                                       NVVM::ShflKind::bfly, UnitAttr());
+    Value word = l.pack(mine, other);
+    Value inBlock = l.shr(slot.element, 3), rowInTask = l.bitAnd(slot.element, CellPlan::rows - 1);
+    Value unit = l.add(l.mul(blockInTask, plan.blockUnits), inBlock);
+    Value offset = l.add(l.mul(l.shr(unit, 5), kGroupBytes), l.add(l.mul(rowInTask, 64), l.mul(l.bitAnd(unit, 31), 2)));
+    Value writes = l.equal(l.bitAnd(inBlock, 1), l.i32(0));
+    if (slot.valid && plan.elements() % plan.threads() && plan.elements() > plan.threads())
+      writes = l.both(writes, l.less(l.add(thread, (&slot - slots.data()) * plan.threads()), l.i32(plan.elements())));
+    ifTrue(writes, [&] {
+      if (plan.alone())
+        return l.storeShared(word, offset, job.exchangeOffset);
+      Value at = l.add(bufferAt(job, number), l.wide(offset));
+      inlineAsm(b, loc, {}, {at, word}, "st.release.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
+      Value empty = l.add(bufferAt(job, l.add(number, 2)), l.wide(offset));
+      inlineAsm(b, loc, {}, {empty, l.i32(-1)}, "st.relaxed.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
+    });
+  }
+}
+
+/// Waits until no word of any group is empty; what has come is not read again.
+CellKernel::Values CellKernel::pollGroups(ArrayRef<Value> addresses) {
+  size_t count = addresses.size();
+  std::string text = "{\n.reg .pred some;\n", constraints;
+  auto number = [](size_t i) { return std::to_string(i); };
+  auto load = [&](size_t i) {
+    std::string registers;
+    for (size_t w = 0; w < 4; ++w)
+      registers += (w ? ", $" : "$") + number(4 * i + w);
+    return "ld.relaxed.gpu.global.v4.b32 {" + registers + "}, [$" + number(4 * count + i) + "];\n";
+  };
+  for (size_t i = 0; i < count; ++i)
+    text += ".reg .pred p" + number(i) + ";\n.reg .b32 m" + number(i) + ", k" + number(i) + ";\n" + load(i);
+  text += "again${:uid}:\n";
+  for (size_t i = 0; i < count; ++i) {
+    auto reg = [&](size_t w) { return "$" + number(4 * i + w); };
+    std::string m = "m" + number(i), k = "k" + number(i), p = "p" + number(i);
+    text += "max.u32 " + m + ", " + reg(0) + ", " + reg(1) + ";\nmax.u32 " + k + ", " + reg(2) + ", " + reg(3) +
+            ";\nmax.u32 " + m + ", " + m + ", " + k + ";\nsetp.eq.u32 " + p + ", " + m +
+            ", 0xffffffff;\nvote.sync.any.pred " + p + ", " + p + ", 0xffffffff;\n@" + p + " " + load(i);
+  }
+  text += "mov.pred some, p0;\n";
+  for (size_t i = 1; i < count; ++i)
+    text += "or.pred some, some, p" + number(i) + ";\n";
+  text += "@some bra again${:uid};\n}";
+  for (size_t i = 0; i < 4 * count; ++i)
+    constraints += "=&r,";
+  for (size_t i = 0; i < count; ++i)
+    constraints += "l,";
+  SmallVector<Type> words(4 * count, b.getI32Type());
+  Type all = LLVM::LLVMStructType::getLiteral(b.getContext(), words);
+  Value loaded = inlineAsm(b, loc, all, addresses, text, constraints + "~{memory}").getResult(0);
+  Values registers;
+  for (size_t i = 0; i < 4 * count; ++i)
+    registers.push_back(LLVM::ExtractValueOp::create(b, loc, loaded, i));
+  return registers;
+}
+
+/// A warp's groups of the vector: of each, a lane's eight elements of its row.
+SmallVector<CellKernel::Values> CellKernel::collect(const CellJob &job, Value number) {
+  SmallVector<Values> groups;
+  Value cut = l.rem(warp, job.cuts);
+  SmallVector<Value> offsets;
+  for (int64_t i = 0; i < job.warpGroups; ++i) {
+    Value group = l.add(l.mul(cut, job.warpGroups), i);
+    if (job.warpGroups * job.cuts > plan.groups()) // their weights are zeros
+      group = l.least(group, l.i32(plan.groups() - 1));
+    offsets.push_back(l.add(l.mul(group, kGroupBytes), l.mul(lane, 16)));
+  }
+  if (plan.alone()) {
+    Type four = VectorType::get(4, b.getI32Type());
+    for (Value offset : offsets) {
+      Value words = l.loadShared(four, offset, job.exchangeOffset);
+      groups.push_back({l.part(words, 0), l.part(words, 1), l.part(words, 2), l.part(words, 3)});
+    }
+    return groups;
+  }
+  Value base = bufferAt(job, number);
+  for (Value &offset : offsets)
+    offset = l.add(base, l.wide(offset));
+  Values words = pollGroups(offsets);
+  for (size_t i = 0; i < offsets.size(); ++i)
+    groups.emplace_back(words.begin() + 4 * i, words.begin() + 4 * i + 4);
+  return groups;
+}
+
+Value CellKernel::partialBase(const CellJob &job, Value number) {
+  int64_t bytes = job.cuts * job.tiles * 16 * CellPlan::rows * 4;
+  return plan.alone() ? l.i32(job.partialOffset) : l.add(l.mul(l.bitAnd(number, 1), bytes), job.partialOffset);
+}
+
+/// This warp's rows of the products, summed over its groups, to shared memory.
+void CellKernel::multiply(CellJob &job, Value number) {
+  SmallVector<Values> vector = collect(job, number);
+  SmallVector<Accumulator> sums(job.warpTiles, l.zeros());
+  Type four = VectorType::get(4, b.getI32Type());
+  for (int64_t group = 0; group < job.warpGroups; ++group)
+    for (int64_t half : {0, 1})
+      for (int64_t tile = 0; tile < job.warpTiles; ++tile) {
+        int64_t which = (tile * job.warpGroups + group) * 2 + half;
+        Values fragment;
+        if (which < job.keptFragments) {
+          fragment = weights[&job][which];
+        } else {
+          int64_t place = (which - job.keptFragments) * plan.threads() * 16;
+          Value words = l.loadShared(four, l.mul(thread, 16), job.weightOffset + place);
+          fragment = {l.part(words, 0), l.part(words, 1), l.part(words, 2), l.part(words, 3)};
+        }
+        sums[tile] = l.multiply(fragment, {vector[group][2 * half], vector[group][2 * half + 1]}, sums[tile]);
+      }
+  Value cut = l.rem(warp, job.cuts), part = l.div(warp, job.cuts);
+  Value firstTile = l.add(l.mul(cut, job.tiles), l.mul(part, job.warpTiles));
+  Value at = l.add(partialBase(job, number), l.add(l.mul(firstTile, 16 * CellPlan::rows * 4), l.mul(lane, 8)));
+  for (int64_t tile = 0; tile < job.warpTiles; ++tile)
+    for (int64_t half : {0, 1})
+      l.storeShared(l.pair(sums[tile][2 * half], sums[tile][2 * half + 1]), at, (2 * tile + half) * 8 * CellPlan::rows * 4);
+}
+
+CellKernel::Values CellKernel::readSums(const CellJob &job, Value number) {
+  Values sums;
+  Value base = partialBase(job, number);
+  int64_t perProduct = plan.blockUnits * CellPlan::rows * 4, perCut = job.tiles * 16 * CellPlan::rows * 4;
+  for (size_t product = 0; product < job.products.size(); ++product)
+    for (const Slot &slot : slots) {
+      Value at = l.add(base, l.mul(slot.element, 4)), sum;
+      for (int64_t cut = 0; cut < job.cuts; ++cut) {
+        Value part = l.loadShared(b.getF32Type(), at, product * perProduct + cut * perCut);
+        sum = sum ? l.addf(sum, part) : part;
+      }
+      sums.push_back(sum);
+    }
+  return sums;
+}
