@@ -12,8 +12,8 @@ def Differentiate : Pass<"differentiate", "::mlir::ModuleOp"> {
 
     A `recur.scan` gives recur.scans, a `chunk.scan` a `chunk.gradient_scan`, or, with resets or offsets, recur.scans of its steps.
 
-    Requires: `bind-sizes`, and one function without raised scans. Ensures: these ops, recur.sum_to and recur.reshape only.scan and chunk.gradient_scan where there was a chunk.scan. Fails, with an error at its place, where a scan has
-    resets, or chunks and packed sequences, where a state is read along two axes at once, and at operations that have no derivative.
+    Requires: `bind-sizes`, and one function without raised scans. Ensures: these ops, recur.sum_to and recur.reshape only, and a chunk.gradient_scan where
+    there was a chunk.scan. Fails, with an error at its place, at operations that have no derivative.
     Cost: the operations of a step grow about threefold.
 
     ```mlir
@@ -33,6 +33,36 @@ def Differentiate : Pass<"differentiate", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [ListOption<"wrt", "wrt", "std::string", "names of the arguments whose gradients are wanted; none: all">];
+  let dependentDialects = ["::rondo::recur::RecurDialect", "::mlir::arith::ArithDialect"];
+}
+
+def Linearize : Pass<"linearize", "::mlir::ModuleOp"> {
+  let summary = "a model with its derivative along a direction: forward mode, recur to recur";
+  let description = [{
+    The function takes what it took and the tangents of its arguments, `t_x` for an argument `x` (of an initial state: absent means
+    zero), and gives what it gave and the tangents of its results, `t_y` for a result `y`. Each scan carries the tangents of its states
+    beside them; where it is linear in its states, their tangents are states of a scan of the same family.
+
+    Requires: `bind-sizes`, and one function whose scans are `recur.scan`. Ensures: these ops, recur.sum_to and recur.reshape only. Fails, with an
+    error at its place, at operations that have no derivative. Cost: the operations of a step grow about threefold.
+
+    ```mlir
+    // rondo-opt --linearize
+    func.func @decay(%x: tensor<?x?x8xf64, #recur.dims<batch, time | "8">> {recur.name = "x", recur.kind = "input"},
+                     %h0: tensor<?x8xf64, #recur.dims<batch | "8">> {recur.name = "h", recur.kind = "init"})
+        -> (tensor<?x?x8xf64, #recur.dims<batch, time | "8">> {recur.name = "y", recur.kind = "output"},
+            tensor<?x8xf64, #recur.dims<batch | "8">> {recur.name = "h", recur.kind = "final"}) {
+      %y, %hT = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>]
+          inputs(%x : tensor<?x?x8xf64, #recur.dims<batch, time | "8">>) inits(%h0 : tensor<?x8xf64, #recur.dims<batch | "8">>) {
+      ^bb0(%xt: tensor<8xf64, #recur.dims<| "8">>, %h: tensor<8xf64, #recur.dims<| "8">>):
+        %n = recur.map mul(%xt, %h) : (tensor<8xf64, #recur.dims<| "8">>, tensor<8xf64, #recur.dims<| "8">>) -> tensor<8xf64, #recur.dims<| "8">>
+        recur.yield states(%n : tensor<8xf64, #recur.dims<| "8">>) outputs(%n : tensor<8xf64, #recur.dims<| "8">>)
+      } : tensor<?x?x8xf64, #recur.dims<batch, time | "8">>, tensor<?x8xf64, #recur.dims<batch | "8">>
+      return %y, %hT : tensor<?x?x8xf64, #recur.dims<batch, time | "8">>, tensor<?x8xf64, #recur.dims<batch | "8">>
+    }
+    ```
+  }];
+  let options = [ListOption<"wrt", "wrt", "std::string", "names of the arguments that move; none: all">];
   let dependentDialects = ["::rondo::recur::RecurDialect", "::mlir::arith::ArithDialect"];
 }
 #endif

@@ -179,7 +179,7 @@ std::vector<std::string> driver::formsOf(ModuleOp raised) {
   return forms;
 }
 
-std::vector<std::string> driver::plansOf(ModuleOp module) {
+std::vector<std::string> driver::plansOf(ModuleOp module, bool gradient) {
   std::vector<std::string> plans;
   module.walk([&](recur::ScanInterface scan) {
     auto plan = scan->getAttrOfType<chunk::PlanAttr>(kPlanAttr);
@@ -188,6 +188,9 @@ std::vector<std::string> driver::plansOf(ModuleOp module) {
     std::string text = allNames(scan) + ": " + chunk::stringifyForm(plan.getForm()).str();
     if (plan.getForm() == chunk::Form::Chunk)
       text += " of " + std::to_string(plan.getChunk());
+    if (plan.getForm() == chunk::Form::Chunk && gradient)
+      text +=
+          ", for the gradient a state kept every " + std::to_string(plan.getChunk() * plan.getInterval()) + " steps";
     plans.push_back(text);
   });
   return plans;

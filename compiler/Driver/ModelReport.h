@@ -18,6 +18,7 @@ Findings reportModel(mlir::ModuleOp module);
 /// The forms that the scans of a module have after phase raise.
 std::vector<std::string> formsOf(mlir::ModuleOp raised);
 
-/// What was chosen for each raised scan of a module after phase plan: "S: chunk of 16", "h: step".
-std::vector<std::string> plansOf(mlir::ModuleOp module);
+/// What was chosen for each raised scan of a module after phase plan: "S: chunk of 16", "h: step"; for a `gradient` also how often a
+/// state is kept.
+std::vector<std::string> plansOf(mlir::ModuleOp module, bool gradient);
 } // namespace rondo::driver

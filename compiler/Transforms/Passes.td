@@ -217,6 +217,10 @@ def ChoosePlans : Pass<"choose-plans", "::mlir::ModuleOp"> {
     Writes the attribute `chunk.plan` on every raised scan: form, schedule and size of a chunk. What is asked for by `form` and
     `chunk` is taken where a scan has it. Left to itself, the pass takes the chunk form for states of 256 elements and more,
     where every decay is known to lie in [-1, 1]: from declared intervals of inputs and from the functions that make the decay.
+    Chunks have 16 steps, and 32 where states are plain sums that nothing reads.
+
+    Where a `gradient` follows, the plan says how often a state is kept for it: with `interval` every so many chunks; else as often as
+    keeps these states below a sixteenth of the scan's inputs, outputs and their cotangents, but not more seldom than every 256th.
 
     Requires: static step types. Ensures: each raised scan has a plan that it can follow. Fails where no scan has the form that was
     asked for, and says why the last one does not. Remarks where only an unknown range keeps a scan from chunks.
@@ -241,7 +245,9 @@ def ChoosePlans : Pass<"choose-plans", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [Option<"form", "form", "std::string", "\"auto\"", "auto, step or chunk">,
-                 Option<"chunk", "chunk", "int64_t", "0", "steps per chunk; 0 leaves them to the pass">];
+                 Option<"chunk", "chunk", "int64_t", "0", "steps per chunk; 0 leaves them to the pass">,
+                 Option<"gradient", "gradient", "bool", "false", "the gradient of the scans will be made">,
+                 Option<"interval", "interval", "int64_t", "0", "chunks between kept states; 0 leaves them to the pass">];
   let dependentDialects = ["::rondo::chunk::ChunkDialect"];
 }
 

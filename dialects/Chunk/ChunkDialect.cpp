@@ -23,10 +23,13 @@ void ChunkDialect::initialize() {
       >();
 }
 
-LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError, Form form, Schedule, int64_t chunk) {
+LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError, Form form, Schedule, int64_t chunk,
+                               int64_t interval) {
   if (chunk < 1)
     return emitError() << "a chunk has at least 1 step, got " << chunk;
   if (form == Form::Step && chunk != 1)
     return emitError() << "the form 'step' has no chunks, got chunk = " << chunk;
+  if (interval < 1)
+    return emitError() << "an interval has at least 1 chunk, got " << interval;
   return success();
 }

@@ -39,10 +39,12 @@ def Chunk_PlanAttr : AttrDef<Chunk_Dialect, "Plan"> {
     - schedule: `carry`, one pass over the chunks that hands on the state; `segment`, end states of segments first, then a pass
       inside each.
     - chunk: steps per chunk, at least 1; 1 where the form has no chunks.
+    - interval: for the gradient of a scan by chunks, chunks from one kept state to the next, at least 1; 16 where it is not written.
+      With 1 the states before all chunks are kept and none is computed again; with more, memory is traded for that.
 
     No pass makes `scan`, `attention` or `segment` yet: `choose-plans` writes `step` or `chunk`, and `carry`.
   }];
-  let parameters = (ins "Form":$form, "Schedule":$schedule, "int64_t":$chunk);
+  let parameters = (ins "Form":$form, "Schedule":$schedule, "int64_t":$chunk, DefaultValuedParameter<"int64_t", "16">:$interval);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

@@ -50,7 +50,9 @@ driver::Options toDriver(const CompileOptions &from) {
   to.types = from.types;
   to.form = from.form;
   to.chunk = from.chunk;
+  to.interval = from.interval;
   to.gradient = from.gradient;
+  to.tangent = from.tangent;
   to.wrt = from.wrt;
   to.noise = from.noise;
   to.resets = from.resets;
@@ -144,6 +146,8 @@ ModelInfo toPublic(driver::ModelFacts facts) {
   info.families = std::move(facts.families);
   info.forms = std::move(facts.forms);
   info.plans = std::move(facts.plans);
+  info.productsOnce = facts.productsOnce;
+  info.productsPerHead = facts.productsPerHead;
   info.report = std::move(facts.report);
   return info;
 }

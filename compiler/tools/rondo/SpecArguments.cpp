@@ -114,13 +114,25 @@ void addPlan(CLI::App &command, SpecArguments &arguments) {
   command.add_option("--chunk", arguments.chunk, "steps per chunk; default: the compiler's choice")
       ->type_name("N")
       ->check(CLI::Range(2, 1024));
+  command
+      .add_option("--interval", arguments.interval,
+                  "with --grad, for what goes by chunks: keep a state every N chunks, and compute those between again; "
+                  "default: the compiler's choice")
+      ->type_name("N")
+      ->check(CLI::Range(1, 65536));
 }
 
 void addGradient(CLI::App &command, SpecArguments &arguments) {
   command.add_flag("--grad", arguments.gradient,
                    "the gradient in place of the model: takes cotangents d_y of its results, gives d_x; twice: the "
                    "gradient of that");
-  command.add_option("--wrt", arguments.wrt, "with --grad: the tensors whose gradients are wanted; default: all")
+  command.add_flag(
+      "--jvp", arguments.tangent,
+      "forward mode: takes tangents t_x beside the inputs, gives the derivatives t_y along them beside the "
+      "results; with --grad: of the gradient");
+  command
+      .add_option("--wrt", arguments.wrt,
+                  "with --grad: the tensors whose gradients are wanted, with --jvp: those that move; default: all")
       ->type_name("NAME,...")
       ->delimiter(',')
       ->allow_extra_args(false);
@@ -230,7 +242,9 @@ CompileOptions compileOptions(const SpecArguments &arguments) {
   options.types = choice.types;
   options.form = arguments.form;
   options.chunk = arguments.chunk;
+  options.interval = arguments.interval;
   options.gradient = arguments.gradient;
+  options.tangent = arguments.tangent;
   options.wrt = arguments.wrt;
   options.resets = arguments.resets;
   options.packed = arguments.packed;

@@ -1,4 +1,5 @@
 // `rondo verify`: every form of every model of a spec against the reference interpreter, on random inputs.
+#include "compiler/tools/rondo/Cases.h"
 #include "compiler/tools/rondo/Commands.h"
 #include "compiler/tools/rondo/Examples.h"
 #include "compiler/tools/rondo/GradientCheck.h"
@@ -19,52 +20,8 @@ namespace {
 struct VerifyArguments {
   SpecArguments spec;
   std::vector<std::string> specs;
-  bool defaultInits = false;
+  bool defaultInits = false, longRuns = false;
 };
-
-/// Sizes under which a model is verified. Odd and distinct, below and above the width of a vector, so that tails and full vectors
-/// are both run, and no two dimensions can be taken for each other.
-struct Case {
-  std::vector<int64_t> dims;
-  CallShape shape;
-  Inits inits;
-  bool resets = false, packed = false;
-  std::string form = "step";
-  int64_t chunk = 0; // 0: the compiler's choice
-  /// What tells kernels of one model and one type apart.
-  std::string name() const {
-    std::string text = form + (chunk ? std::to_string(chunk) : "");
-    return text + (packed ? " packed" : resets ? " resets" : "");
-  }
-};
-std::vector<int64_t> smallDims() { return {7, 5, 3, 9, 11, 13, 15}; }
-
-std::vector<Case> standardCases() {
-  return {
-      {smallDims(), {3, 1, 3, 3, 1}, Inits::Drawn},               // decoding
-      {smallDims(), {2, 17, 5, 1, 1}, Inits::Default},            // a prime, one head
-      {{19, 33, 5, 3, 9, 11, 7}, {3, 67, 7, 3, 1}, Inits::Drawn}, // a longer prime, beyond the vectors' widths
-  };
-}
-
-/// Of gradients, which take longer.
-std::vector<Case> gradientCases() {
-  return {{smallDims(), {2, 17, 5, 1, 1}, Inits::Drawn}, {{19, 33, 5, 3, 9, 11, 7}, {3, 37, 7, 3, 1}, Inits::Drawn}};
-}
-
-/// By chunks: of a size that the length is no multiple of, with a rest, and shorter ones than the length of a vector.
-std::vector<Case> chunkCases() {
-  return {{smallDims(), {2, 17, 5, 1, 1}, Inits::Default, false, false, "chunk", 5},
-          {{19, 33, 5, 3, 9, 11, 7}, {3, 67, 7, 3, 1}, Inits::Drawn, false, false, "chunk", 16},
-          {smallDims(), {2, 31, 1, 2, 1}, Inits::Drawn, true, false, "chunk", 8},
-          {smallDims(), {1, 43, 1, 3, 1, 5}, Inits::Drawn, true, true, "chunk", 4}};
-}
-
-/// Where sequences begin: more rows than a tile of the batch has, and sequences of which one is empty, with resets inside.
-std::vector<Case> boundaryCases() {
-  return {{smallDims(), {11, 9, 1, 2, 1}, Inits::Drawn, true, false},
-          {smallDims(), {1, 23, 1, 3, 1, 5}, Inits::Drawn, true, true}};
-}
 
 struct Totals {
   int models = 0, checks = 0, failures = 0, redrawn = 0;
@@ -88,6 +45,7 @@ private:
   Result<Kernel> compileKernel(const Case &which, const std::string &type, const TypeChoice &choice);
   void verifyType(const Case &which, const std::string &type);
   void verifyDifferences(const Case &which);
+  void verifyTangents(const Case &which);
   void check(const Kernel &kernel, const Trial &trial, const std::string &type, const std::string &form, int64_t piece);
   void report(const Verdict &verdict, const Trial &trial, const std::string &type, const std::string &form);
   void fault(const std::string &type, const Error &error);
@@ -104,7 +62,8 @@ private:
   std::map<std::string, Kernel> kernels;    // by form and element type
   const Kernel *reference = nullptr;        // of the current case
   std::vector<Kernel> noisy;                // a gradient's reference, with noise in its operations
-  std::optional<Kernel> differentiated;     // what the current reference is the gradient of
+  std::optional<Kernel> differentiated;     // what the current reference is the derivative of
+  std::optional<Kernel> transposed;         // of a tangent, the gradient of the same
 };
 
 /// Of the model, or of its gradient, which is known where its dimensions have sizes.
@@ -114,10 +73,21 @@ bool ModelVerifier::hasChunkForm(bool resets, bool packed) {
   options.resets = resets;
   options.packed = packed;
   std::vector<std::string> forms = info.forms;
-  if (options.gradient > 0 && completeDims(info, smallDims(), options.dims))
+  if (arguments.spec.derives() && completeDims(info, smallDims(), options.dims))
     if (Result<ModelInfo> sized = engine.inspectFile(path, options))
       forms = sized->forms;
   return std::ranges::find(forms, "chunk") != forms.end();
+}
+
+/// The cases, and behind them the same by chunks. The first ones are held to differences, where that is asked for.
+static std::vector<Case> inBothForms(std::vector<Case> all, bool chunks, bool differences) {
+  const size_t count = all.size();
+  for (size_t i = 0; i < count; ++i) {
+    if (chunks)
+      all.emplace_back(all[i]).form = "chunk";
+    all[i].differences = differences && all[i].form == "step";
+  }
+  return all;
 }
 
 std::vector<Case> ModelVerifier::cases() {
@@ -133,12 +103,11 @@ std::vector<Case> ModelVerifier::cases() {
                    packed,
                    compilerChooses ? "step" : arguments.spec.form,
                    arguments.spec.chunk};
-    std::vector<Case> both{one, one};
-    both.back().form = "chunk";
-    both.resize(chunks ? 2 : 1);
-    return both;
+    return inBothForms({one}, chunks, true);
   }
-  std::vector<Case> all = arguments.spec.gradient > 0 ? gradientCases() : standardCases();
+  if (arguments.longRuns)
+    return inBothForms(longCases(), chunks, false);
+  std::vector<Case> all = arguments.spec.derives() ? derivativeCases() : standardCases();
   if (asksFor(info.tensors, Axis::Group)) // three groups of three heads
     all.back().shape.heads = 9;
   if (chunks)
@@ -165,8 +134,11 @@ std::vector<std::string> ModelVerifier::typesOf(const Case &which) const {
   const bool asked = arguments.spec.resets || arguments.spec.packed;
   if ((which.resets || which.packed) && !asked)
     return {"f32"};
-  if (arguments.spec.gradient > 0)
-    return {"f64", "f32"};
+  if (arguments.longRuns)
+    return {"f64", "f32", "bf16"};
+  if (arguments.spec.derives())
+    return which.form == "step" ? std::vector<std::string>{"f64", "f32"}
+                                : std::vector<std::string>{"f64", "f32", "bf16"};
   if (which.form != "step") // what is loaded and stored is the same in every form
     return {"f64", "f32"};
   return {"f64", "f32", "bf16", "f16"};
@@ -203,7 +175,7 @@ Result<void> ModelVerifier::compileReference(const Case &which) {
       return kernel.error();
     known = references.emplace(boundaries, std::move(*kernel)).first;
   }
-  if (options.gradient > 0) {
+  if (arguments.spec.derives()) {
     noisy.clear();
     options.model = info.name;
     options.target = "reference";
@@ -219,6 +191,15 @@ Result<void> ModelVerifier::compileReference(const Case &which) {
       noisy.push_back(std::move(*kernel));
     }
     options.noise = 0;
+    if (options.tangent) {
+      options.tangent = false;
+      ++options.gradient;
+      options.wrt.clear();
+      Result<Kernel> kernel = engine.compileFile(path, options);
+      if (!kernel)
+        return kernel.error();
+      transposed = std::move(*kernel);
+    }
     --options.gradient;
     Result<Kernel> kernel = engine.compileFile(path, options);
     if (!kernel)
@@ -282,7 +263,7 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
     return fault(type, kernel.error());
   Result<Trial> trial = drawTrial(*reference, *kernel,
                                   {which.shape, randomRequest(arguments.spec).seed, which.inits, arguments.spec.threads,
-                                   arguments.spec.gradient > 0, noisy});
+                                   arguments.spec.derives(), noisy});
   if (!trial)
     return fault(type, trial.error());
   totals.redrawn += trial->redraws.total();
@@ -343,24 +324,67 @@ void ModelVerifier::verifyDifferences(const Case &which) {
              toleranceOfDifferences);
 }
 
+/// The tangents' reference against differences of the model's results, and against the gradient's reference.
+void ModelVerifier::verifyTangents(const Case &which) {
+  const uint64_t seed = randomRequest(arguments.spec).seed;
+  std::vector<TangentDifference> differences;
+  CallShape shape;
+  const auto unsettled = [](const TangentDifference &each) { return std::isinf(each.error); };
+  constexpr int mostDraws = 8;
+  for (int draw = 0; draw < mostDraws && (draw == 0 || std::ranges::any_of(differences, unsettled)); ++draw) {
+    Result<Trial> trial = drawTrial(*reference, *reference,
+                                    {which.shape, seed + uint64_t(draw), which.inits, arguments.spec.threads, true});
+    if (!trial)
+      return fault("f64", trial.error());
+    shape = trial->shape;
+    moveInside(trial->inputs, reference->program(), seed);
+    Result<NamedBuffers> results =
+        reference->run(views(trial->inputs), callOptions(reference->program(), shape, arguments.spec.threads));
+    if (!results)
+      return fault("f64", results.error());
+    Result<std::vector<TangentDifference>> found =
+        checkTangents(*differentiated, *transposed, trial->inputs, *results, shape, seed, arguments.spec.threads);
+    if (!found)
+      return fault("f64", found.error());
+    if (differences.empty())
+      differences = *found;
+    for (size_t i = 0; i < differences.size(); ++i)
+      if (unsettled(differences[i]))
+        differences[i] = (*found)[i];
+  }
+  progress.clear();
+  double worst = 0, pairing = 0;
+  for (const TangentDifference &each : differences) {
+    totals.checks += 2;
+    totals.failures += !(each.error <= toleranceOfDifferences) + !(each.pairing <= toleranceOfPairing);
+    worst = std::max(worst, each.error);
+    pairing = std::max(pairing, each.pairing);
+    if (!(each.error <= toleranceOfDifferences))
+      fmt::print("  f64   differences of '{}'  error {:.1e}  tolerance {:.1e}  h {:.0e}  {}  {} {}\n", each.tensor,
+                 each.error, toleranceOfDifferences, each.step, paint(Colour::Red, "FAILED"), describeDims(info, dims),
+                 describe(reference->program().tensors, shape));
+    if (!(each.pairing <= toleranceOfPairing))
+      fmt::print("  f64   pairing of '{}'  error {:.1e}  tolerance {:.1e}  {}\n", each.tensor, each.pairing,
+                 toleranceOfPairing, paint(Colour::Red, "FAILED"));
+  }
+  fmt::print("  f64   differences of {} tensors: worst {:.1e}, tolerance {:.1e}; <Jv, w> - <v, Jᵀw>: {:.1e}, tolerance "
+             "{:.1e}\n",
+             differences.size(), worst, toleranceOfDifferences, pairing, toleranceOfPairing);
+}
+
 void ModelVerifier::verify() {
   ++totals.models;
   fmt::print("{} ({})\n", paint(Colour::Bold, info.name), path);
   for (const Case &which : cases()) {
-    if (arguments.spec.gradient > 0 && which.form == "chunk" && (which.resets || which.packed) &&
+    if (arguments.spec.derives() && which.form == "chunk" && (which.resets || which.packed) &&
         !hasChunkForm(which.resets, which.packed))
       continue;
     if (Result<void> compiled = compileReference(which); !compiled) {
-      // Said in the documents: such a gradient does not exist yet. It was not asked for, and the other cases stand.
-      const bool unknown = compiled.error().message().find("back, with resets") != std::string::npos;
-      if (unknown && arguments.spec.gradient > 0 && !arguments.spec.resets)
-        fmt::print("  {}: no gradient where a state is read more than one step back\n", which.name());
-      else
-        fault("reference", compiled.error());
+      fault("reference", compiled.error());
       continue;
     }
-    if (arguments.spec.gradient > 0 && which.form == "step" && which.dims == smallDims())
-      verifyDifferences(which);
+    if (arguments.spec.derives() && which.differences && which.form == "step")
+      arguments.spec.tangent ? verifyTangents(which) : verifyDifferences(which);
     for (const std::string &type : typesOf(which))
       verifyType(which, type);
   }
@@ -391,6 +415,8 @@ void verifyFile(Engine &engine, Progress &progress, const VerifyArguments &argum
 }
 
 int verify(const VerifyArguments &arguments) {
+  if (arguments.spec.gradient > 0 && arguments.spec.tangent)
+    return fail("verify takes --grad or --jvp, not both");
   Engine engine;
   Progress progress;
   Totals totals;
@@ -420,11 +446,17 @@ counted.
 
 With --grad the gradient is verified: the reference's own against fourth-order differences of the model's results, along random
 directions, one tensor after another, to 1e-6 of the gradient's norm; kernels against the reference, to 1e-11 in f64, in f32 as above, where g is
-also what noise of 2^-24 in every operation of the reference does. Blocks for which that exceeds 1e-2 are counted.
+also what noise of 2^-24 in every operation of the reference does. Blocks for which that exceeds 1e-2 are counted. Chunks are verified in
+bf16, too. With --jvp it is derivatives along a direction: against differences, and <J v, w> against <v, Jᵀ w> with the gradient.
+
+With --long there are 4096 steps and five batch entries: inputs of declared intervals keep to one end in one of them, to the other in
+another, near an end, inside, and mixed; and bf16 in all forms.
 
 Examples:
   rondo verify gla deltanet
   rondo verify gla --grad
+  rondo verify gla --grad --long
+  rondo verify gla --jvp
   rondo verify $(rondo list --paths)
   rondo verify gla --dtype bf16,g=f32 --dim K=64 V=48 --random 7,B=2,T=129,H=3)";
 
@@ -442,6 +474,7 @@ void addVerify(CLI::App &app, int &status) {
   addRandom(*command, arguments->spec, "verify one draw of this seed and size instead of the standard ones");
   addGradient(*command, arguments->spec);
   addBoundaries(*command, arguments->spec);
+  command->add_flag("--long", arguments->longRuns, "4096 steps instead of the standard sizes");
   command->add_flag("--default-inits", arguments->defaultInits, "with --random: leave the initial states out");
   addThreads(*command, arguments->spec);
   command->footer(explanation);
