@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Runs every test of a build tree and sums the runners' own counts: Catch2's test cases, lit's tests, the checks of test/house, the
-specs of examples/ that `rondo verify` holds to the reference, and their gradients, random specs, and the fuzz targets.
+specs of examples/ that `rondo verify` holds to the reference, their gradients and other derivatives, random specs, and the fuzz targets.
 
 The build writes which runners there are to BUILD/test/runners.json (test/CMakeLists.txt). Each runner has a line when it ends, below
 the logs of what failed; the last line is "N passed, N failed[, N skipped]", which is also written to BUILD/test/counts.txt. The exit
@@ -134,10 +134,25 @@ def run_verify(verify, build, jobs, options=()):
     return outcome
 
 
-def run_specs(program, build, jobs, seeds):
+def of_family(verify, words):
+    """The part of the examples in which analysis finds a family that one of the words begins."""
+    listed = subprocess.run([str(verify["program"]), "list", "--families"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    names = {line.split("]")[0][3:] for line in listed.splitlines() if re.search(rf": (?:complex )?(?:{words})", line)}
+    return dict(verify, specs=[spec for spec in verify["specs"] if Path(spec).stem in names])
+
+
+def run_derivatives(verify, build, jobs):
+    """What the gradients' runner leaves out: gradients of gradients, forward mode, and 4096 steps."""
+    one = ["--dtype", "f64", "--random", "5,B=2,T=6,H=1"]
+    yield "derivatives/second", timed(run_verify, of_family(verify, "linear|expand|delta"), build, jobs, ["--grad", "--grad", *one])
+    yield "derivatives/tangents", timed(run_verify, verify, build, jobs, ["--jvp", *one])
+    yield "derivatives/long", timed(run_verify, of_family(verify, "expand|delta"), build, jobs, ["--grad", "--long"])
+
+
+def run_specs(program, build, jobs, seeds, *options):
     """Random specs of a range of seeds, each of them a test. What fails is shrunk and stays in the build tree."""
     status, log = execute([sys.executable, SPECS / "run.py", "--rondo", program, "--seeds", seeds, "--jobs", jobs, "--found",
-                           build / "test" / "fuzz" / "found" / "specs", "--shrink-seconds", 60], build, 1200)
+                           build / "test" / "fuzz" / "found" / "specs", "--shrink-seconds", 60, *options], build, 1200)
     sums = re.search(r"^(\d+) specs, (\d+) checks, (\d+) draws redrawn, (\d+) failed", log, re.M)
     if not sums or (status != 0 and sums[4] == "0"):
         return Outcome(failed=1, log=log)
@@ -185,9 +200,12 @@ def runs(runners, only, build, jobs, fuzz_seconds, spec_seeds):
         yield "verify", timed(run_verify, runners["verify"], build, jobs)
     if "gradients" in only:
         yield "gradients", timed(run_verify, runners["verify"], build, jobs, ["--grad"])
+    if "derivatives" in only:
+        yield from run_derivatives(runners["verify"], build, jobs)
     if "specs" in only:
         yield "specs/selftest", timed(run_specs_selftest, build)
         yield "specs/random", timed(run_specs, runners["verify"]["program"], build, jobs, spec_seeds)
+        yield "specs/gradients", timed(run_specs, runners["verify"]["program"], build, jobs, "0:40", "--grad")
     if "fuzz" in only:
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             running = [(f["name"], pool.submit(timed, run_fuzz, f, build, fuzz_seconds)) for f in runners["fuzz"]]
@@ -197,7 +215,7 @@ def runs(runners, only, build, jobs, fuzz_seconds, spec_seeds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build", help="build tree")
-    parser.add_argument("--only", default="house,unit,lit,verify,gradients,specs,fuzz", help="which runners, by comma")
+    parser.add_argument("--only", default="house,unit,lit,verify,gradients,derivatives,specs,fuzz", help="which runners, by comma")
     parser.add_argument("--fuzz-seconds", type=int, default=25, help="seconds of each fuzz target")
     parser.add_argument("--spec-seeds", default="0:200", help="seeds of the random specs, A:B")
     options = parser.parse_args()

@@ -3,6 +3,7 @@
 #include "compiler/Differentiate/GradientScan.h"
 #include "compiler/Differentiate/Passes.h"
 #include "compiler/Differentiate/ScanAdjoint.h"
+#include "compiler/Differentiate/ScanRegisters.h"
 #include "compiler/Transforms/RaisedStep.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -22,10 +23,6 @@ namespace {
 
 /// How often a function has been differentiated; on the function.
 constexpr const char *kOrderAttr = "recur.gradient";
-
-/// Chunks between two states that are kept. With 16 steps a chunk, a state of K x V leaves K V / 256 numbers a step in memory: 64 at
-/// K = V = 128, where a gated head's tensors and their gradients are 10 K.
-constexpr int64_t kInterval = 16;
 
 bool hasCotangent(Type type) { return recur::isArray(type) && recur::elementKind(type) != recur::ElementKind::Truth; }
 
@@ -197,10 +194,11 @@ private:
     if (auto expansion = dyn_cast<recur::ExpandScanOp>(*scan))
       return buildExpansionAdjoint(b, expansion, ofOutputs, ofFinals, wanted);
     if (auto single = dyn_cast<recur::ScanOp>(*scan))
-      return differentiateScan(b, single, ofOutputs, ofFinals, wanted);
+      return needsRegisters(single) ? differentiateWithRegisters(b, single, ofOutputs, ofFinals, wanted)
+                                    : differentiateScan(b, single, ofOutputs, ofFinals, wanted);
     auto chunks = cast<chunk::ScanOp>(*scan);
     if (!steps && !scan.getResets() && !scan.getOffsets())
-      return buildGradientScan(b, chunks, ofOutputs, ofFinals, wanted, kInterval);
+      return buildGradientScan(b, chunks, ofOutputs, ofFinals, wanted);
     auto single =
         recur::ScanOp::create(b, scan.getLoc(), scan->getResultTypes(), scan.getInputs(), scan.getParams(),
                               scan.getInits(), scan.getResets(), scan.getOffsets(), scan.getAxes(), scan.getStates());

@@ -21,8 +21,8 @@ void eraseDead(Block &block) {
 class GradientBuilder {
 public:
   GradientBuilder(OpBuilder &b, chunk::ScanOp scan, ArrayRef<Value> ofOutputs, ArrayRef<Value> ofFinals,
-                  const WantedCotangents &wanted, int64_t interval)
-      : b(b), loc(scan.getLoc()), scan(scan), wanted(wanted), interval(interval) {
+                  const WantedCotangents &wanted)
+      : b(b), loc(scan.getLoc()), scan(scan), wanted(wanted) {
     for (auto [number, cotangent] : llvm::enumerate(ofOutputs))
       if (cotangent) {
         outputs.push_back(number);
@@ -180,7 +180,7 @@ private:
     }
     auto made = chunk::GradientScanOp::create(b, loc, types, scan.getInputs(), cotangents, scan.getParams(),
                                               scan.getInits(), finals, scan.getAxes(), scan.getStates(),
-                                              b.getArrayAttr(adjoints), scan.getPlan(), interval);
+                                              b.getArrayAttr(adjoints), scan.getPlan());
     forward(scan.getStep().front(), made.getStep());
     forward(scan.getChunk().front(), made.getChunk());
     made.getBackStep().push_back(one.block.release());
@@ -205,7 +205,6 @@ private:
   Location loc;
   chunk::ScanOp scan;
   const WantedCotangents &wanted;
-  int64_t interval;
   SmallVector<unsigned> outputs;   // that have cotangents
   SmallVector<Value> cotangents;   // of them
   SmallVector<unsigned> perStep;   // inputs that have cotangents
@@ -219,9 +218,8 @@ private:
 } // namespace
 
 FailureOr<ScanCotangents> rondo::buildGradientScan(OpBuilder &b, chunk::ScanOp scan, ArrayRef<Value> ofOutputs,
-                                                   ArrayRef<Value> ofFinals, const WantedCotangents &wanted,
-                                                   int64_t interval) {
+                                                   ArrayRef<Value> ofFinals, const WantedCotangents &wanted) {
   if (scan.getResets() || scan.getOffsets())
     return scan.emitError("no gradient by chunks is known of a scan with resets, or of packed sequences");
-  return GradientBuilder(b, scan, ofOutputs, ofFinals, wanted, interval).build();
+  return GradientBuilder(b, scan, ofOutputs, ofFinals, wanted).build();
 }

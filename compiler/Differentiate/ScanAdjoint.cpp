@@ -197,6 +197,10 @@ private:
       const Role &role = of.roles.find(argument)->second;
       return role.kind == Role::Param ? into.param(role.operand) : into.input(role.operand);
     }
+    Value given(Value value) override {
+      auto found = of.handedOver.find(value);
+      return found == of.handedOver.end() ? Value() : into.input(found->second);
+    }
     Adjoint &of;
   };
 
@@ -245,9 +249,6 @@ private:
   void makeBackward() {
     NewScan made(loc, reversedAxes(), Value(), scan.getOffsets());
     BackwardCopier copier(*this, made);
-    for (auto [value, operand] : handedOver)
-      if (!llvm::is_contained(roots, value))
-        copier.set(value, made.input(operand));
     SmallVector<Value> updated, outputs;
     addAdjointStates(made, copier, updated);
     SmallVector<unsigned> summed = addSums(made, copier, updated);
@@ -284,8 +285,7 @@ private:
       }
     for (unsigned s = 0; s < scan.numStates(); ++s)
       for (Value value : ofReads[s])
-        updated.push_back(value ? fromHere(copier, made, value)
-                                : constantOf(made.body, loc, newStates[s].getType(), 0));
+        updated.push_back(value ? copier.get(value) : constantOf(made.body, loc, newStates[s].getType(), 0));
     if (scan.getResets())
       cutAtResets(made, copier, updated);
   }
@@ -322,11 +322,6 @@ private:
     return made.state(attribute, zeros(type, 1)).front();
   }
 
-  Value fromHere(StepCopier &copier, NewScan &made, Value value) {
-    auto found = handedOver.find(value);
-    return found == handedOver.end() ? copier.get(value) : made.input(found->second);
-  }
-
   /// Sums over time of the parameters' cotangents. Gives the numbers of the parameters.
   SmallVector<unsigned> addSums(NewScan &made, StepCopier &copier, SmallVectorImpl<Value> &updated) {
     SmallVector<unsigned> summed;
@@ -334,7 +329,7 @@ private:
       if (!value)
         continue;
       Value before = addSum(made, value.getType(), "sum" + std::to_string(number));
-      Value more = fromHere(copier, made, value);
+      Value more = copier.get(value);
       updated.push_back(recur::MapOp::create(made.body, loc, more.getType(), recur::Fn::Add, ValueRange{before, more}));
       summed.push_back(number);
     }
@@ -382,12 +377,5 @@ private:
 
 FailureOr<ScanCotangents> rondo::differentiateScan(OpBuilder &b, recur::ScanOp scan, ArrayRef<Value> ofOutputs,
                                                    ArrayRef<Value> ofFinals, const WantedCotangents &wanted) {
-  for (unsigned s = 0; s < scan.numStates() && scan.getResets(); ++s)
-    if (scan.state(s).getReads() != ArrayRef{DenseI64ArrayAttr::get(b.getContext(), {1})})
-      return scan.emitError("no gradient is known of a state that is read more than one step back, with resets");
-  for (unsigned s = 0; s < scan.numStates() && scan.numAxes() > 1; ++s)
-    for (DenseI64ArrayAttr distances : scan.state(s).getReads())
-      if (llvm::count_if(distances.asArrayRef(), [](int64_t distance) { return distance > 0; }) > 1)
-        return scan.emitError("no gradient is known of a state that is read along two axes at once");
   return Adjoint(b, scan, ofOutputs, ofFinals, wanted).build();
 }

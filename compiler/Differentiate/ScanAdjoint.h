@@ -28,8 +28,8 @@ struct WantedCotangents {
   llvm::SmallVector<bool> inputs, params, inits;
 };
 
-/// Makes the scans where `b` stands. Cotangents of results are null where they are zero. Fails, with an error at the scan, where no
-/// derivative is known.
+/// Makes the scans where `b` stands; the scan needs no registers (ScanRegisters.h). Cotangents of results are null where they are zero.
+/// Fails, with an error at its place, where an operation has no derivative.
 mlir::FailureOr<ScanCotangents> differentiateScan(mlir::OpBuilder &b, recur::ScanOp scan,
                                                   llvm::ArrayRef<mlir::Value> ofOutputs,
                                                   llvm::ArrayRef<mlir::Value> ofFinals, const WantedCotangents &wanted);

@@ -13,6 +13,10 @@ public:
   mlir::Value get(mlir::Value value) {
     if (mlir::Value known = map.lookupOrNull(value))
       return known;
+    if (mlir::Value handed = given(value)) {
+      map.map(value, handed);
+      return handed;
+    }
     if (auto argument = mlir::dyn_cast<mlir::BlockArgument>(value)) {
       mlir::Value here = open(argument);
       map.map(value, here);
@@ -28,6 +32,8 @@ public:
 
 protected:
   virtual mlir::Value open(mlir::BlockArgument argument) = 0;
+  /// What the new scan is given of a value, and need not compute; null for most.
+  virtual mlir::Value given(mlir::Value) { return {}; }
   NewScan &into;
 
 private:

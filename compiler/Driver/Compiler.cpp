@@ -2,6 +2,7 @@
 #include "compiler/Driver/Compiler.h"
 #include "compiler/Driver/ModelReport.h"
 #include "compiler/Driver/ModuleDiagnostics.h"
+#include "compiler/Driver/ProductCount.h"
 #include "compiler/Driver/ReferenceProgram.h"
 #include "compiler/Pipeline/Passes.h"
 #include "compiler/Pipeline/Phases.h"
@@ -93,8 +94,9 @@ public:
   bool checkTarget() {
     if (options.target == "reference" || isCuda() || machine())
       return true;
-    fail("unknown-target", "there is no target '" + options.target + "'",
-         "targets are 'cpu', 'cpu:x86-64-v3' and the other levels, 'cuda', 'cuda:sm_90a' and the like, and 'reference'");
+    fail(
+        "unknown-target", "there is no target '" + options.target + "'",
+        "targets are 'cpu', 'cpu:x86-64-v3' and the other levels, 'cuda', 'cuda:sm_90a' and the like, and 'reference'");
     return false;
   }
   /// The processor that code is made for; nothing for other targets than CPUs.
@@ -286,13 +288,16 @@ private:
     result.type = nameOf(options.type);
     for (const auto &[name, type] : options.types)
       result.types[name] = nameOf(type);
-    bool isReference = options.target == "reference"; // whose gradients are those of the steps, whatever is planned
-    result.gradients = isReference ? options.gradient : std::max<int64_t>(0, options.gradient - 1);
-    result.gradient = !isReference && options.gradient > 0;
+    // The reference's gradients are those of the steps, whatever is planned.
+    bool early = options.target == "reference" || options.tangent;
+    result.gradients = early ? options.gradient : std::max<int64_t>(0, options.gradient - 1);
+    result.gradient = !early && options.gradient > 0;
+    result.tangent = options.tangent;
     result.wrt = options.wrt;
     result.form = options.form;
     result.chunk = options.chunk;
     result.plan = options.plan;
+    result.interval = options.interval;
     result.resets = options.resets;
     result.packed = options.packed;
     const cpu::Machine processor = machine().value_or(cpu::hostMachine());
@@ -469,7 +474,8 @@ Outcome<ModelFacts> driver::Compiler::inspect(const Source &source, const Option
   facts.families = std::move(findings.families);
   facts.forms = std::move(findings.forms);
   bool sized = llvm::all_of(facts.dims, [&](const std::string &name) { return options.dims.count(name); });
-  if (sized && options.gradient > 0) { // the findings are those of the model, the forms those of what is compiled
+  if (sized && (options.gradient > 0 ||
+                options.tangent)) { // the findings are those of the model, the forms those of what is compiled
     if (!compilation.runThrough("raise"))
       return compilation.finish(std::optional<ModelFacts>());
     facts.forms = formsOf(*compilation.module);
@@ -477,12 +483,17 @@ Outcome<ModelFacts> driver::Compiler::inspect(const Source &source, const Option
   if (sized && !facts.dims.empty() && compilation.runThrough("raise"))
     facts.choices = choicesOf(*compilation.module, options.gradient > 0);
   if (sized && !facts.dims.empty() && compilation.runThrough("plan")) {
-    facts.plans = plansOf(*compilation.module);
+    facts.plans = plansOf(*compilation.module, options.gradient > 0 && !options.tangent);
     facts.planTexts = planTextsOf(*compilation.module);
     for (const std::string &plan : facts.plans)
       facts.report += "    " + plan + "\n";
     for (const std::string &plan : facts.planTexts)
       facts.report += "    --plan '" + plan + "'\n";
+    if (!compilation.runThrough("gradient"))
+      return compilation.finish(std::optional<ModelFacts>());
+    ProductCount products = countProducts(*compilation.module);
+    facts.productsOnce = products.once;
+    facts.productsPerHead = products.perHead;
   }
   return compilation.finish(std::optional(std::move(facts)));
 }

@@ -25,12 +25,14 @@ struct Options {
   std::map<std::string, int64_t> dims; // sizes of the spec's dimensions
   DType type = DType::F32;             // element type of tensors that `types` does not name
   std::map<std::string, DType> types;
-  std::string form = "auto";    // how recurrences are computed: auto, step or chunk
-  int64_t chunk = 0;            // steps per chunk; 0 leaves them to the compiler
-  std::string plan;             // of all scans, or of some: "<chunk = 32>", "S: <form = step>"; by semicolon
-  bool resets = false;          // the program takes `resets`
-  bool packed = false;          // the program takes the `offsets` of packed sequences
-  int64_t gradient = 0;         // 1: the gradient of the model instead of the model; 2: the gradient of that
+  std::string form = "auto"; // how recurrences are computed: auto, step or chunk
+  int64_t chunk = 0;         // steps per chunk; 0 leaves them to the compiler
+  int64_t interval = 0;      // gradients: chunks from one kept state to the next; 0 leaves them to the compiler
+  std::string plan;          // of all scans, or of some: "<chunk = 32>", "S: <form = step>"; by semicolon
+  bool resets = false;       // the program takes `resets`
+  bool packed = false;       // the program takes the `offsets` of packed sequences
+  int64_t gradient = 0;      // 1: the gradient of the model instead of the model; 2: the gradient of that
+  bool tangent = false; // the derivative along a direction beside the results (of the gradient, where one is asked for)
   std::vector<std::string> wrt; // the tensors that the (last) gradient is by; empty: all
   std::string suffix;           // of the names of a CPU's functions, for code that is linked beside other code
   uint64_t noise = 0;           // target "reference": a seed; operations are off by 2^-24 then
@@ -55,9 +57,9 @@ template <typename T> struct Outcome {
 
 /// A program whose code nothing has loaded yet.
 struct Compiled {
-  Program program; // without addresses, image and device
+  Program program;    // without addresses, image and device
   std::string target; // "cpu" for the host, "cpu:x86-64-v3", "cuda:sm_90a"
-  std::string code; // a relocatable object, or PTX
+  std::string code;   // a relocatable object, or PTX
   /// cpu: makes the object of the launches' second functions; empty where there are none. To be called once.
   std::function<Result<std::string>()> splitCode;
   std::vector<FileSeen> files; // that were imported
@@ -81,10 +83,14 @@ struct ModelFacts {
   std::vector<TensorSpec> tensors;   // sizes of named axes are -1
   std::vector<std::string> families; // of each group of states, e.g. "S: expand, decay scalar"
   std::vector<std::string> forms;    // "step", and "chunk" where a scan has that form
-  std::vector<std::string> planTexts; // the same as `Options::plan` takes it, e.g. "S: <form = chunk, schedule = carry, chunk = 16>"
-  std::vector<std::string> plans; // of each raised scan, e.g. "S: chunk of 16"; only where every dimension has a size
+  std::vector<std::string>
+      planTexts; // the same as `Options::plan` takes it, e.g. "S: <form = chunk, schedule = carry, chunk = 16>"
+  std::vector<std::string> plans;   // of each raised scan, e.g. "S: chunk of 16"; only where every dimension has a size
   std::vector<PlanChoices> choices; // of each raised scan; only where every dimension has a size
-  std::string report;             // what the analysis found, as text
+  std::string report;               // what the analysis found, as text
+  double productsOnce = 0,
+         productsPerHead = 0; // multiply-adds of products per step and sequence; where every dimension has a size
+  std::string report;         // what the analysis found, as text
   bool hasHeads = false;
 };
 

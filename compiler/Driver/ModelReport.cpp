@@ -183,7 +183,7 @@ std::vector<std::string> driver::formsOf(ModuleOp raised) {
   return forms;
 }
 
-std::vector<std::string> driver::plansOf(ModuleOp module) {
+std::vector<std::string> driver::plansOf(ModuleOp module, bool gradient) {
   std::vector<std::string> plans;
   module.walk([&](recur::ScanInterface scan) {
     auto plan = scan->getAttrOfType<chunk::PlanAttr>(kPlanAttr);
@@ -200,6 +200,9 @@ std::vector<std::string> driver::plansOf(ModuleOp module) {
               : plan.getSegments() == 1 ? ", no segments"
                                         : ", segments";
     }
+    if (plan.getForm() == chunk::Form::Chunk && gradient)
+      text +=
+          ", for the gradient a state kept every " + std::to_string(plan.getChunk() * plan.getInterval()) + " steps";
     plans.push_back(text);
   });
   return plans;

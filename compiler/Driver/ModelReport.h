@@ -19,8 +19,9 @@ Findings reportModel(mlir::ModuleOp module);
 /// The forms that the scans of a module have after phase raise.
 std::vector<std::string> formsOf(mlir::ModuleOp raised);
 
-/// What was chosen for each raised scan of a module after phase plan: "S: chunk of 16", "h: step".
-std::vector<std::string> plansOf(mlir::ModuleOp module);
+/// What was chosen for each raised scan of a module after phase plan: "S: chunk of 16", "h: step"; for a `gradient` also how often a
+/// state is kept.
+std::vector<std::string> plansOf(mlir::ModuleOp module, bool gradient);
 /// What could be chosen for each raised scan of a module after phase raise.
 std::vector<PlanChoices> choicesOf(mlir::ModuleOp raised, bool gradient);
 /// The same in full, as Options::plan takes it: "S: <form = chunk, schedule = carry, chunk = 16>".

@@ -49,6 +49,13 @@ void buildDifferentiate(OpPassManager &passes, const PhaseOptions &options) {
     passes.addPass(createDifferentiate(by));
     buildSimplify(passes, options);
   }
+  if (options.tangent) {
+    LinearizeOptions along;
+    if (!options.gradients)
+      along.wrt.assign(options.wrt.begin(), options.wrt.end());
+    passes.addPass(createLinearize(along));
+    buildSimplify(passes, options);
+  }
 }
 
 void separateResults(OpPassManager &passes, const PhaseOptions &options) {
@@ -79,6 +86,8 @@ void buildPlan(OpPassManager &passes, const PhaseOptions &options) {
   plans.form = options.gradient && options.backBySteps ? "step" : options.form;
   plans.chunk = options.chunk;
   plans.plan = options.plan;
+  plans.interval = options.interval;
+  plans.gradient = options.gradient;
   passes.addPass(createChoosePlans(plans));
 }
 
@@ -105,6 +114,7 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
   buildRaise(passes, options);
   PhaseOptions again = options;
   again.backBySteps = false;
+  again.gradient = false;
   if (again.form != "step")
     again.form = "auto"; // what was asked for holds for the model, and need not be there on the way back
   again.plan.clear();
@@ -213,7 +223,8 @@ const Phase kPhases[] = {
     {"simplify", "canonical form: identities folded, equal values computed once", buildSimplify, verifyRecur},
     {"add-boundaries", "resets and packed sequences, where they are asked for", buildAddBoundaries, verifyRecur},
     {"bind-sizes", "every named dimension has its size", buildBindSizes, verifyBound},
-    {"differentiate", "gradients of gradients: all but the last", buildDifferentiate, verifyBound},
+    {"differentiate", "gradients of gradients: all but the last; derivatives along a direction", buildDifferentiate,
+     verifyBound},
     {"set-precision", "element types of storage and of computation", buildSetPrecision, verifyBound},
     {"hoist-parallel", "what waits for no state leaves the recurrence", buildHoist, verifyBound},
     {"raise", "scans as the tightest op that analysis finds", buildRaise, verifyBound},

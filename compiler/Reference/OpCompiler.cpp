@@ -53,7 +53,9 @@ static bool rounds(Operation &op) {
                                 Fn::Min, Fn::Complex, Fn::Lt, Fn::Le, Fn::Eq, Fn::Ne, Fn::And, Fn::Or, Fn::Select},
                                map.getFn());
   }
-  return isa<recur::ContractOp, recur::ReduceOp, recur::SumToOp>(op);
+  if (auto reduce = dyn_cast<recur::ReduceOp>(op))
+    return reduce.getKind() == recur::Reduction::Sum || reduce.getKind() == recur::Reduction::Prod;
+  return isa<recur::ContractOp, recur::SumToOp>(op);
 }
 
 /// Whether a matrix instruction computes a contraction: a matrix of sums.

@@ -23,6 +23,32 @@ constexpr int64_t kSmallState = 256;
 /// Steps per chunk: long enough that reading and writing the state once per chunk costs little beside the products, short enough
 /// that the products of a chunk's steps with each other, which grow with its square, do too.
 constexpr int64_t kChunk = 16;
+/// Where states are sums that nothing decays and nothing reads, as the gradients of weights are, the steps of a chunk have no products
+/// with each other. But what does not fill a chunk is taken step by step.
+constexpr int64_t kSumChunk = 32;
+/// Of plans whose scans are not differentiated, where it means nothing.
+constexpr int64_t kInterval = 16;
+
+/// Of what a scan reads and writes, there and back, at most one in so many bytes is for states that are kept.
+constexpr int64_t kTensorsPerKept = 16;
+constexpr int64_t kLongestInterval = 256;
+
+/// Elements of one step, or of one state.
+int64_t featureElements(Type of) {
+  auto type = cast<RankedTensorType>(of);
+  int64_t size = 1;
+  for (int64_t extent : type.getShape().take_back(recur::dimsOf(type).getNames().size()))
+    size *= extent;
+  return size;
+}
+
+int64_t featureBytes(Type of) {
+  Type element = cast<RankedTensorType>(of).getElementType();
+  int64_t parts = isa<ComplexType>(element) ? 2 : 1;
+  if (parts == 2)
+    element = cast<ComplexType>(element).getElementType();
+  return featureElements(of) * parts * ((element.getIntOrFloatBitWidth() + 7) / 8);
+}
 
 /// One scan's forms, and why it lacks the others.
 class ScanForms {
@@ -41,14 +67,34 @@ public:
   int64_t stateSize() const {
     int64_t largest = 0;
     recur::ScanInterface scan = expansion->scan;
-    for (Value init : scan.getInits()) {
-      auto type = cast<RankedTensorType>(init.getType());
-      int64_t size = 1;
-      for (int64_t extent : type.getShape().take_back(recur::dimsOf(type).getNames().size()))
-        size *= extent;
-      largest = std::max(largest, size);
-    }
+    for (Value init : scan.getInits())
+      largest = std::max(largest, featureElements(init.getType()));
     return largest;
+  }
+
+  /// Chunks of `size` steps from one kept state to the next: the least power of two for which the states are few beside the tensors.
+  int64_t cheapInterval(int64_t size) const {
+    recur::ScanInterface scan = expansion->scan;
+    int64_t states = 0, tensors = 0;
+    for (Value init : scan.getInits())
+      states += featureBytes(init.getType());
+    for (Type type : scan.getInputs().getTypes())
+      tensors += 2 * featureBytes(type); // and its cotangent
+    for (Value output : scan->getResults().take_front(scan.numOutputs()))
+      tensors += 2 * featureBytes(output.getType());
+    int64_t interval = 1;
+    while (interval < kLongestInterval && states * kTensorsPerKept > tensors * size * interval)
+      interval *= 2;
+    return interval;
+  }
+
+  /// True where the states are sums of outer products, and nothing else.
+  bool onlySums() const {
+    if (!expansion)
+      return false;
+    recur::ScanInterface scan = expansion->scan;
+    auto expand = dyn_cast<recur::ExpandScanOp>(scan.getOperation());
+    return expand && expand.getDecays().empty() && expand.getReadouts().empty();
   }
 
   /// True where every decay is known to lie in [-1, 1], so that no product of them can overflow.
@@ -81,6 +127,10 @@ struct ChoosePlans : rondo::impl::ChoosePlansBase<ChoosePlans> {
     FailureOr<AskedPlans> parts = AskedPlans::parse(plan, [&] { return getOperation().emitError(); });
     if (failed(parts))
       return signalPassFailure();
+    if (interval < 0) {
+      getOperation().emitError("an interval has at least 1 chunk, got ") << interval.getValue();
+      return signalPassFailure();
+    }
     bool any = false;
     std::string why = "it has no recurrence that analysis could raise", states;
     WalkResult walk = getOperation().walk([&](Operation *op) {
@@ -134,10 +184,13 @@ private:
   }
 
   ::rondo::chunk::PlanAttr choose(Operation *op, const ScanForms &forms, std::optional<Form> asked) {
-    int64_t size = chunk ? chunk : kChunk;
+    int64_t size = chunk ? chunk : forms.onlySums() ? kSumChunk : kChunk;
     bool chunked = forms.hasChunk() && (asked ? *asked == Form::Chunk : isFaster(op, forms));
+    int64_t kept = kInterval;
+    if (chunked && gradient)
+      kept = interval ? interval : forms.cheapInterval(size);
     return ::rondo::chunk::PlanAttr::get(&getContext(), chunked ? Form::Chunk : Form::Step,
-                                         ::rondo::chunk::Schedule::Carry, chunked ? size : 1);
+                                         ::rondo::chunk::Schedule::Carry, chunked ? size : 1, kept);
   }
 
   bool isFaster(Operation *op, const ScanForms &forms) {

@@ -218,6 +218,10 @@ def ChoosePlans : Pass<"choose-plans", "::mlir::ModuleOp"> {
     `chunk` is taken where a scan has it. `plan` asks for any parameters of the attribute, of all scans or (`S: <...>`) of the one with
     that state; a plan that a scan cannot follow is refused, with the constraint that it breaks and the nearest that it can. Left to itself, the pass takes the chunk form for states of 256 elements and more,
     where every decay is known to lie in [-1, 1]: from declared intervals of inputs and from the functions that make the decay.
+    Chunks have 16 steps, and 32 where states are plain sums that nothing reads.
+
+    Where a `gradient` follows, the plan says how often a state is kept for it: with `interval` every so many chunks; else as often as
+    keeps these states below a sixteenth of the scan's inputs, outputs and their cotangents, but not more seldom than every 256th.
 
     Requires: static step types. Ensures: each raised scan has a plan that it can follow. Fails where no scan has the form that was
     asked for, and says why the last one does not. Remarks where only an unknown range keeps a scan from chunks.
@@ -243,7 +247,9 @@ def ChoosePlans : Pass<"choose-plans", "::mlir::ModuleOp"> {
   }];
   let options = [Option<"form", "form", "std::string", "\"auto\"", "auto, step or chunk">,
                  Option<"chunk", "chunk", "int64_t", "0", "steps per chunk; 0 leaves them to the pass">,
-                 Option<"plan", "plan", "std::string", "\"\"", "parts of plans, by semicolon: '<chunk = 32>', 'S: <form = step>'">];
+                 Option<"plan", "plan", "std::string", "\"\"", "parts of plans, by semicolon: '<chunk = 32>', 'S: <form = step>'">,
+                 Option<"gradient", "gradient", "bool", "false", "the gradient of the scans will be made">,
+                 Option<"interval", "interval", "int64_t", "0", "chunks between kept states; 0 leaves them to the pass">];
   let dependentDialects = ["::rondo::chunk::ChunkDialect"];
 }
 

@@ -24,7 +24,8 @@ void ChunkDialect::initialize() {
 }
 
 LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError, Form form, Schedule, int64_t chunk,
-                               int64_t valueTile, int64_t warps, int64_t stages, bool ahead, int64_t segments) {
+                               int64_t interval, int64_t valueTile, int64_t warps, int64_t stages, bool ahead,
+                               int64_t segments) {
   if (chunk < 1)
     return emitError() << "a chunk has at least 1 step, got " << chunk;
   if (form == Form::Step && chunk != 1)
@@ -34,5 +35,7 @@ LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError, For
   if (valueTile ? warps < 1 || stages < 1 : warps || stages || ahead)
     return emitError() << "warps, stages and ahead belong to a value_tile, got value_tile = " << valueTile
                        << ", warps = " << warps << ", stages = " << stages;
+  if (interval < 1)
+    return emitError() << "an interval has at least 1 chunk, got " << interval;
   return success();
 }

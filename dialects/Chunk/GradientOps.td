@@ -134,17 +134,17 @@ def Chunk_GradientScanOp : Chunk_Op<"gradient_scan", [AttrSizedOperandSegments, 
     Where the axis is `reverse`, time runs backwards on the way there and forwards on the way back: entry 0 of a chunk is the step that
     the way there takes first, in every region.
 
-    Of the states at the beginning of the moves, every `interval`-th is to be kept in memory; those between are to be computed again on
+    Of the states at the beginning of the moves, every one whose number the plan's interval divides is to be kept in memory; those between are to be computed again on
     the way back. That changes what is stored and how often a region is run, and no result.
 
-    The adjoints are the cotangents of states, and sums over time: whatever the way back carries. An interval is a number of moves.
+    The adjoints are the cotangents of states, and sums over time: whatever the way back carries.
 
     Shapes. Results are the outputs in the order of the yields, with the axes batch (if an operand has it), time and head (if an operand
     has head or group), then one value per adjoint, without time. Inside the regions, values look as in `chunk.scan`.
 
     Constraints.
     - C1: one #recur.axis; states and adjoints are #recur.state, each read one step back, once.
-    - C2: a chunk of the plan has 2 steps at least; the interval is 1 at least.
+    - C2: a chunk of the plan has 2 steps at least.
     - C3: there is an input or a cotangent. Each has the axis time and, of others, batch, head and group alone.
     - C4: parameters have no implicit axes but batch, head and group; there is one initial value per state and one per adjoint, with
       none but batch and head.
@@ -168,7 +168,7 @@ def Chunk_GradientScanOp : Chunk_Op<"gradient_scan", [AttrSizedOperandSegments, 
     func.func @squares(%x: !x, %s0: !b, %dy: !x, %ds1: !b) -> (!x, !b) {
       %dx, %ds0 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"s", [[1]]>] adjoints [#recur.state<"d_s", [[1]]>]
           inputs(%x : !x) cotangents(%dy : !x) inits(%s0 : !b) finals(%ds1 : !b)
-          plan <form = chunk, schedule = carry, chunk = 2> interval 4 step {
+          plan <form = chunk, schedule = carry, chunk = 2, interval = 4> step {
       ^bb0(%xt: !s, %s: !s):
         %new = recur.map add(%s, %xt) : (!s, !s) -> !s
         recur.yield states(%new : !s)
@@ -204,7 +204,7 @@ def Chunk_GradientScanOp : Chunk_Op<"gradient_scan", [AttrSizedOperandSegments, 
   let arguments = (ins
     Variadic<Chunk_Array>:$inputs, Variadic<Chunk_Array>:$cotangents, Variadic<Chunk_Array>:$params,
     Variadic<Chunk_Array>:$inits, Variadic<Chunk_Array>:$finals,
-    ArrayAttr:$axes, ArrayAttr:$states, ArrayAttr:$adjoints, Chunk_PlanAttr:$plan, I64Attr:$interval);
+    ArrayAttr:$axes, ArrayAttr:$states, ArrayAttr:$adjoints, Chunk_PlanAttr:$plan);
   let results = (outs Variadic<Chunk_Array>:$results);
   let regions = (region SizedRegion<1>:$step, SizedRegion<1>:$chunk, SizedRegion<1>:$back_step, SizedRegion<1>:$back_chunk);
   let hasCustomAssemblyFormat = 1;
@@ -213,6 +213,8 @@ def Chunk_GradientScanOp : Chunk_Op<"gradient_scan", [AttrSizedOperandSegments, 
   let extraClassDeclaration = [{
     /// Steps per chunk.
     int64_t size() { return getPlan().getChunk(); }
+    /// Chunks from one kept state to the next.
+    int64_t interval() { return getPlan().getInterval(); }
     ::rondo::recur::AxisAttr axis() { return ::llvm::cast<::rondo::recur::AxisAttr>(getAxes()[0]); }
     unsigned numOutputs() { return getNumResults() - getAdjoints().size(); }
     /// The results that have a value per step, and the adjoints at the beginning of time.

@@ -23,13 +23,11 @@ ParseResult GradientScanOp::parse(OpAsmParser &parser, OperationState &result) {
   for (auto [index, clause] : llvm::enumerate(kClauses))
     if (recur::parseClause(parser, result, clause, properties.operandSegmentSizes[index]))
       return failure();
-  int64_t interval = 0;
   if (parser.parseKeyword("plan"))
     return failure();
   properties.plan = cast_or_null<PlanAttr>(PlanAttr::parse(parser, Type()));
-  if (!properties.plan || parser.parseKeyword("interval") || parser.parseInteger(interval))
+  if (!properties.plan)
     return failure();
-  properties.interval = parser.getBuilder().getI64IntegerAttr(interval);
   for (const char *name : kRegions)
     if (parser.parseKeyword(name) || parser.parseRegion(*result.addRegion(), {}, /*enableNameShadowing=*/true))
       return failure();
@@ -47,7 +45,6 @@ void GradientScanOp::print(OpAsmPrinter &printer) {
   printer.printNewline();
   printer << "  plan ";
   getPlan().print(printer);
-  printer << " interval " << getInterval();
   for (auto [name, region] : llvm::zip(kRegions, getRegions())) {
     printer << ' ' << name << ' ';
     printer.printRegion(*region);
@@ -93,8 +90,6 @@ LogicalResult GradientScanOp::verify() {
     return failure();
   if (size() < 2)
     return emitOpError() << "a chunk must have at least 2 steps, got " << size() << " (C2)";
-  if (int64_t interval = getInterval(); interval < 1)
-    return emitOpError() << "an interval has at least 1 move, got " << interval << " (C2)";
   if (getInputs().empty() && getCotangents().empty())
     return emitOpError() << "without an input or a cotangent the number of steps is unknown (C3)";
   for (Value value : llvm::concat<Value>(SmallVector<Value>(getInputs()), SmallVector<Value>(getCotangents())))

@@ -67,7 +67,9 @@ driver::Options toDriver(const CompileOptions &from) {
   to.form = from.form;
   to.chunk = from.chunk;
   to.plan = from.plan;
+  to.interval = from.interval;
   to.gradient = from.gradient;
+  to.tangent = from.tangent;
   to.wrt = from.wrt;
   to.noise = from.noise;
   to.roundings = from.roundings;
@@ -146,6 +148,8 @@ ModelInfo toPublic(driver::ModelFacts facts) {
       to.choices.push_back({choice.plan, choice.cost});
     info.choices.push_back(std::move(to));
   }
+  info.productsOnce = facts.productsOnce;
+  info.productsPerHead = facts.productsPerHead;
   info.report = std::move(facts.report);
   return info;
 }
@@ -258,8 +262,7 @@ Result<ModelInfo> Engine::inspectText(const std::string &text, const std::string
           cuda::deviceInfo(gpu->ordinal); // plans are for the GPU that there is, if there is one
       how = toDriver(options, *gpu, device ? device->architecture() : "");
     }
-    auto facts =
-        unpack(impl->compiler().inspect({name, text}, how), options.colour, impl->remarks, impl->times);
+    auto facts = unpack(impl->compiler().inspect({name, text}, how), options.colour, impl->remarks, impl->times);
     if (!facts)
       return facts.error();
     return toPublic(std::move(*facts));

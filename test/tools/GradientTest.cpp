@@ -6,6 +6,7 @@
 #include "rondo/Engine.h"
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstring>
 
 using namespace rondo;
 using namespace rondo::tool;
@@ -15,7 +16,7 @@ using Numbers = std::vector<double>;
 namespace {
 
 Result<Kernel> tryCompile(const std::string &text, const std::string &target, int64_t order,
-                          std::vector<std::string> wrt = {}, bool resets = false) {
+                          std::vector<std::string> wrt = {}, bool resets = false, bool tangent = false) {
   static Engine engine;
   CompileOptions options;
   options.target = target;
@@ -23,22 +24,25 @@ Result<Kernel> tryCompile(const std::string &text, const std::string &target, in
   options.gradient = order;
   options.wrt = std::move(wrt);
   options.resets = resets;
+  options.tangent = tangent;
   if (text.find("<K>") != std::string::npos)
     options.dims["K"] = 5;
   return engine.compileText(text, "m.rondo", options);
 }
 
-Kernel compile(const std::string &text, const std::string &target, int64_t order, std::vector<std::string> wrt = {}) {
-  Result<Kernel> kernel = tryCompile(text, target, order, std::move(wrt));
+Kernel compile(const std::string &text, const std::string &target, int64_t order, std::vector<std::string> wrt = {},
+               bool resets = false) {
+  Result<Kernel> kernel = tryCompile(text, target, order, std::move(wrt), resets);
   INFO(text << (kernel ? "" : kernel.error().message()));
   REQUIRE(kernel);
   return *kernel;
 }
 
 /// The gradient of order `order` on both targets: against differences of the one before, and against each other.
-void check(const std::string &text, int64_t order = 1) {
-  const Kernel model = compile(text, "reference", order - 1), reference = compile(text, "reference", order),
-               kernel = compile(text, "cpu", order);
+void check(const std::string &text, int64_t order = 1, bool resets = false) {
+  const Kernel model = compile(text, "reference", order - 1, {}, resets),
+               reference = compile(text, "reference", order, {}, resets),
+               kernel = compile(text, "cpu", order, {}, resets);
   const CallShape shape = fitted(reference.program().tensors, {2, 4, 3, 2, 1, 3});
   const NamedBuffers inputs = drawInputs(reference.program(), shape, 11, Inits::Drawn);
   const RunOptions call = callOptions(reference.program(), shape, 1);
@@ -215,9 +219,118 @@ TEST_CASE("nothing depends on it: the gradient is zero, also of an empty batch")
   CHECK(resultOf(gradient, none, "d_w") == Numbers(5, 0.0));
 }
 
-TEST_CASE("what has no gradient is refused at its place") {
-  const char *text = "model m {\n  input x: []\n  state s: [] = 0\n  s[t] = s[t-1] + x[t-2]\n  output s\n}\n";
-  Result<Kernel> refused = tryCompile(text, "cpu", 1, {}, /*resets=*/true);
-  REQUIRE_FALSE(refused);
-  CHECK_THAT(refused.error().message(), Contains("more than one step back, with resets"));
+TEST_CASE("states that are read far back have gradients under resets, and their initial slices too") {
+  check("model m<K> {\n  input x: [K]\n  init s0: [K]\n  state s: [K] = s0\n"
+        "  s[t] = tanh(s[t-1] + 0.3 * s[t-3]) * x[t]\n  output s\n}\n",
+        1, /*resets=*/true);
+  check("model m {\n  input x: []\n  state s: [] = 0\n  s[t] = s[t-2] + x[t] * x[t-3]\n  output s\n}\n", 1, true);
+  // The final slices are what a reset has left there: s[t] = s[t-2] + x[t], reset at t = 2 of 3.
+  const char *text =
+      "model m {\n  input x: []\n  state s: [] = 0\n  s[t] = s[t-2] + x[t]\n  output y\n  y[t] = x[t]\n}\n";
+  NamedBuffers inputs = tensors({{"x", {{1, 3}, {1, 2, 3}}},
+                                 {"s", {{1, 2}, {10, 20}}},
+                                 {"d_y", {{1, 3}, {0, 0, 0}}},
+                                 {"d_s", {{1, 2}, {100, 1000}}}});
+  Buffer resets(DType::Bool, {1, 3});
+  storeElement(resets.view(), 2, 1);
+  inputs.emplace_back("resets", std::move(resets));
+  for (const char *target : {"reference", "cpu"}) {
+    Result<Kernel> gradient = tryCompile(text, target, 1, {}, /*resets=*/true);
+    REQUIRE(gradient);
+    // After the reset s[1], the older final slice, is the newer initial one, and s[2] = the older initial one + x[2].
+    CHECK(resultOf(*gradient, inputs, "d_x") == Numbers{0, 0, 1000});
+    CHECK(resultOf(*gradient, inputs, "d_s") == Numbers{1000, 100});
+  }
+}
+
+TEST_CASE("states that are read along two axes at once have gradients") {
+  check("model m<K> over (r, c) {\n  input x: [K]\n  init h0: [K]\n  state h: [K] = h0\n"
+        "  h[r, c] = tanh(x[r, c] + 0.5 * h[r-1, c-1] + 0.2 * h[r, c-1])\n  output h\n}\n");
+  check("model m<K> over (r, c) {\n  input x: [K]\n  state h: [K] = 0\n"
+        "  h[r, c] = x[r, c] + 0.5 * h[r-2, c-1] * h[r-1, c]\n  output h\n}\n");
+}
+
+TEST_CASE("logaddexp has the derivatives exp(x - lse), at equal arguments one half each") {
+  const char *text = "model m {\n  input a, b: [3]\n  y[t] = logaddexp(a[t], b[t])\n  output y\n}\n";
+  const auto inputs =
+      tensors({{"a", {{1, 1, 3}, {1, 0, -40}}}, {"b", {{1, 1, 3}, {1, 2, 40}}}, {"d_y", {{1, 1, 3}, {6, 1, 1}}}});
+  for (const char *target : {"reference", "cpu"}) {
+    const Kernel gradient = compile(text, target, 1);
+    const Numbers a = resultOf(gradient, inputs, "d_a"), b = resultOf(gradient, inputs, "d_b");
+    CHECK(a[0] == 3);
+    CHECK(b[0] == 3);
+    CHECK(a[1] == Approx(1 / (1 + std::exp(2.0))).epsilon(1e-14));
+    CHECK(b[1] == Approx(1 / (1 + std::exp(-2.0))).epsilon(1e-14));
+    CHECK(a[2] == Approx(std::exp(-80.0)).epsilon(1e-13));
+    CHECK(b[2] == 1);
+  }
+}
+
+TEST_CASE("a gradient is the same bit for bit, for every run and any number of threads") {
+  for (const char *text : {"model m<K> {\n  input q, k, v: [K]\n  input a: [K] in [0, 1]\n  state S: [K, K] = 0\n"
+                           "  S[t] = diag(a[t]) @ S[t-1] + outer(k[t], v[t])\n  o[t] = q[t] @ S[t]\n  output o\n}\n",
+                           "model m<K> {\n  input x: [K]\n  param W, U: [K, K]\n  state h: [K] = 0\n  h[t] = tanh(W @ "
+                           "x[t] + U @ h[t-1])\n  "
+                           "output h\n}\n"}) {
+    const Kernel one = compile(text, "cpu", 1), two = compile(text, "cpu", 1);
+    const CallShape shape = fitted(one.program().tensors, {9, 67, 3, 2, 1, 3});
+    const NamedBuffers inputs = drawInputs(one.program(), shape, 11, Inits::Drawn);
+    Result<NamedBuffers> first = one.run(views(inputs), callOptions(one.program(), shape, 1));
+    REQUIRE(first);
+    for (int threads : {1, 2, 3, 8})
+      for (const Kernel &kernel : {one, two}) {
+        Result<NamedBuffers> again = kernel.run(views(inputs), callOptions(kernel.program(), shape, threads));
+        REQUIRE(again);
+        for (size_t i = 0; i < first->size(); ++i)
+          CHECK(std::memcmp((*first)[i].second.data(), (*again)[i].second.data(), (*first)[i].second.bytes()) == 0);
+      }
+  }
+}
+
+TEST_CASE("forward mode: tangents against differences, the gradient, and by hand") {
+  for (const char *text :
+       {"model m<K> {\n  input x, z: [K]\n  param W: [K, K]\n  y[t] = softmax(W @ x[t]) * tanh(z[t]) / (2 + x[t] * "
+        "x[t])\n  "
+        "output y\n}\n",
+        "model m<K> {\n  input x, a: complex [K]\n  state h: complex [K] = 0\n  h[t] = 0.5 * a[t] * h[t-1] + x[t]\n  "
+        "output h\n}\n",
+        "model m<K> {\n  input x: [K]\n  init s0: [K]\n  state s: [K] = s0\n  s[t] = tanh(s[t-1] + 0.3 * s[t-3]) * "
+        "x[t]\n  "
+        "output s\n}\n",
+        "model m<K> {\n  input q, k, v, a: [K]\n  state S: [K, K] = 0\n  S[t] = diag(a[t]) @ S[t-1] + outer(k[t], "
+        "v[t])\n  "
+        "o[t] = q[t] @ S[t]\n  output o\n}\n",
+        "model m<K> over (r, c) {\n  input x: [K]\n  state h: [K] = 0\n  h[r, c] = sin(x[r, c] + 0.5 * h[r-1, c-1])\n  "
+        "output h\n}\n"}) {
+    INFO(text);
+    const Kernel model = compile(text, "reference", 0), gradient = compile(text, "reference", 1);
+    Result<Kernel> reference = tryCompile(text, "reference", 0, {}, false, true),
+                   kernel = tryCompile(text, "cpu", 0, {}, false, true);
+    REQUIRE(reference);
+    REQUIRE(kernel);
+    const CallShape shape = fitted(reference->program().tensors, {2, 4, 3, 2, 1, 3});
+    const NamedBuffers inputs = drawInputs(reference->program(), shape, 11, Inits::Drawn);
+    const RunOptions call = callOptions(reference->program(), shape, 1);
+    Result<NamedBuffers> expected = reference->run(views(inputs), call), got = kernel->run(views(inputs), call);
+    REQUIRE(expected);
+    REQUIRE(got);
+    for (const TensorDifference &each : compare(kernel->program(), *got, *expected))
+      for (size_t b = 0; b < each.parts.size(); ++b)
+        CHECK(each.relative(b) <= 1e-11);
+    auto differences = checkTangents(model, gradient, inputs, *expected, shape, 5, 1);
+    REQUIRE(differences);
+    REQUIRE(2 * differences->size() == expected->size());
+    for (const TangentDifference &each : *differences) {
+      INFO(each.tensor);
+      CHECK(each.error <= toleranceOfDifferences);
+      CHECK(each.pairing <= toleranceOfPairing);
+    }
+  }
+  // y = x^2 along t: 2 x t; only what is asked for moves.
+  const char *square = "model m {\n  input x, z: []\n  y[t] = x[t] * x[t] + z[t]\n  output y\n}\n";
+  Result<Kernel> tangent = tryCompile(square, "cpu", 0, {"x"}, false, true);
+  REQUIRE(tangent);
+  const auto inputs = tensors({{"x", {{1, 2}, {3, -2}}}, {"z", {{1, 2}, {1, 1}}}, {"t_x", {{1, 2}, {1, 10}}}});
+  CHECK(resultOf(*tangent, inputs, "t_y") == Numbers{6, -40});
+  CHECK(resultOf(*tangent, inputs, "y") == Numbers{10, 5});
 }

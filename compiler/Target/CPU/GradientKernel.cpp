@@ -126,7 +126,7 @@ void GradientKernel::emitTask(Value row, Value head) {
 
 /// In every slot there is room for all states. Slots hold what is before the moves of one interval, or before the single steps.
 void GradientKernel::layOutSlots() {
-  int64_t bytes = there->real.getIntOrFloatBitWidth() / 8, slots = std::max<int64_t>(op.getInterval(), op.size() - 1);
+  int64_t bytes = there->real.getIntOrFloatBitWidth() / 8, slots = std::max<int64_t>(op.interval(), op.size() - 1);
   int64_t next = back->scratchEnd;
   slotOffset.clear();
   for (unsigned s = 0; s < op.getStates().size(); ++s) {
@@ -191,7 +191,7 @@ void GradientKernel::moveBack(size_t body, Value moves, Value step, Value slot) 
 
 void GradientKernel::walkThere(Value chunks, Value rest) {
   OpBuilder &b = there->b;
-  Value interval = there->index(op.getInterval()), size = there->index(op.size());
+  Value interval = there->index(op.interval()), size = there->index(op.size());
   loop(chunks, [&](Value chunk) {
     Value first = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
                                         arith::RemUIOp::create(b, loc, chunk, interval), there->index(0));
@@ -222,8 +222,8 @@ void GradientKernel::walkBack(Value chunks, Value rest) {
     Value step = last(rest, i);
     moveBack(0, i, there->add(done, step), step);
   });
-  Value interval = there->index(op.getInterval());
-  Value intervals = arith::DivUIOp::create(b, loc, there->add(chunks, there->index(op.getInterval() - 1)), interval);
+  Value interval = there->index(op.interval());
+  Value intervals = arith::DivUIOp::create(b, loc, there->add(chunks, there->index(op.interval() - 1)), interval);
   loop(intervals, [&](Value i) { backChunks(last(intervals, i), chunks, rest); });
 }
 
@@ -231,9 +231,9 @@ void GradientKernel::walkBack(Value chunks, Value rest) {
 void GradientKernel::backChunks(Value interval, Value chunks, Value rest) {
   OpBuilder &b = there->b;
   Value size = there->index(op.size()), one = there->index(1);
-  Value first = there->mul(interval, there->index(op.getInterval()));
+  Value first = there->mul(interval, there->index(op.interval()));
   Value count =
-      arith::MinUIOp::create(b, loc, there->index(op.getInterval()), arith::SubIOp::create(b, loc, chunks, first));
+      arith::MinUIOp::create(b, loc, there->index(op.interval()), arith::SubIOp::create(b, loc, chunks, first));
   restore(first, [&](unsigned s) { return keptPlace(s, interval); });
   Value before = arith::SubIOp::create(b, loc, count, one);
   loop(before, [&](Value i) {

@@ -99,7 +99,7 @@ private:
       of.kept.push_back(tensors.addTemporary(stateType(scan, step.getType(), /*perStep=*/true)));
       for (AxisSpec &axis : tensors.program.tensors[of.kept.back()].axes)
         if (axis.axis == Axis::Time)
-          axis.steps = scan.size() * scan.getInterval();
+          axis.steps = scan.size() * scan.interval();
     }
     return GradientKernel(scan, tensors.program, of, vectorBits).emit(getOperation(), symbol);
   }

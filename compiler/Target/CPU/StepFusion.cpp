@@ -88,6 +88,26 @@ static bool mayShareLoops(const Nest &nest, const Statement &statement) {
   return true;
 }
 
+/// True when `statement`, which runs along the nest's dimensions, reads an element that moves in the sums' loops and that a sum of the
+/// nest reads, too.
+static bool readsAlike(const StepNests &plan, const Nest &nest, const Statement &statement) {
+  Nest alone;
+  alone.dims = nest.dims;
+  alone.statements.push_back(statement);
+  ArrayRef<int> reduced = statement.terms.front().reduced;
+  for (const Read &own : plan.reads(alone))
+    for (const Read &other : plan.reads(nest))
+      if (own.value == other.value && own.at.size() == other.at.size() &&
+          llvm::all_of(llvm::zip(own.at, other.at),
+                       [](auto pair) {
+                         auto [a, b] = pair;
+                         return a.dim == b.dim && a.offset == b.offset;
+                       }) &&
+          llvm::any_of(own.at, [&](const Index &index) { return llvm::is_contained(reduced, index.dim); }))
+        return true;
+  return false;
+}
+
 /// A statement over all dimensions of `nest`, or nothing when the two do not share an iteration space.
 static std::optional<Statement> fuse(const StepNests &plan, const Nest &nest, const Statement &statement,
                                      ArrayRef<int64_t> extents, ArrayRef<Read> own) {
@@ -113,8 +133,9 @@ static std::optional<Statement> fuse(const StepNests &plan, const Nest &nest, co
   Statement result = placed(statement, placement);
   if (result.isReduction() && !mayShareLoops(nest, result))
     return std::nullopt;
-  // Unrelated statements gain nothing from one sweep unless they do the same kind of work.
-  if (!related && result.isReduction() != nest.hasSums())
+  // Unrelated statements gain nothing from one sweep unless they do the same kind of work. Sums that read nothing in common would only
+  // take each other's registers: more rows and vectors of one of them use what is loaded again.
+  if (!related && (result.isReduction() != nest.hasSums() || (result.isReduction() && !readsAlike(plan, nest, result))))
     return std::nullopt;
   // Sums that lie in memory the other way round (S x and Sᵀ y) would leave no axis for vectors.
   if (result.isReduction() && nest.hasSums()) {

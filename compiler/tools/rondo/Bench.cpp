@@ -2,6 +2,7 @@
 #include "compiler/tools/rondo/BenchCall.h"
 #include "compiler/tools/rondo/Commands.h"
 #include "compiler/tools/rondo/Examples.h"
+#include "compiler/tools/rondo/Memory.h"
 #include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Stepping.h"
 #include "compiler/tools/rondo/Terminal.h"
@@ -37,6 +38,10 @@ struct Measurement {
   double median = 0, least = 0;
   size_t repeats = 0;
   double tokens = 0, bytes = 0; // per run
+  double products = 0;          // multiply-adds of a run
+  Memory memory;
+  double measuredMemory =
+      -1; // what a run needs beside the tensors, as the system sees it; negative where it does not say
 };
 
 void summarise(std::vector<double> &times, Measurement &measurement) {
@@ -122,8 +127,9 @@ std::string quoted(const std::string &text) {
   return out + "\"";
 }
 
+/// `forward` is the model's own measurement, where `m` is of its gradient.
 void printJson(const BenchArguments &arguments, const ModelInfo &info, const CompileOptions &options,
-               const CallShape &shape, const Measurement &m) {
+               const CallShape &shape, const Measurement &m, const std::optional<Measurement> &forward) {
   std::vector<std::string> dims;
   for (const std::string &name : info.dims)
     dims.push_back(fmt::format("{}: {}", quoted(name), options.dims.at(name)));
@@ -140,12 +146,19 @@ void printJson(const BenchArguments &arguments, const ModelInfo &info, const Com
   fmt::print("  \"cached\": {},\n  \"record\": {},\n", m.cached, m.plan.empty() ? "null" : quoted(m.plan));
   fmt::print("  \"repeats\": {},\n  \"median_ms\": {:.6f},\n  \"min_ms\": {:.6f},\n", m.repeats, 1e3 * m.median,
              1e3 * m.least);
+  fmt::print("  \"memory\": {{\"tensors\": {:.0f}, \"kept\": {:.0f}, \"between\": {:.0f}, \"scratch\": {:.0f}, "
+             "\"measured\": {:.0f}}},\n",
+             m.memory.tensors, m.memory.kept, m.memory.between, m.memory.scratch, m.measuredMemory);
+  fmt::print("  \"products\": {:.0f},\n", m.products);
+  if (forward)
+    fmt::print("  \"forward\": {{\"median_ms\": {:.6f}, \"min_ms\": {:.6f}, \"products\": {:.0f}}},\n",
+               1e3 * forward->median, 1e3 * forward->least, forward->products);
   fmt::print("  \"tokens_per_s\": {:.6g},\n  \"gb_per_s\": {:.6g}\n}}\n", m.tokens / m.median,
              m.bytes / m.median / 1e9);
 }
 
 void printText(const BenchArguments &arguments, const ModelInfo &info, const CompileOptions &options,
-               const CallShape &shape, const Measurement &m) {
+               const CallShape &shape, const Measurement &m, const std::optional<Measurement> &forward) {
   fmt::print("{} on {}, {}, {} {}, {} threads\n",
              paint(Colour::Bold, (options.gradient ? "gradient of " : "") + info.name), options.target,
              typesText(options), describeDims(info, options.dims), describe(info.tensors, shape),
@@ -153,13 +166,56 @@ void printText(const BenchArguments &arguments, const ModelInfo &info, const Com
   fmt::print("  run      {:.4g} ms median of {} (least {:.4g} ms)\n", 1e3 * m.median, m.repeats, 1e3 * m.least);
   fmt::print("  speed    {:.4g} tokens/s, {:.4g} GB/s of tensors read and written\n", m.tokens / m.median,
              m.bytes / m.median / 1e9);
+  if (m.products > 0)
+    fmt::print("  products {:.4g} G multiply-adds, {:.4g} G/s\n", m.products / 1e9, m.products / m.median / 1e9);
+  if (forward) {
+    fmt::print("  forward  {:.4g} ms median of {}, the gradient takes {:.3g} times as long\n", 1e3 * forward->median,
+               forward->repeats, m.median / forward->median);
+    if (forward->products > 0 && m.products > 0)
+      fmt::print("           {:.4g} G multiply-adds, {:.4g} G/s: the gradient reaches {:.2f} of that rate\n",
+                 forward->products / 1e9, forward->products / forward->median / 1e9,
+                 m.products / m.median / (forward->products / forward->median));
+  }
   if (!m.plan.empty())
     fmt::print("  plan     {}, as rondo tune found it\n", m.plan);
   if (m.cached)
-    fmt::print("  load     {:.2g} ms from the cache; {:.3g} ms to the first result\n", 1e3 * m.compile, 1e3 * m.firstLaunch);
+    fmt::print("  load     {:.2g} ms from the cache; {:.3g} ms to the first result\n", 1e3 * m.compile,
+               1e3 * m.firstLaunch);
   else
-    fmt::print("  compile  {:.0f} ms cold (frontend {:.1f}, passes {:.1f}, code {:.1f}); {:.0f} ms to the first result\n",
-             1e3 * m.compile, 1e3 * m.parts.frontend, 1e3 * m.parts.passes, 1e3 * m.parts.codegen, 1e3 * m.firstLaunch);
+    fmt::print(
+        "  compile  {:.0f} ms cold (frontend {:.1f}, passes {:.1f}, code {:.1f}); {:.0f} ms to the first result\n",
+        1e3 * m.compile, 1e3 * m.parts.frontend, 1e3 * m.parts.passes, 1e3 * m.parts.codegen, 1e3 * m.firstLaunch);
+}
+
+/// Runs a kernel once, and then as often as is asked for. `measurement.compile` is known already.
+Result<void> measure(const Kernel &kernel, const CallShape &shape, const BenchArguments &arguments,
+                     std::optional<int> gpu, Measurement &measurement) {
+  const Program &program = kernel.program();
+  const BenchCall call(program, shape, randomRequest(arguments.spec).seed);
+  const RunOptions callWith = callOptions(program, shape, arguments.spec.threads);
+  const auto run = [&] { return kernel.run(views(call.inputs), views(call.outputs), callWith); };
+  const auto launch = Clock::now();
+  if (Result<void> ran = run(); !ran)
+    return ran;
+  measurement.firstLaunch = measurement.compile + secondsSince(launch);
+  measurement.bytes = call.bytes;
+  measurement.tokens =
+      double(shape.batch) * double(shape.time) * (asksFor(program.tensors, Axis::Time1) ? double(shape.time1) : 1);
+  measurement.memory = memoryOf(program, shape);
+  if (gpu)
+    return measureOnGpu(kernel, call, *gpu, callWith, arguments, measurement);
+  measurement.measuredMemory = peakGrowth([&] { (void)run(); });
+  return measureRuns(kernel, call, callWith, arguments, measurement);
+}
+
+/// Multiply-adds of a run; 0 where they are not known.
+double productsOf(Engine &engine, const std::string &path, const CompileOptions &options, const CallShape &shape) {
+  Result<ModelInfo> info = engine.inspectFile(path, options);
+  if (!info)
+    return 0;
+  const double steps =
+      double(shape.batch) * double(shape.time) * (asksFor(info->tensors, Axis::Time1) ? double(shape.time1) : 1);
+  return steps * (info->productsOnce + info->productsPerHead * double(shape.heads));
 }
 
 int bench(const BenchArguments &arguments) {
@@ -186,24 +242,26 @@ int bench(const BenchArguments &arguments) {
     return fail(kernel.error());
   const Program &program = kernel->program();
   const CallShape shape = fitted(program.tensors, wanted);
-  const BenchCall call(program, shape, request.seed);
-  const RunOptions callWith = callOptions(program, shape, arguments.spec.threads);
-  const auto launch = Clock::now();
-  if (Result<void> ran = kernel->run(views(call.inputs), views(call.outputs), callWith); !ran)
+  if (Result<void> ran = measure(*kernel, shape, arguments, gpuOf(options), measurement); !ran)
     return fail(ran.error());
-  measurement.firstLaunch = measurement.compile + secondsSince(launch);
-  measurement.bytes = call.bytes;
-  measurement.tokens =
-      double(shape.batch) * double(shape.time) * (asksFor(program.tensors, Axis::Time1) ? double(shape.time1) : 1);
-  const std::optional<int> gpu = gpuOf(options);
-  if (Result<void> ran = gpu ? measureOnGpu(*kernel, call, *gpu, callWith, arguments, measurement)
-                             : measureRuns(*kernel, call, callWith, arguments, measurement);
-      !ran)
-    return fail(ran.error());
+  measurement.products = productsOf(engine, path, options, shape);
+  std::optional<Measurement> forward;
+  if (options.gradient > 0 && !gpuOf(options)) {
+    CompileOptions own = options;
+    own.gradient = 0;
+    own.wrt.clear();
+    Result<Kernel> model = engine.compileFile(path, own);
+    if (!model)
+      return fail(model.error());
+    forward.emplace();
+    if (Result<void> ran = measure(*model, shape, arguments, std::nullopt, *forward); !ran)
+      return fail(ran.error());
+    forward->products = productsOf(engine, path, own, shape);
+  }
   if (arguments.json)
-    printJson(arguments, *info, options, shape, measurement);
+    printJson(arguments, *info, options, shape, measurement, forward);
   else
-    printText(arguments, *info, options, shape, measurement);
+    printText(arguments, *info, options, shape, measurement, forward);
   return 0;
 }
 
@@ -230,10 +288,12 @@ void addBench(CLI::App &app, int &status) {
   command->add_option("--repeats", arguments->repeats, "measure so many runs instead")->check(CLI::PositiveNumber);
   command->add_flag("--graph", arguments->graph, "on a GPU: replay a CUDA graph of the call");
   command->add_flag("--json", arguments->json, "print the numbers as JSON");
-  command->footer(
-      "Dimensions without a size are 64. On a GPU the tensors lie there, times are the device's own, and its cache is\n"
-      "emptied before each run. Example:\n"
-      "  rondo bench gla --dim K=64 V=64 --random 1,B=1,T=2048,H=16 --threads 2 --json");
+  command->footer("Dimensions without a size are 64. With --grad the model is measured, too, and the rates of products "
+                  "(multiply-adds,\n"
+                  "computed again or not) are compared. On a GPU the tensors lie there, times are the device's own, "
+                  "and its cache is\n"
+                  "emptied before each run. Example:\n"
+                  "  rondo bench gla --dim K=64 V=64 --random 1,B=1,T=2048,H=16 --threads 2 --json");
   command->callback([arguments, &status] { status = bench(*arguments); });
 }
 

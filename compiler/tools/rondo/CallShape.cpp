@@ -15,7 +15,7 @@ int64_t sizeUnder(const AxisSpec &axis, const CallShape &shape) {
   case Axis::Batch:
     return shape.batch;
   case Axis::Time:
-    return shape.time;
+    return (shape.time + axis.steps - 1) / axis.steps;
   case Axis::Time1:
     return shape.time1;
   case Axis::Head:

@@ -73,7 +73,9 @@ Result<Growth> measureGrowth(const Kernel &reference, const NamedBuffers &inputs
     growth.stepped = *stepped;
   }
   const double steps = double(options.shape.time) * double(options.shape.time1);
-  const double factor = growth.stepped ? 1 : std::sqrt(std::max(1.0, steps));
+  // Roundings at all steps: by perturbed states, or by noise in every operation. Else the inputs' have to stand for them.
+  const bool everywhere = growth.stepped || !options.noisy.empty();
+  const double factor = everywhere ? 1 : std::sqrt(std::max(1.0, steps));
   for (int draw = 0; draw < options.draws; ++draw) {
     const uint64_t seed = options.seed + 0x9d5c1f3 * uint64_t(draw + 1);
     Result<NamedBuffers> moved = runPerturbed(reference, inputs, options, growth.stepped, seed);

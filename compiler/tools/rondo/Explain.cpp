@@ -1,8 +1,10 @@
 // `rondo explain`: what a model takes and gives, and what was found in it.
 #include "compiler/tools/rondo/Commands.h"
 #include "compiler/tools/rondo/Examples.h"
+#include "compiler/tools/rondo/Memory.h"
 #include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Terminal.h"
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <memory>
@@ -70,18 +72,41 @@ void printModel(const ModelInfo &info) {
     fmt::print("{}\n{}{}", paint(Colour::Bold, "found"), info.report, info.report.back() == '\n' ? "" : "\n");
 }
 
+/// What a gradient keeps, by the program that computes it. One sequence of one head, if no sizes were given.
+Result<void> printMemory(Engine &engine, const std::string &path, const SpecArguments &arguments) {
+  Result<Kernel> kernel = engine.compileFile(path, compileOptions(arguments));
+  if (!kernel)
+    return kernel.error();
+  const Program &program = kernel->program();
+  const CallShape shape = fitted(program.tensors, randomRequest(arguments).over({1, 4096, 64, 1, 1}));
+  const Memory memory = memoryOf(program, shape);
+  fmt::print("{} for {}\n", paint(Colour::Bold, "memory of the gradient"), describe(program.tensors, shape));
+  fmt::print("  inputs and results  {}\n", describeBytes(memory.tensors));
+  if (memory.kept > 0)
+    fmt::print("  kept states         {}, of every {}th step; of every step they were {}: saves {}\n",
+               describeBytes(memory.kept), memory.keptSteps, describeBytes(memory.ofEveryStep),
+               describeBytes(memory.ofEveryStep - memory.kept));
+  fmt::print("  between kernels     {}\n", describeBytes(memory.between));
+  fmt::print("  scratch             {} a thread\n", describeBytes(memory.scratch));
+  return {};
+}
+
 int explain(const SpecArguments &arguments) {
   Engine engine;
-  Result<ModelInfo> info = engine.inspectFile(resolveSpec(arguments.spec), compileOptions(arguments));
+  const std::string path = resolveSpec(arguments.spec);
+  const CompileOptions options = compileOptions(arguments);
+  Result<ModelInfo> info = engine.inspectFile(path, options);
   warn(engine.remarks());
   if (!info)
     return fail(info.error());
   printModel(*info);
-  const bool sized = arguments.target.starts_with("cuda") && !info->dims.empty() && !info->plans.empty();
-  if (!sized)
+  const bool sized = std::ranges::all_of(info->dims, [&](const std::string &dim) { return options.dims.count(dim); });
+  if (arguments.gradient && sized)
+    if (Result<void> printed = printMemory(engine, path, arguments); !printed)
+      return fail(printed.error());
+  if (!arguments.target.starts_with("cuda") || info->dims.empty() || info->plans.empty())
     return 0;
-  const Result<std::string> kernels =
-      engine.emitFile(resolveSpec(arguments.spec), compileOptions(arguments), "resources");
+  const Result<std::string> kernels = engine.emitFile(path, options, "resources");
   fmt::print("{}\n", paint(Colour::Bold, "kernels"));
   std::istringstream lines(kernels ? *kernels : kernels.error().message());
   for (std::string line; std::getline(lines, line);)
@@ -100,10 +125,17 @@ void addExplain(CLI::App &app, int &status) {
   addTypes(*command, *arguments, "element types of the tensors: with --target cuda, what goes to matrix instructions");
   addDims(*command, *arguments);
   addPlan(*command, *arguments);
-  command->footer("With sizes, the plan that is chosen for each recurrence is printed, too; with --target cuda also "
-                  "its kernels, and, where\n"
-                  "ptxas is installed, their registers and what they spill.\n"
-                  "Example: rondo explain gla --dim K=64 V=64");
+  addGradient(*command, *arguments);
+  addRandom(*command, *arguments,
+            "with --grad: the sizes of the call whose memory is printed; default: B=1,T=4096,H=1");
+  command->footer(
+      "With sizes, the plan that is chosen for each recurrence is printed, too; with --grad also what the gradient\n"
+      "keeps of the way there, and how many bytes that takes and saves; with --target cuda also its kernels, and, "
+      "where\n"
+      "ptxas is installed, their registers and what they spill.\n"
+      "Examples:\n"
+      "  rondo explain gla --dim K=64 V=64\n"
+      "  rondo explain gla --grad --dim K=128 V=128 --random B=1,T=16384,H=4");
   command->callback([arguments, &status] { status = explain(*arguments); });
 }
 

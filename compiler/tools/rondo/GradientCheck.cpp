@@ -22,6 +22,18 @@ Buffer duplicate(const Buffer &buffer) {
   return made;
 }
 
+/// Random signs, in the shape of `like`.
+Buffer signs(const Buffer &like, uint64_t seed, const std::string &name) {
+  Random random(seed, name);
+  Buffer made = duplicate(like);
+  const int64_t count = made.view().elements();
+  for (int64_t i = 0; i < count; ++i) {
+    const double re = random.sign(), im = random.sign();
+    storeElement(made.view(), i, re, im);
+  }
+  return made;
+}
+
 /// Re sum conj(x) y, over the finite elements of y: a slice that no step has reached keeps the infinity that it began with.
 double dot(const Tensor &x, const Tensor &y) {
   double sum = 0;
@@ -34,34 +46,41 @@ double dot(const Tensor &x, const Tensor &y) {
 
 class Differences {
 public:
-  Differences(const Kernel &model, const NamedBuffers &inputs, const std::string &prefix, const CallShape &shape,
-              int threads)
-      : model(model), inputs(inputs), prefix(prefix), shape(shape), threads(threads) {
+  /// `inputs` has those of the model, `cotangents` those of its results, with `prefix` before their names.
+  Differences(const Kernel &model, const NamedBuffers &inputs, const NamedBuffers &cotangents,
+              const std::string &prefix, const CallShape &shape, int threads)
+      : model(model), cotangents(cotangents), prefix(prefix), shape(shape), threads(threads) {
     for (const TensorSpec &spec : model.program().tensors)
       if (const Buffer *given = isGiven(spec.kind) ? find(inputs, spec.name) : nullptr)
         own.emplace_back(spec.name, duplicate(*given));
   }
 
-  /// |D(h) - `expected`| for the largest h at which D has settled to within `settled`.
-  Result<GradientDifference> along(const std::string &name, const Buffer &direction, double expected, double settled) {
+  /// |D(h) - `expected`| for the largest h at which D has settled to within `settled`, along `directions` of tensors of the model. `name`
+  /// is what the result is called.
+  Result<GradientDifference> along(const std::string &name, const NamedBuffers &directions, double expected,
+                                   double settled) {
     for (double h : {1e-3, 1e-4, 1e-5, 3e-6}) {
-      Result<double> coarse = difference(name, direction, h), fine = difference(name, direction, h / 2);
+      Result<double> coarse = difference(directions, h), fine = difference(directions, h / 2);
       if (!coarse || !fine)
         return coarse ? fine.error() : coarse.error();
       // Where rounding hides what moves, two differences may be alike and wrong.
       const double rounding = 4 * std::numeric_limits<double>::epsilon() * magnitude / h;
       if (std::abs(*coarse - *fine) <= settled && rounding <= settled)
         return GradientDifference{name, std::abs(*fine - expected), h / 2};
+      // A derivative that is 0 but for rounding: so are the differences, but for theirs, which is the least at the largest h.
+      const double nothing = 256 * rounding;
+      if (h == 1e-3 && std::abs(expected) <= nothing && std::max(std::abs(*coarse), std::abs(*fine)) <= nothing)
+        return GradientDifference{name, std::min(std::abs(*fine - expected), settled), h / 2};
     }
     return GradientDifference{name, INFINITY, 0};
   }
 
 private:
-  Result<double> difference(const std::string &name, const Buffer &direction, double h) {
+  Result<double> difference(const NamedBuffers &directions, double h) {
     double values[4];
     const double steps[] = {h, -h, 2 * h, -2 * h};
     for (int i = 0; i < 4; ++i) {
-      Result<double> value = loss(name, direction, steps[i]);
+      Result<double> value = loss(directions, steps[i]);
       if (!value)
         return value;
       values[i] = *value;
@@ -69,18 +88,18 @@ private:
     return (8 * (values[0] - values[1]) - (values[2] - values[3])) / (12 * h);
   }
 
-  Result<double> loss(const std::string &name, const Buffer &direction, double h) {
+  Result<double> loss(const NamedBuffers &directions, double h) {
     NamedBuffers moved = copy(own);
     for (auto &[which, buffer] : moved)
-      if (which == name)
-        move(buffer.view(), direction.view(), h);
+      if (const Buffer *direction = find(directions, which))
+        move(buffer.view(), direction->view(), h);
     Result<NamedBuffers> results = model.run(views(moved), callOptions(model.program(), shape, threads));
     if (!results)
       return results.error();
     double sum = 0;
     magnitude = 0;
     for (const auto &[which, result] : *results)
-      if (const Buffer *cotangent = find(inputs, prefix + which)) {
+      if (const Buffer *cotangent = find(cotangents, prefix + which)) {
         const double part = dot(cotangent->view(), result.view());
         sum += part;
         magnitude += std::abs(part);
@@ -96,8 +115,8 @@ private:
   }
 
   const Kernel &model;
-  const NamedBuffers &inputs;
-  const std::string &prefix;
+  const NamedBuffers &cotangents;
+  const std::string prefix;
   const CallShape &shape;
   int threads;
   double magnitude = 0; // of what the last loss was the sum of
@@ -110,7 +129,7 @@ Result<std::vector<GradientDifference>> checkDifferences(const Kernel &model, co
                                                          const NamedBuffers &gradients, const std::string &prefix,
                                                          const CallShape &shape, uint64_t seed, int threads) {
   constexpr int mostDirections = 4;
-  Differences differences(model, inputs, prefix, shape, threads);
+  Differences differences(model, inputs, inputs, prefix, shape, threads);
   std::vector<GradientDifference> found;
   for (const auto &[name, gradient] : gradients) {
     const std::string of = name.substr(prefix.size());
@@ -121,14 +140,9 @@ Result<std::vector<GradientDifference>> checkDifferences(const Kernel &model, co
     const double scale = norm > 0 ? norm : 1;
     GradientDifference best{of, INFINITY, 0};
     for (int draw = 0; draw < mostDirections && std::isinf(best.error); ++draw) {
-      Random random(seed + uint64_t(draw), of);
-      Buffer direction = duplicate(*x);
-      const int64_t count = direction.view().elements();
-      for (int64_t i = 0; i < count; ++i) {
-        const double re = random.sign(), im = random.sign();
-        storeElement(direction.view(), i, re, im);
-      }
-      const double expected = dot(gradient.view(), direction.view());
+      NamedBuffers direction;
+      direction.emplace_back(of, signs(*x, seed + uint64_t(draw), of));
+      const double expected = dot(gradient.view(), direction[0].second.view());
       Result<GradientDifference> one = differences.along(of, direction, expected, scale * toleranceOfDifferences / 10);
       if (!one)
         return one.error();
@@ -136,6 +150,56 @@ Result<std::vector<GradientDifference>> checkDifferences(const Kernel &model, co
     }
     best.error /= scale;
     found.push_back(best);
+  }
+  return found;
+}
+
+/// Sum of tangents times gradients, and of the terms' magnitudes.
+static std::pair<double, double> pairing(const NamedBuffers &tangents, const NamedBuffers &gradients) {
+  double sum = 0, size = 0;
+  for (const auto &[name, gradient] : gradients)
+    if (const Buffer *tangent = find(tangents, name.substr(2))) {
+      const double part = dot(tangent->view(), gradient.view());
+      sum += part;
+      size += std::sqrt(dot(gradient.view(), gradient.view()) * dot(tangent->view(), tangent->view()));
+    }
+  return {sum, size};
+}
+
+Result<std::vector<TangentDifference>> checkTangents(const Kernel &model, const Kernel &gradient,
+                                                     const NamedBuffers &inputs, const NamedBuffers &results,
+                                                     const CallShape &shape, uint64_t seed, int threads) {
+  NamedBuffers tangents;
+  for (const auto &[name, buffer] : inputs)
+    if (name.starts_with("t_") && find(inputs, name.substr(2)))
+      tangents.emplace_back(name.substr(2), duplicate(buffer));
+  std::vector<TangentDifference> found;
+  for (const auto &[name, tangent] : results) {
+    if (!name.starts_with("t_") || !find(results, name.substr(2)))
+      continue;
+    const std::string of = name.substr(2);
+    NamedBuffers covectors, call;
+    covectors.emplace_back("d_" + of, signs(tangent, seed, of));
+    for (const TensorSpec &spec : gradient.program().tensors)
+      if (!isGiven(spec.kind)) {
+        continue;
+      } else if (const Buffer *given = find(inputs, spec.name)) {
+        call.emplace_back(spec.name, duplicate(*given));
+      } else if (spec.name.starts_with("d_")) {
+        call.emplace_back(spec.name, Buffer(spec.type, shapeOf(spec, shape))); // zeros
+        if (spec.name == "d_" + of)
+          call.back().second = duplicate(covectors[0].second);
+      }
+    const double expected = dot(covectors[0].second.view(), tangent.view());
+    const double norm = std::sqrt(dot(tangent.view(), tangent.view())), scale = norm > 0 ? norm : 1;
+    Differences differences(model, inputs, covectors, "d_", shape, threads);
+    Result<GradientDifference> moved = differences.along(of, tangents, expected, scale * toleranceOfDifferences / 10);
+    Result<NamedBuffers> back = gradient.run(views(call), callOptions(gradient.program(), shape, threads));
+    if (!moved || !back)
+      return moved ? back.error() : moved.error();
+    const auto [sum, size] = pairing(tangents, *back);
+    const double largest = std::max({size, scale, std::abs(expected)});
+    found.push_back({of, moved->error / scale, std::abs(sum - expected) / largest, moved->step});
   }
   return found;
 }

@@ -7,7 +7,8 @@
 //
 // relative to ||dL/dx||, which is the size of the left side for random signs. h shrinks from 1e-3 until D(h) and D(h/2) agree to a tenth of the tolerance:
 // where |x + hu| crosses a corner (max, abs) they do not, and where they agree by chance another direction does the same work. Tensors
-// for which they never agree count as failures.
+// for which they never agree count as failures. A derivative of less than 1e-9 of L's terms, as by a factor that a norm takes out again,
+// is held to be that small, which is what D can resolve.
 #pragma once
 #include "compiler/tools/rondo/CallShape.h"
 #include "rondo/Kernel.h"
@@ -29,5 +30,19 @@ struct GradientDifference {
 Result<std::vector<GradientDifference>> checkDifferences(const Kernel &model, const NamedBuffers &inputs,
                                                          const NamedBuffers &gradients, const std::string &prefix,
                                                          const CallShape &shape, uint64_t seed, int threads);
+
+/// A tangent J t of one result y, for a covector w of random signs.
+struct TangentDifference {
+  std::string tensor; // y
+  double error = 0;   // |w . J t - D(h)| / ||J t||, D the difference of w . y along all tangents at once
+  double pairing = 0; // |w . J t - t . (Jᵀ w)|, relative to the sum of ||t|| ||Jᵀ w|| over the model's tensors
+  double step = 0;    // h
+};
+constexpr double toleranceOfPairing = 1e-11;
+
+/// `results` are what the linearised model gave for `inputs`; `gradient` is the reference's gradient of `model`.
+Result<std::vector<TangentDifference>> checkTangents(const Kernel &model, const Kernel &gradient,
+                                                     const NamedBuffers &inputs, const NamedBuffers &results,
+                                                     const CallShape &shape, uint64_t seed, int threads);
 
 } // namespace rondo::tool

@@ -68,10 +68,10 @@ static bool isCudaTarget(const std::string &text) {
 
 void addTarget(CLI::App &command, SpecArguments &arguments) {
   command
-      .add_option(
-          "--target", arguments.target,
-          "what runs it: cpu, cpu:x86-64-v3 (code for that level); cuda, cuda:1 (the second GPU), cuda:sm_80 (code for that); reference (the interpreter, "
-          "slow and exact)")
+      .add_option("--target", arguments.target,
+                  "what runs it: cpu, cpu:x86-64-v3 (code for that level); cuda, cuda:1 (the second GPU), cuda:sm_80 "
+                  "(code for that); reference (the interpreter, "
+                  "slow and exact)")
       ->type_name("TARGET")
       ->check([](const std::string &text) {
         return isCpuTarget(text) || text == "reference" || isCudaTarget(text)
@@ -125,13 +125,25 @@ void addPlan(CLI::App &command, SpecArguments &arguments) {
                   "with state S; what is left out is the compiler's choice")
       ->type_name("'<form = chunk, chunk = 32>'")
       ->allow_extra_args(false);
+  command
+      .add_option("--interval", arguments.interval,
+                  "with --grad, for what goes by chunks: keep a state every N chunks, and compute those between again; "
+                  "default: the compiler's choice")
+      ->type_name("N")
+      ->check(CLI::Range(1, 65536));
 }
 
 void addGradient(CLI::App &command, SpecArguments &arguments) {
   command.add_flag("--grad", arguments.gradient,
                    "the gradient in place of the model: takes cotangents d_y of its results, gives d_x; twice: the "
                    "gradient of that");
-  command.add_option("--wrt", arguments.wrt, "with --grad: the tensors whose gradients are wanted; default: all")
+  command.add_flag(
+      "--jvp", arguments.tangent,
+      "forward mode: takes tangents t_x beside the inputs, gives the derivatives t_y along them beside the "
+      "results; with --grad: of the gradient");
+  command
+      .add_option("--wrt", arguments.wrt,
+                  "with --grad: the tensors whose gradients are wanted, with --jvp: those that move; default: all")
       ->type_name("NAME,...")
       ->delimiter(',')
       ->allow_extra_args(false);
@@ -251,7 +263,9 @@ CompileOptions compileOptions(const SpecArguments &arguments) {
   options.chunk = arguments.chunk;
   options.cache = !arguments.noCache;
   options.plan = fmt::format("{}", fmt::join(arguments.plans, "; "));
+  options.interval = arguments.interval;
   options.gradient = arguments.gradient;
+  options.tangent = arguments.tangent;
   options.wrt = arguments.wrt;
   options.resets = arguments.resets;
   options.packed = arguments.packed;

@@ -18,10 +18,12 @@ struct SpecArguments {
   std::vector<std::string> dtypes; // "bf16", "bf16,g=f32"
   std::string random;              // "seed,B=2,T=128"
   std::string form = "auto";
-  int64_t chunk = 0;
+  int64_t chunk = 0, interval = 0;
   std::vector<std::string> plans; // "<chunk = 32>", "S: <form = step>"
   bool resets = false, packed = false;
   int gradient = 0;
+  bool tangent = false;
+  bool derives() const { return gradient > 0 || tangent; }
   std::vector<std::string> wrt;
   int threads = 0;
   bool noCache = false, noRecords = false;

@@ -1,4 +1,5 @@
 // `rondo verify`: every form of every model of a spec against the reference interpreter, on random inputs.
+#include "compiler/tools/rondo/Cases.h"
 #include "compiler/tools/rondo/Commands.h"
 #include "compiler/tools/rondo/Examples.h"
 #include "compiler/tools/rondo/GradientCheck.h"
@@ -20,7 +21,7 @@ namespace {
 struct VerifyArguments {
   SpecArguments spec;
   std::vector<std::string> specs;
-  bool defaultInits = false;
+  bool defaultInits = false, longRuns = false;
 };
 
 struct Totals {
@@ -48,6 +49,7 @@ private:
   Result<Kernel> compileKernel(const Case &which, const std::string &type, const TypeChoice &choice);
   void verifyType(const Case &which, const std::string &type);
   void verifyDifferences(const Case &which);
+  void verifyTangents(const Case &which);
   void check(const Kernel &kernel, const Trial &trial, const std::string &type, const std::string &form, int64_t piece);
   void report(const Verdict &verdict, const Trial &trial, const std::string &type, const std::string &form);
   void fault(const std::string &type, const Error &error);
@@ -64,7 +66,8 @@ private:
   std::map<std::string, Kernel> kernels;    // by form and element type
   const Kernel *reference = nullptr;        // of the current case
   std::vector<Kernel> noisy;                // a gradient's reference, with noise in its operations
-  std::optional<Kernel> differentiated;     // what the current reference is the gradient of
+  std::optional<Kernel> differentiated;     // what the current reference is the derivative of
+  std::optional<Kernel> transposed;         // of a tangent, the gradient of the same
 };
 
 /// Of the model, or of its gradient, which is known where its dimensions have sizes.
@@ -74,7 +77,7 @@ bool ModelVerifier::hasChunkForm(bool resets, bool packed) {
   options.resets = resets;
   options.packed = packed;
   std::vector<std::string> forms = info.forms;
-  if (options.gradient > 0 && completeDims(info, smallDims(), options.dims))
+  if (arguments.spec.derives() && completeDims(info, smallDims(), options.dims))
     if (Result<ModelInfo> sized = engine.inspectFile(path, options))
       forms = sized->forms;
   return std::ranges::find(forms, "chunk") != forms.end();
@@ -95,6 +98,17 @@ bool ModelVerifier::hasTiles(const Case &which, const std::string &type) {
                       sized->plans, [](const std::string &plan) { return plan.find(": chunk") != std::string::npos; });
 }
 
+/// The cases, and behind them the same by chunks. The first ones are held to differences, where that is asked for.
+static std::vector<Case> inBothForms(std::vector<Case> all, bool chunks, const char *chunkForm, bool differences) {
+  const size_t count = all.size();
+  for (size_t i = 0; i < count; ++i) {
+    if (chunks)
+      all.emplace_back(all[i]).form = chunkForm;
+    all[i].differences = differences && all[i].form == "step";
+  }
+  return all;
+}
+
 std::vector<Case> ModelVerifier::cases() {
   const RandomRequest request = randomRequest(arguments.spec);
   const bool resets = arguments.spec.resets, packed = arguments.spec.packed;
@@ -108,12 +122,11 @@ std::vector<Case> ModelVerifier::cases() {
                    packed,
                    compilerChooses ? "step" : arguments.spec.form,
                    arguments.spec.chunk};
-    std::vector<Case> both{one, one};
-    both.back().form = isCuda() ? "auto" : "chunk";
-    both.resize(chunks ? 2 : 1);
-    return both;
+    return inBothForms({one}, chunks, isCuda() ? "auto" : "chunk", true);
   }
-  std::vector<Case> all = arguments.spec.gradient > 0 ? gradientCases() : standardCases();
+  if (arguments.longRuns)
+    return inBothForms(longCases(), chunks, isCuda() ? "auto" : "chunk", false);
+  std::vector<Case> all = arguments.spec.derives() ? derivativeCases() : standardCases();
   if (asksFor(info.tensors, Axis::Group)) // three groups of three heads
     all.back().shape.heads = 9;
   if (chunks)
@@ -142,8 +155,11 @@ std::vector<std::string> ModelVerifier::typesOf(const Case &which) const {
   const bool asked = arguments.spec.resets || arguments.spec.packed;
   if ((which.resets || which.packed) && !asked)
     return {"f32"};
-  if (arguments.spec.gradient > 0)
-    return {"f64", "f32"};
+  if (arguments.longRuns)
+    return {"f64", "f32", "bf16"};
+  if (arguments.spec.derives())
+    return which.form == "step" ? std::vector<std::string>{"f64", "f32"}
+                                : std::vector<std::string>{"f64", "f32", "bf16"};
   if (which.form != "step") // what is loaded and stored is the same in every form
     return {"f64", "f32"};
   return {"f64", "f32", "bf16", "f16"};
@@ -180,7 +196,7 @@ Result<void> ModelVerifier::compileReference(const Case &which) {
       return kernel.error();
     known = references.emplace(boundaries, std::move(*kernel)).first;
   }
-  if (options.gradient > 0) {
+  if (arguments.spec.derives()) {
     noisy.clear();
     options.model = info.name;
     options.target = "reference";
@@ -196,6 +212,15 @@ Result<void> ModelVerifier::compileReference(const Case &which) {
       noisy.push_back(std::move(*kernel));
     }
     options.noise = 0;
+    if (options.tangent) {
+      options.tangent = false;
+      ++options.gradient;
+      options.wrt.clear();
+      Result<Kernel> kernel = engine.compileFile(path, options);
+      if (!kernel)
+        return kernel.error();
+      transposed = std::move(*kernel);
+    }
     --options.gradient;
     Result<Kernel> kernel = engine.compileFile(path, options);
     if (!kernel)
@@ -284,7 +309,7 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
     return fault(type, rounded.error());
   Result<Trial> trial = drawTrial(*reference, *kernel,
                                   {which.shape, randomRequest(arguments.spec).seed, which.inits, arguments.spec.threads,
-                                   arguments.spec.gradient > 0, noisy, *rounded});
+                                   arguments.spec.derives(), noisy, *rounded});
   if (!trial)
     return fault(type, trial.error());
   totals.redrawn += trial->redraws.total();
@@ -345,24 +370,67 @@ void ModelVerifier::verifyDifferences(const Case &which) {
              toleranceOfDifferences);
 }
 
+/// The tangents' reference against differences of the model's results, and against the gradient's reference.
+void ModelVerifier::verifyTangents(const Case &which) {
+  const uint64_t seed = randomRequest(arguments.spec).seed;
+  std::vector<TangentDifference> differences;
+  CallShape shape;
+  const auto unsettled = [](const TangentDifference &each) { return std::isinf(each.error); };
+  constexpr int mostDraws = 8;
+  for (int draw = 0; draw < mostDraws && (draw == 0 || std::ranges::any_of(differences, unsettled)); ++draw) {
+    Result<Trial> trial = drawTrial(*reference, *reference,
+                                    {which.shape, seed + uint64_t(draw), which.inits, arguments.spec.threads, true});
+    if (!trial)
+      return fault("f64", trial.error());
+    shape = trial->shape;
+    moveInside(trial->inputs, reference->program(), seed);
+    Result<NamedBuffers> results =
+        reference->run(views(trial->inputs), callOptions(reference->program(), shape, arguments.spec.threads));
+    if (!results)
+      return fault("f64", results.error());
+    Result<std::vector<TangentDifference>> found =
+        checkTangents(*differentiated, *transposed, trial->inputs, *results, shape, seed, arguments.spec.threads);
+    if (!found)
+      return fault("f64", found.error());
+    if (differences.empty())
+      differences = *found;
+    for (size_t i = 0; i < differences.size(); ++i)
+      if (unsettled(differences[i]))
+        differences[i] = (*found)[i];
+  }
+  progress.clear();
+  double worst = 0, pairing = 0;
+  for (const TangentDifference &each : differences) {
+    totals.checks += 2;
+    totals.failures += !(each.error <= toleranceOfDifferences) + !(each.pairing <= toleranceOfPairing);
+    worst = std::max(worst, each.error);
+    pairing = std::max(pairing, each.pairing);
+    if (!(each.error <= toleranceOfDifferences))
+      fmt::print("  f64   differences of '{}'  error {:.1e}  tolerance {:.1e}  h {:.0e}  {}  {} {}\n", each.tensor,
+                 each.error, toleranceOfDifferences, each.step, paint(Colour::Red, "FAILED"), describeDims(info, dims),
+                 describe(reference->program().tensors, shape));
+    if (!(each.pairing <= toleranceOfPairing))
+      fmt::print("  f64   pairing of '{}'  error {:.1e}  tolerance {:.1e}  {}\n", each.tensor, each.pairing,
+                 toleranceOfPairing, paint(Colour::Red, "FAILED"));
+  }
+  fmt::print("  f64   differences of {} tensors: worst {:.1e}, tolerance {:.1e}; <Jv, w> - <v, Jᵀw>: {:.1e}, tolerance "
+             "{:.1e}\n",
+             differences.size(), worst, toleranceOfDifferences, pairing, toleranceOfPairing);
+}
+
 void ModelVerifier::verify() {
   ++totals.models;
   fmt::print("{} ({})\n", paint(Colour::Bold, info.name), path);
   for (const Case &which : cases()) {
-    if (arguments.spec.gradient > 0 && which.form == "chunk" && (which.resets || which.packed) &&
+    if (arguments.spec.derives() && which.form == "chunk" && (which.resets || which.packed) &&
         !hasChunkForm(which.resets, which.packed))
       continue;
     if (Result<void> compiled = compileReference(which); !compiled) {
-      // Said in the documents: such a gradient does not exist yet. It was not asked for, and the other cases stand.
-      const bool unknown = compiled.error().message().find("back, with resets") != std::string::npos;
-      if (unknown && arguments.spec.gradient > 0 && !arguments.spec.resets)
-        fmt::print("  {}: no gradient where a state is read more than one step back\n", which.name());
-      else
-        fault("reference", compiled.error());
+      fault("reference", compiled.error());
       continue;
     }
-    if (arguments.spec.gradient > 0 && which.form == "step" && which.dims == smallDims())
-      verifyDifferences(which);
+    if (arguments.spec.derives() && which.differences && which.form == "step")
+      arguments.spec.tangent ? verifyTangents(which) : verifyDifferences(which);
     for (const std::string &type : typesOf(which))
       if (!which.tiles || hasTiles(which, type))
         verifyType(which, type);
@@ -394,6 +462,8 @@ void verifyFile(Engine &engine, Progress &progress, const VerifyArguments &argum
 }
 
 int verify(const VerifyArguments &asked) {
+  if (asked.spec.gradient > 0 && asked.spec.tangent)
+    return fail("verify takes --grad or --jvp, not both");
   VerifyArguments arguments = asked;
   arguments.spec.noCache = true; // what is verified is the compiler
   Engine engine;
@@ -429,11 +499,17 @@ running the reference with these very roundings; twice its distance is added to 
 
 With --grad the gradient is verified: the reference's own against fourth-order differences of the model's results, along random
 directions, one tensor after another, to 1e-6 of the gradient's norm; kernels against the reference, to 1e-11 in f64, in f32 as above, where g is
-also what noise of 2^-24 in every operation of the reference does. Blocks for which that exceeds 1e-2 are counted.
+also what noise of 2^-24 in every operation of the reference does. Blocks for which that exceeds 1e-2 are counted. Chunks are verified in
+bf16, too. With --jvp it is derivatives along a direction: against differences, and <J v, w> against <v, Jᵀ w> with the gradient.
+
+With --long there are 4096 steps and five batch entries: inputs of declared intervals keep to one end in one of them, to the other in
+another, near an end, inside, and mixed; and bf16 in all forms.
 
 Examples:
   rondo verify gla deltanet
   rondo verify gla --grad
+  rondo verify gla --grad --long
+  rondo verify gla --jvp
   rondo verify $(rondo list --paths)
   rondo verify gla --dtype bf16,g=f32 --dim K=64 V=48 --random 7,B=2,T=129,H=3)";
 
@@ -451,6 +527,7 @@ void addVerify(CLI::App &app, int &status) {
   addRandom(*command, arguments->spec, "verify one draw of this seed and size instead of the standard ones");
   addGradient(*command, arguments->spec);
   addBoundaries(*command, arguments->spec);
+  command->add_flag("--long", arguments->longRuns, "4096 steps instead of the standard sizes");
   command->add_flag("--default-inits", arguments->defaultInits, "with --random: leave the initial states out");
   addThreads(*command, arguments->spec);
   command->footer(explanation);

@@ -25,17 +25,21 @@ struct CompileOptions {
   std::map<std::string, DType> types;  // element types by tensor name
   std::string form = "auto";           // how recurrences are computed: "auto", "step" or "chunk"
   int64_t chunk = 0;                   // steps per chunk; 0 leaves them to the compiler
+  int64_t interval = 0; // gradients: chunks from one kept state to the next; 0 leaves them to the compiler
   /// Plans in full or in part, by semicolon: "<form = chunk, chunk = 32>" for every recurrence, "S: <form = step>" for the one with
   /// state S. What is left out is the compiler's choice; what a recurrence cannot follow is an error.
   std::string plan;
-  bool resets = false;                 // the kernel takes a tensor `resets`: where the states begin again
-  bool packed = false;                 // the kernel takes a tensor `offsets`: sequences of any lengths, end to end
-  bool cache = true;                   // look for the code on disk, and keep it there (rondo/Cache.h)
-  bool checkIntervals = false;         // debug: run fails where an input leaves its declared interval
+  bool resets = false;         // the kernel takes a tensor `resets`: where the states begin again
+  bool packed = false;         // the kernel takes a tensor `offsets`: sequences of any lengths, end to end
+  bool cache = true;           // look for the code on disk, and keep it there (rondo/Cache.h)
+  bool checkIntervals = false; // debug: run fails where an input leaves its declared interval
   /// 1: the kernel is the gradient of the model: it takes the model's tensors and the cotangents of its results, `d_y` for `y`
   /// (final states' may be left out and are zero), and gives those of its inputs, `d_x` for `x`. 2: the gradient of that, `d2_`.
   int64_t gradient = 0;
-  std::vector<std::string> wrt; // tensors that the (last) gradient is by; empty: all
+  /// Forward mode: the kernel also takes tangents, `t_x` for `x` (initial states' may be left out and are zero), and gives `t_y`, the
+  /// derivative of `y` along them. With `gradient` above 0, of the gradient.
+  bool tangent = false;
+  std::vector<std::string> wrt; // tensors that the (last) gradient is by, or that have tangents; empty: all
   /// target "reference": above 0 a seed; every operation is off by a factor 1 +- 2^-24 then, which shows what rounding can do.
   uint64_t noise = 0;
   /// target "reference": a target such as "cuda", with type, types, form and chunk as a kernel would have them. Operands of matrix products
@@ -64,16 +68,19 @@ struct PlanChoices {
 /// What is known about a model before its dimensions have sizes.
 struct ModelInfo {
   std::string name;
-  std::vector<std::string> models;   // every model of the file, in the order of the text
-  std::vector<std::string> dims;     // in the order of the declaration
-  std::vector<TensorSpec> tensors;   // inputs, params, inits, outputs, finals; sizes of named axes are -1
-  bool hasHeads = false;             // the head axis is left to the caller
-  std::vector<std::string> families; // what kind of recurrence each group of states is, e.g. "S: expand, decay scalar"
+  std::vector<std::string> models;    // every model of the file, in the order of the text
+  std::vector<std::string> dims;      // in the order of the declaration
+  std::vector<TensorSpec> tensors;    // inputs, params, inits, outputs, finals; sizes of named axes are -1
+  bool hasHeads = false;              // the head axis is left to the caller
+  std::vector<std::string> families;  // what kind of recurrence each group of states is, e.g. "S: expand, decay scalar"
   std::vector<std::string> planTexts; // the plans in full, as CompileOptions::plan takes them
-  std::vector<std::string> plans;    // what was chosen for each recurrence, where every dimension was given a size
-  std::vector<PlanChoices> choices;  // the plans to choose from, where every dimension was given a size
-  std::vector<std::string> forms;    // how its recurrences can be computed: "step", and "chunk" where one has that form
-  std::string report;                // what the analysis found, as text
+  std::vector<std::string> plans;     // what was chosen for each recurrence, where every dimension was given a size
+  std::vector<PlanChoices> choices;   // the plans to choose from, where every dimension was given a size
+  std::vector<std::string> forms; // how its recurrences can be computed: "step", and "chunk" where one has that form
+  /// Multiply-adds of the products (elementwise work is not counted) per step of a sequence, and per step and head; known where every
+  /// dimension was given a size, of the form that was chosen.
+  double productsOnce = 0, productsPerHead = 0;
+  std::string report; // what the analysis found, as text
 };
 
 /// A plan on a target for calls of about these sizes.

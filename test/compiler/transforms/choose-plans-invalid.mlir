@@ -2,12 +2,14 @@
 // RUN: not rondo-opt --choose-plans="form=tree" %s 2>&1 | FileCheck --check-prefix=NAME %s
 // RUN: not rondo-opt --choose-plans="chunk=1" %s 2>&1 | FileCheck --check-prefix=ONE %s
 // RUN: not rondo-opt --choose-plans="chunk=-4" %s 2>&1 | FileCheck --check-prefix=NEGATIVE %s
+// RUN: not rondo-opt --choose-plans="gradient interval=-1" %s 2>&1 | FileCheck --check-prefix=INTERVAL %s
 // RUN: not rondo-opt --choose-plans="form=chunk" %s 2>&1 | FileCheck --check-prefix=FORM %s
 // RUN: rondo-opt --choose-plans="form=step" %s | FileCheck %s
 
 // NAME: error: 'tree' is no form: auto, step or chunk
 // ONE: error: a chunk has at least 2 steps, got 1
 // NEGATIVE: error: a chunk has at least 2 steps, got -4
+// INTERVAL: error: an interval has at least 1 chunk, got -1
 // FORM: error: the model has no form 'chunk': its states take in no outer products
 
 !k = tensor<4xf32, #recur.dims<| "4">>

@@ -3,6 +3,8 @@
 // RUN: rondo-opt --choose-plans="form=step chunk=4" %s | FileCheck --check-prefixes=CHECK,STEP %s
 // RUN: rondo-opt --choose-plans="chunk=64" %s | FileCheck --check-prefixes=CHECK,SIZE %s
 // RUN: rondo-opt --choose-plans="form=chunk chunk=3" %s | FileCheck --check-prefixes=CHECK,ASKED %s
+// RUN: rondo-opt --choose-plans="gradient" %s 2>/dev/null | FileCheck --check-prefix=KEPT %s
+// RUN: rondo-opt --choose-plans="gradient interval=3" %s 2>/dev/null | FileCheck --check-prefix=EVERY %s
 
 !s = tensor<f32, #recur.dims<>>
 !k = tensor<16xf32, #recur.dims<| "16">>
@@ -18,6 +20,9 @@
 // STEP: chunk.plan<form = step, schedule = carry, chunk = 1>
 // SIZE: chunk.plan<form = chunk, schedule = carry, chunk = 64>
 // ASKED: chunk.plan<form = chunk, schedule = carry, chunk = 3>
+// With a gradient to come: 1 KiB of states every so many chunks of 16 steps, which have 136 bytes of inputs and cotangents each.
+// KEPT: chunk.plan<form = chunk, schedule = carry, chunk = 16, interval = 8>
+// EVERY: chunk.plan<form = chunk, schedule = carry, chunk = 16, interval = 3>
 // REMARK-NOT: remark
 func.func @bounded(%k: !bt_k, %a: !bt {recur.range = #recur.interval<0.0, 1.0>}, %S0: !b_kk) -> !b_kk {
   %ST = recur.expand_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %a : !bt_k, !bt)

@@ -11,7 +11,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{'step' needs 3 arguments, got 2 (C5)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -39,7 +39,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{'back_chunk' needs 5 arguments, got 4 (C5)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -67,7 +67,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{argument 1 of 'back_step' must be one element of 'tensor<?x?x4xf32, #recur.dims<batch, time | "4">>', got 'tensor<3x4xf32, #recur.dims<time | "4">>' (C5)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -95,7 +95,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{argument 0 of 'chunk' must be a chunk of 'tensor<?x?x4xf32, #recur.dims<batch, time | "4">>', got 'tensor<4xf32, #recur.dims<| "4">>' (C5)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -124,7 +124,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{argument 0 of 'chunk' must be a chunk of 'tensor<?x?x4xf32, #recur.dims<batch, time | "4">>', got 'tensor<2x4xf32, #recur.dims<time | "4">>' (C5)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -152,7 +152,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{'step' must end in a 'recur.yield' of 1 states and no outputs (C6)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield
   } chunk {
@@ -180,7 +180,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{'chunk' must end in a 'recur.yield' of 1 states and no outputs (C6)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -207,7 +207,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
 func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -236,7 +236,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{'back_step' must end in a 'recur.yield' of 1 adjoints (C7)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -263,7 +263,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
 func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -292,7 +292,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
 func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -321,7 +321,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{'back_step' and 'back_chunk' must yield the same outputs (C7)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -349,7 +349,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
 func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -379,7 +379,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{expected 2 results (outputs, then adjoints), got 1 (C8)}}
   %0 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -407,7 +407,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{a result must have the axes <batch, time> and the features of 'tensor<4xf32, #recur.dims<| "4">>', got 'tensor<?x4xf32, #recur.dims<batch | "4">>' (C8)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -435,7 +435,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{a result must have the axes <batch> and the features of 'tensor<4xf32, #recur.dims<| "4">>', got 'tensor<?x?x4xf32, #recur.dims<batch, time | "4">>' (C8)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {

@@ -11,7 +11,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{scans one #recur.axis (C1)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"r">, #recur.axis<"c">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -39,7 +39,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{scans one #recur.axis (C1)}}
   %0:2 = chunk.gradient_scan over ["t"] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -67,7 +67,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{states and adjoints must be #recur.state with distinct names (C1)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states ["h"] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -95,7 +95,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{states and adjoints must be #recur.state with distinct names (C1)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"h", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -123,7 +123,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{state 'd' must be read one step back, and nowhere else (C1)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[2]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -151,35 +151,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{a chunk must have at least 2 steps, got 1 (C2)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 1> interval 1 step {
-  ^bb0(%i: !k, %q: !k, %h: !k):
-    recur.yield states(%i : !k)
-  } chunk {
-  ^bb0(%i: !tk, %q: !k, %h: !k):
-    recur.yield states(%h : !k)
-  } back_step {
-  ^bb0(%i: !k, %g: !k, %q: !k, %h: !k, %d: !k):
-    recur.yield states(%d : !k) outputs(%g : !k)
-  } back_chunk {
-  ^bb0(%i: !tk, %g: !tk, %q: !k, %h: !k, %d: !k):
-    recur.yield states(%d : !k) outputs(%g : !tk)
-  } : !x, !h
-  return
-}
-
-// -----
-
-!k = tensor<4xf32, #recur.dims<| "4">>
-!x = tensor<?x?x4xf32, #recur.dims<batch, time | "4">>
-!h = tensor<?x4xf32, #recur.dims<batch | "4">>
-!tk = tensor<3x4xf32, #recur.dims<time | "4">>
-
-// C2: an interval has a move.
-func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
-  // expected-error @+1 {{an interval has at least 1 move, got 0 (C2)}}
-  %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
-      inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 0 step {
+      plan <form = chunk, schedule = carry, chunk = 1, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -207,7 +179,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{without an input or a cotangent the number of steps is unknown (C3)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -235,7 +207,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{an input or cotangent needs the axis 'time' and no other but batch, head and group, got 'tensor<?x4xf32, #recur.dims<batch | "4">>' (C3)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%h0 : !h) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -264,7 +236,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h, %rc: !rc) {
   // expected-error @+1 {{an input or cotangent needs the axis 'time' and no other but batch, head and group, got 'tensor<?x?x?x4xf32, #recur.dims<batch, time, time1 | "4">>' (C3)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%rc : !rc) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -292,7 +264,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{a parameter has no axes but batch, head and group, got 'tensor<?x?x4xf32, #recur.dims<batch, time | "4">>' (C4)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%x : !x) inits(%h0 : !h) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -320,7 +292,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{1 states and 1 adjoints need as many initial values, got 0 and 1 (C4)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) finals(%d0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -348,7 +320,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{1 states and 1 adjoints need as many initial values, got 1 and 0 (C4)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {
@@ -376,7 +348,7 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   // expected-error @+1 {{an initial value has no axes but batch and head, got 'tensor<?x?x4xf32, #recur.dims<batch, time | "4">>' (C4)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%dy : !x)
-      plan <form = chunk, schedule = carry, chunk = 3> interval 1 step {
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
   ^bb0(%i: !k, %q: !k, %h: !k):
     recur.yield states(%i : !k)
   } chunk {

@@ -25,6 +25,12 @@ func.func private @f() attributes {a = #chunk.plan<form = chunk, schedule = carr
 
 // -----
 
+// From one kept state to the next there is a chunk.
+// expected-error @+1 {{an interval has at least 1 chunk, got 0}}
+func.func private @f() attributes {a = #chunk.plan<form = chunk, schedule = carry, chunk = 2, interval = 0>}
+
+// -----
+
 // A form is out of a list.
 // expected-error @+2 {{expected one of [step, scan, chunk, attention] for how the steps of a recurrence are combined, got: tree}}
 // expected-error @+1 {{failed to parse Chunk_PlanAttr parameter 'form'}}

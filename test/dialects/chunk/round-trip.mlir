@@ -135,7 +135,7 @@ func.func @chunk_ops(%a: !t, %q: !tk, %k: !tk, %m: !tkv, %v: !tv, %z: !tc) {
 // CHECK-NEXT:   params(%{{.*}} : tensor<4xf32, #n4_>)
 // CHECK-NEXT:   inits(%{{.*}} : tensor<?x4xf32, #batch_4_>)
 // CHECK-NEXT:   finals(%{{.*}} : tensor<?x4xf32, #batch_4_>)
-// CHECK-NEXT:   plan <form = chunk, schedule = carry, chunk = 3> interval 2 step {
+// CHECK-NEXT:   plan <form = chunk, schedule = carry, chunk = 3, interval = 2> step {
 // CHECK:      } chunk {
 // CHECK:      } back_step {
 // CHECK-NEXT: ^bb0(%{{.*}}: tensor<4xf32, #n4_>, %[[DY:.*]]: tensor<4xf32, #n4_>, %[[P:.*]]: tensor<4xf32, #n4_>, %{{.*}}: tensor<4xf32, #n4_>, %[[DH:.*]]: tensor<4xf32, #n4_>):
@@ -147,7 +147,7 @@ func.func @chunk_ops(%a: !t, %q: !tk, %k: !tk, %m: !tkv, %v: !tv, %z: !tc) {
 func.func @gradient_scan(%x: !x, %dy: !x, %p: !k, %h0: !h, %dhT: !h) -> (!x, !h) {
   %dx, %dh0 = chunk.gradient_scan over [#recur.axis<"t", reverse>] states [#recur.state<"h", [[1]]>]
       adjoints [#recur.state<"d_h", [[1]]>] inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h)
-      finals(%dhT : !h) plan <form = chunk, schedule = carry, chunk = 3> interval 2 step {
+      finals(%dhT : !h) plan <form = chunk, schedule = carry, chunk = 3, interval = 2> step {
   ^bb0(%xt: !k, %pt: !k, %h: !k):
     recur.yield states(%xt : !k)
   } chunk {

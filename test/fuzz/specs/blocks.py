@@ -43,9 +43,14 @@ def outer_dim(b, name, bound):
     return new
 
 
+def renamed(size, dims):
+    """Sizes of the layer's model as the block calls them; those of concatenations are tuples of sizes."""
+    return tuple(renamed(part, dims) for part in size) if isinstance(size, tuple) else dims.get(size, size)
+
+
 def argument(b, x, declaration, dims, heads):
     """An expression for an input of the layer that lies in the input's interval."""
-    shape = tuple(dims.get(size, size) for size in declaration.shape)
+    shape = renamed(declaration.shape, dims)
     value = projected(b, x, shape, heads)
     if declaration.element == COMPLEX:
         return call("complex", value, projected(b, x, shape, heads))
@@ -82,7 +87,7 @@ def results(b, inner, dims, heads, x):
     """Outputs of the block: the layer's own, merged and projected."""
     for name in inner.model.outputs[:2]:
         shape, kind = output_type(inner.model, name)
-        value = read(f"layer0.{name}", 0, tuple(dims.get(size, size) for size in shape), kind)
+        value = read(f"layer0.{name}", 0, renamed(shape, dims), kind)
         if kind == COMPLEX:
             value = call("real", value)
         if heads and not value.shape:  # a scalar per head stays inside

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import threading
@@ -29,6 +30,8 @@ from verifier import Explainer, Verifier, agrees, failure_of  # noqa: E402
 
 SOURCE = HERE.parent.parent.parent
 # Times that chunks of 16, 32 and 64 steps do not divide, divide, and exceed by one.
+# Of gradients, whose differences run the interpreter some hundred times: a little longer than chunks of 4 to 6 steps.
+GRADIENT_TIMES = [1, 2, 5, 7, 9, 11, 13, 14, 17]
 TIMES = [1, 2, 3, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 67, 100, 127, 128, 129, 150]
 
 
@@ -36,6 +39,7 @@ TIMES = [1, 2, 3, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 67, 100, 127, 128, 129
 class Batch:
     """What became of the specs of one file."""
     seeds: range
+    drawn_from: list  # names of families; None: all
     arguments: list
     families: Counter = field(default_factory=Counter)
     parallel: Counter = field(default_factory=Counter)  # families: specs with a parallel form
@@ -48,12 +52,19 @@ class Batch:
     seconds: float = 0.0
 
 
-def drawn_arguments(number, given):
+def drawn_arguments(number, given, grad):
     """Element types and call shapes of a batch, by its number, where the caller did not choose them."""
     arguments = []
-    if "--dtype" not in given:
+    if grad:
+        arguments += ["--grad"] + ["--dtype", "f64"] * ("--dtype" not in given)
+        arguments += ["--dtype", ["f32", "bf16"][number // 4 % 2]] * ("--dtype" not in given and number % 4 == 3)
+        if "--random" not in given:
+            time_steps = GRADIENT_TIMES[number * 5 % len(GRADIENT_TIMES)]
+            arguments += ["--random", f"{number},B={1 + number % 2},T={time_steps},H={1 + (number + 1) % 2}"]
+        arguments += ["--chunk", str(4 + number % 3)] * ("--chunk" not in given) + ["--interval", str(1 + number % 2)]
+    elif "--dtype" not in given:
         arguments += ["--dtype", "f64", "--dtype", ["f32", "bf16", "f32", "f16"][number % 4]]
-    if "--random" not in given and "--form" not in given and number % 4 == 3:
+    if not grad and "--random" not in given and "--form" not in given and number % 4 == 3:
         time_steps = TIMES[number * 7 % len(TIMES)]
         arguments += ["--random", f"{number},B={1 + number % 3},T={time_steps},H={1 + number % 2}"]
         arguments += ["--default-inits"] if number % 2 else []
@@ -80,11 +91,11 @@ class Campaign:
         self.explainer = None if options.command else Explainer(str(options.rondo))
         self.lock = threading.Lock()
 
-    def judge(self, seeds):
+    def judge(self, seeds, families):
         """Verifies the specs of some seeds in one process; bisects where it does not end well."""
         start = time.monotonic()
-        batch = Batch(seeds, drawn_arguments(seeds[0] // self.options.batch, self.options.verify))
-        specs = [generate(seed, self.options.families) for seed in seeds]
+        batch = Batch(seeds, families, drawn_arguments(seeds[0] // self.options.batch, self.options.verify, self.options.grad))
+        specs = [generate(seed, families) for seed in seeds]
         for spec in specs:
             batch.families[spec.family] += 1
         verifier = Verifier(self.command, batch.arguments)
@@ -151,7 +162,7 @@ class Campaign:
     def write(self, spec, small, failure, verifier):
         folder = Path(self.options.found)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{spec.seed}.rondo"
+        path = folder / (f"{spec.family}-{spec.seed}.rondo" if self.options.per_family else f"{spec.seed}.rondo")
         lines = [f"// seed {spec.seed}, family {spec.family}: {failure.line()}", f"// {verifier.shell(path.name)}"]
         original = ["// as it was drawn:"] + ["//   " + line for line in spec.text().splitlines()]
         path.write_text("\n".join(lines) + "\n" + small.text() + "\n".join(original) + "\n")
@@ -177,7 +188,10 @@ class Campaign:
 
 def commit():
     def git(*arguments):
-        return subprocess.run(["git", *arguments], cwd=SOURCE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout.decode()
+        try:
+            return subprocess.run(["git", *arguments], cwd=SOURCE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout.decode()
+        except OSError:  # not every machine has it
+            return ""
     changed = "+" if git("status", "--porcelain", "--untracked-files=no") else ""
     return (git("rev-parse", "--short", "HEAD").strip() or "unknown") + changed
 
@@ -185,7 +199,7 @@ def commit():
 def record(path, batch, at):
     """One line of JSON for a batch, appended whole."""
     line = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "commit": at,
-            "seeds": [batch.seeds[0], batch.seeds[-1] + 1], "arguments": batch.arguments,
+            "seeds": [batch.seeds[0], batch.seeds[-1] + 1], "families": batch.drawn_from, "arguments": batch.arguments,
             "models": dict(sorted(batch.families.items())), "parallel": dict(sorted(batch.parallel.items())),
             "checks": batch.checks, "forms": dict(sorted(batch.forms.items())), "redrawn": batch.redrawn,
             "failures": [{"seed": s.seed, "family": s.family, "how": f.line() if f else "in its batch only"} for s, f, _ in batch.failures],
@@ -195,12 +209,18 @@ def record(path, batch, at):
         file.write(json.dumps(line) + "\n")
 
 
+def key(seeds, families, grad):
+    """What tells the batches of a log apart: first seed and end, the families that they are drawn from, and whether gradients."""
+    return (seeds[0], seeds[-1] + 1, tuple(families or ()), grad)
+
+
 def logged(path):
-    """First seeds and ends of the batches in a log."""
+    """Keys of the batches in a log."""
     if not path or not os.path.exists(path):
         return set()
     with open(path, encoding="ascii") as file:
-        return {tuple(json.loads(line)["seeds"]) for line in file if line.strip()}
+        lines = [json.loads(line) for line in file if line.strip()]
+    return {key(range(*line["seeds"]), line.get("families"), "--grad" in line["arguments"]) for line in lines}
 
 
 def summary(batches, seconds):
@@ -226,6 +246,9 @@ def summary(batches, seconds):
     if kinds:
         print("  failures:", ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
     checks, redrawn = sum(b.checks for b in batches), sum(b.redrawn for b in batches)
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if families.total():
+        print(f"  {(usage.ru_utime + usage.ru_stime) / families.total():.2f} core-seconds a spec")
     print(f"{families.total()} specs, {checks} checks, {redrawn} draws redrawn, {failed.total()} failed, {seconds:.0f} s")
     return failed.total()
 
@@ -235,6 +258,8 @@ def parse_arguments(given):
     given = given[:given.index("--")] if "--" in given else given
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog="Arguments behind -- go to rondo verify.")
     parser.add_argument("--seeds", default="0:200", help="A:B, which seeds; B is left out")
+    parser.add_argument("--grad", action="store_true", help="the gradients of the specs, see rondo verify --grad")
+    parser.add_argument("--per-family", type=int, metavar="N", help="seeds 0:N of each family, instead of --seeds")
     parser.add_argument("--families", help="by comma; default: all (" + ", ".join(FAMILIES) + ")")
     parser.add_argument("--batch", type=int, default=10, help="specs a file and process")
     parser.add_argument("--jobs", type=int, default=2, help="processes side by side")
@@ -251,6 +276,9 @@ def parse_arguments(given):
     options = parser.parse_args(given)
     options.verify = verify
     options.families = options.families.split(",") if options.families else None
+    if "--grad" in verify:
+        options.grad = True
+        verify.remove("--grad")
     unknown = set(options.families or ()) - set(FAMILIES)
     if unknown:
         parser.error(f"there is no family {', '.join(sorted(unknown))}")
@@ -262,19 +290,26 @@ def parse_arguments(given):
     return options
 
 
+def plan(options):
+    """Seeds and families of each batch. Those of the families take turns, so that a run that is cut off has seen them all."""
+    seeds, draws = options.seeds, [options.families]
+    if options.per_family:
+        seeds, draws = range(options.per_family), [[family] for family in options.families or FAMILIES]
+    return [(seeds[i:i + options.batch], families) for i in range(0, len(seeds), options.batch) for families in draws]
+
+
 def main():
     options = parse_arguments(sys.argv[1:])
     if options.print:
-        for seed in options.seeds:
-            spec = generate(seed, options.families)
-            print(f"// seed {seed}, family {spec.family}; meant: {spec.expected_names()}\n{spec.text()}")
+        for seeds, families in plan(options):
+            for spec in (generate(seed, families) for seed in seeds):
+                print(f"// seed {spec.seed}, family {spec.family}; meant: {spec.expected_names()}\n{spec.text()}")
         return 0
     campaign, done, start, at = Campaign(options), [], time.monotonic(), commit()
     known = logged(options.log) if options.resume else set()
-    batches = [options.seeds[i:i + options.batch] for i in range(0, len(options.seeds), options.batch)]
-    batches = [seeds for seeds in batches if (seeds[0], seeds[-1] + 1) not in known]
+    batches = [(seeds, families) for seeds, families in plan(options) if key(seeds, families, options.grad) not in known]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for future in concurrent.futures.as_completed([pool.submit(campaign.judge, seeds) for seeds in batches]):
+        for future in concurrent.futures.as_completed([pool.submit(campaign.judge, *batch) for batch in batches]):
             batch = future.result()
             done.append(batch)
             if options.log:

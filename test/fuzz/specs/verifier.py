@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 HEADER = re.compile(r"^(\S+) \(.*\)$")
 CHECK = re.compile(r"^  (\S+)\s+(\S.*?)\s+error (\S+)\s+tolerance (\S+)\s+max (\S+)\s+tolerance (\S+) rms\s+(ok|FAILED)")
+DIFFERENCE = re.compile(r"^  f64\s+differences of '(\S+)'\s+error (\S+)\s+tolerance (\S+)\s+h \S+\s+FAILED")
+DIFFERENCES = re.compile(r"^  f64\s+differences of (\d+) tensors: worst")
 FAULT = re.compile(r"^  (\S+)\s+FAILED\s*$")
 SUMS = re.compile(r"^(\d+) models, (\d+) checks, (\d+) draws redrawn", re.M)
 REFUSED = re.compile(r":\d+:\d+: error: (.*)")
@@ -113,7 +115,10 @@ def parse(status, out, err):
             result.checks[form] = result.checks.get(form, 0) + 1
             if form.split()[0] not in ("step", "decode"):
                 result.parallel.add(current)
-        if current is not None and ((check and check[7] == "FAILED") or FAULT.match(line)):
+        differences = DIFFERENCES.match(line)
+        if differences:
+            result.checks["differences"] = result.checks.get("differences", 0) + int(differences[1])
+        if current is not None and ((check and check[7] == "FAILED") or DIFFERENCE.match(line) or FAULT.match(line)):
             result.models[current].append(line)
     sums = SUMS.search(out)
     if sums:
@@ -139,7 +144,7 @@ def failure_of(result):
     if result.status == 0:
         return None if result.models else Failure("silence", "no model was verified", log=log)
     refused = REFUSED.search(result.err)
-    if refused and not any(CHECK.match(line) for line in result.out.splitlines()):
+    if refused and not any(CHECK.match(line) or DIFFERENCE.match(line) for line in result.out.splitlines()):
         return Failure("refused", normalised(refused[1]), log=log)
     errors = re.findall(r"^(?:.*:\d+:\d+: )?error: (.*)$", result.err, re.M)
     given_up = [e for e in errors if "no draw of inputs" not in e]
@@ -152,9 +157,13 @@ def failure_of(result):
             if check:
                 forms.add(form_of(check[2]))
                 worst = max(worst, ratio(check[3], check[4]), ratio(check[5], check[6]))
+            difference = DIFFERENCE.match(line)
+            if difference:
+                forms.add("differences")
+                worst = max(worst, ratio(difference[2], difference[3]))
     if forms:
-        # A wrong step is wrong in every form.
-        form = "step" if "step" in forms else sorted(forms)[0]
+        # A wrong reference is wrong in itself, and a wrong step is wrong in every form.
+        form = next((first for first in ("differences", "step") if first in forms), sorted(forms)[0])
         return Failure("mismatch", form, worst, log=log)
     if errors:
         return Failure("unjudged", re.sub(r"'[^']*'|\d+", "#", errors[0])[:200], log=log)

@@ -1,0 +1,35 @@
+// Under which sizes, forms and boundaries `rondo verify` runs a model, where the command line does not say.
+#pragma once
+#include "compiler/tools/rondo/CallShape.h"
+#include "compiler/tools/rondo/RandomInputs.h"
+#include <string>
+#include <vector>
+
+namespace rondo::tool {
+
+/// Sizes under which a model is verified. Odd and distinct, below and above the width of a vector, so that tails and full vectors
+/// are both run, and no two dimensions can be taken for each other.
+struct Case {
+  std::vector<int64_t> dims;
+  CallShape shape;
+  Inits inits;
+  bool resets = false, packed = false;
+  std::string form = "step";
+  int64_t chunk = 0;        // 0: the compiler's choice
+  bool differences = false; // of a derivative's reference: whether it is held to differences here
+  /// What tells kernels of one model and one type apart.
+  std::string name() const;
+};
+
+std::vector<int64_t> smallDims();
+std::vector<Case> standardCases();
+/// Of derivatives, which take longer.
+std::vector<Case> derivativeCases();
+/// Of 4096 steps, one batch entry for each regime of what has a declared interval.
+std::vector<Case> longCases();
+/// By chunks: of a size that the length is no multiple of, with a rest, and shorter ones than the length of a vector.
+std::vector<Case> chunkCases();
+/// Where sequences begin: more rows than a tile of the batch has, and sequences of which one is empty, with resets inside.
+std::vector<Case> boundaryCases();
+
+} // namespace rondo::tool
