@@ -9,6 +9,7 @@
 #include "compiler/Target/CPU/Machine.h"
 #include "compiler/Target/CUDA/Codegen.h"
 #include "compiler/Target/Signature.h"
+#include "dialects/Chunk/Chunk.h"
 #include "dialects/Recur/Recur.h"
 #include "frontend/AstPrinter.h"
 #include "frontend/Import.h"
@@ -186,9 +187,10 @@ public:
   llvm::Expected<std::string> printCode(StringRef what) {
     if (isCuda())
       return cuda::printCode(*module, *cudaArchitecture(options.target),
-                             what == "llvm"    ? cuda::CodeText::LLVM
-                             : what == "cubin" ? cuda::CodeText::Cubin
-                                               : cuda::CodeText::PTX);
+                             what == "llvm"        ? cuda::CodeText::LLVM
+                             : what == "cubin"     ? cuda::CodeText::Cubin
+                             : what == "resources" ? cuda::CodeText::Resources
+                                                   : cuda::CodeText::PTX);
     return cpu::printCode(*module, what == "llvm" ? cpu::CodeText::LLVM : cpu::CodeText::Assembly);
   }
 
@@ -321,7 +323,46 @@ struct driver::Compiler::Impl {
 driver::Compiler::Compiler() : impl(std::make_unique<Impl>()) {}
 driver::Compiler::~Compiler() = default;
 
+/// The 16-bit type of a chunk's rows: what operands of matrix products are rounded to. f64 where nothing goes by chunks.
+static DType operandType(ModuleOp formed) {
+  DType type = DType::F64;
+  formed.walk([&](chunk::ScanOp scan) {
+    for (Value input : scan.getInputs()) {
+      Type element = cast<RankedTensorType>(input.getType()).getElementType();
+      if (type == DType::F64 && (element.isBF16() || element.isF16()))
+        type = element.isBF16() ? DType::BF16 : DType::F16;
+    }
+  });
+  return type;
+}
+
+/// The reference with a kernel's roundings: the kernel's own chunks, read by the interpreter, between tensors in f64.
+static Outcome<std::shared_ptr<const Program>> compileRounded(std::shared_ptr<MLIRContext> context,
+                                                              const Source &source, const Options &options) {
+  using Made = std::shared_ptr<const Program>;
+  Options kernelOptions = options, signatureOptions = options;
+  kernelOptions.target = options.roundings;
+  signatureOptions.type = DType::F64;
+  signatureOptions.types.clear();
+  OwningOpRef<ModuleOp> formed;
+  {
+    Compilation kernel(context, source, kernelOptions);
+    if (!kernel.checkTarget() || !kernel.enter() || !kernel.runThrough("form"))
+      return kernel.finish(std::optional<Made>());
+    formed = std::move(kernel.module);
+  }
+  Compilation signature(context, source, signatureOptions);
+  if (!signature.enter() || !signature.runThrough("set-precision"))
+    return signature.finish(std::optional<Made>());
+  Program described = describeModel(*signature.module->getOps<func::FuncOp>().begin());
+  DType products = operandType(*formed);
+  return signature.finish(
+      std::optional(makeReferenceProgram(context, std::move(formed), std::move(described), /*noise=*/0, products)));
+}
+
 Outcome<std::shared_ptr<const Program>> driver::Compiler::compile(const Source &source, const Options &options) {
+  if (options.target == "reference" && !options.roundings.empty())
+    return compileRounded(impl->context, source, options);
   Compilation compilation(impl->context, source, options);
   std::shared_ptr<const Program> program;
   if (compilation.checkTarget() && compilation.enter())
@@ -341,8 +382,8 @@ Outcome<std::string> driver::Compiler::emit(const Source &source, const Options 
   if (!compilation.checkTarget())
     return none();
   ArrayRef<Phase> phases = compilation.phases();
-  bool isCode =
-      what == "llvm" || what == (compilation.isCuda() ? "ptx" : "asm") || (compilation.isCuda() && what == "cubin");
+  bool isCode = what == "llvm" || what == (compilation.isCuda() ? "ptx" : "asm") ||
+                (compilation.isCuda() && (what == "cubin" || what == "resources"));
   StringRef last = isCode ? StringRef(phases.back().name) : StringRef(what);
   if (!isCode && llvm::none_of(phases, [&](const Phase &phase) { return phase.name == last; })) {
     compilation.fail("unknown-phase", "there is no phase '" + what + "'",

@@ -30,8 +30,10 @@ struct Options {
   int64_t gradient = 0;         // 1: the gradient of the model instead of the model; 2: the gradient of that
   std::vector<std::string> wrt; // the tensors that the (last) gradient is by; empty: all
   uint64_t noise = 0;           // target "reference": a seed; operations are off by 2^-24 then
-  std::string from;             // IR sources: the phase that the text was printed after
-  std::string dumpPhases;       // a directory that gets one file per phase; empty: none
+  std::string
+      roundings;    // target "reference": operands are rounded as by this target's matrix instructions, "cuda:sm_90a"
+  std::string from; // IR sources: the phase that the text was printed after
+  std::string dumpPhases; // a directory that gets one file per phase; empty: none
 };
 
 struct Times {

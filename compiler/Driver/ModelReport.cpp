@@ -188,6 +188,14 @@ std::vector<std::string> driver::plansOf(ModuleOp module) {
     std::string text = allNames(scan) + ": " + chunk::stringifyForm(plan.getForm()).str();
     if (plan.getForm() == chunk::Form::Chunk)
       text += " of " + std::to_string(plan.getChunk());
+    if (plan.getValueTile()) {
+      text += ", on matrix instructions: " + std::to_string(plan.getValueTile()) + " columns and " +
+              std::to_string(plan.getWarps()) + " warps a block, " + std::to_string(plan.getStages()) + " stages";
+      text += plan.getAhead() ? ", scores ahead" : "";
+      text += plan.getSegments() == 0   ? ", segments by the call"
+              : plan.getSegments() == 1 ? ", no segments"
+                                        : ", segments";
+    }
     plans.push_back(text);
   });
   return plans;

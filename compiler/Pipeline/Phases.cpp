@@ -88,6 +88,15 @@ void buildForm(OpPassManager &passes, const PhaseOptions &) {
   passes.addPass(createCSEPass());
 }
 
+void buildPlanCuda(OpPassManager &passes, const PhaseOptions &options) {
+  buildPlan(passes, options);
+  cuda::ChooseTilesOptions tiles;
+  tiles.form = options.form;
+  tiles.chunk = options.chunk;
+  tiles.arch = options.arch;
+  passes.addPass(cuda::createChooseTiles(tiles));
+}
+
 /// The way back: chunks go by chunks; what goes by steps has its forms found anew.
 void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
   if (!options.gradient)
@@ -99,14 +108,17 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
     buildRaise(passes, options);
   passes.addPass(createDifferentiate(by));
   buildSimplify(passes, options);
-  separateResults(passes, options);
+  if (options.backBySteps) // element types stay as they are, and kernels read results
+    passes.addPass(createSeparateResults(SeparateResultsOptions()));
+  else
+    separateResults(passes, options);
   buildHoist(passes, options);
   buildRaise(passes, options);
   PhaseOptions again = options;
   again.backBySteps = false;
   if (again.form != "step")
     again.form = "auto"; // what was asked for holds for the model, and need not be there on the way back
-  buildPlan(passes, again);
+  (options.backBySteps ? buildPlanCuda : buildPlan)(passes, again);
   buildForm(passes, again);
 }
 
@@ -131,6 +143,7 @@ void buildToLLVM(OpPassManager &passes, const PhaseOptions &) { cpu::buildToLLVM
 void buildLowerScanCuda(OpPassManager &passes, const PhaseOptions &options) {
   cuda::LowerScanCudaOptions lower;
   lower.arch = options.arch;
+  lower.form = options.form;
   passes.addPass(cuda::createLowerScanCuda(lower));
   passes.addPass(createCSEPass());
 }
@@ -230,6 +243,9 @@ ArrayRef<Phase> rondo::cpuPhases() { return kPhases; }
 ArrayRef<Phase> rondo::cudaPhases() {
   static const std::vector<Phase> all = [] {
     std::vector<Phase> phases(kPhases, kPhases + kShared);
+    for (Phase &phase : phases)
+      if (phase.name == StringRef("plan")) // sizes of chunks are a kernel's
+        phase.build = buildPlanCuda;
     phases.insert(phases.end(), std::begin(kCudaPhases), std::end(kCudaPhases));
     return phases;
   }();

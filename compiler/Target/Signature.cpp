@@ -185,18 +185,31 @@ private:
   }
   Attribute launch(const Launch &one) {
     SmallVector<int64_t> operands(one.operands.begin(), one.operands.end());
-    return dictionary({{"symbol", b.getStringAttr(one.symbol)},
-                       {"operands", b.getDenseI64ArrayAttr(operands)},
-                       {"batch_tile", b.getI64IntegerAttr(one.batchTile)},
-                       {"per_batch", b.getBoolAttr(one.perBatch)},
-                       {"per_head", b.getBoolAttr(one.perHead)},
-                       {"packed", b.getBoolAttr(one.packed)},
-                       {"splits", b.getI64IntegerAttr(one.splits)},
-                       {"split_symbol", b.getStringAttr(one.splitSymbol)},
-                       {"time_block", b.getI64IntegerAttr(one.timeBlock)},
-                       {"scratch_bytes", b.getI64IntegerAttr(one.scratchBytes)},
-                       {"threads", b.getI64IntegerAttr(one.threads)},
-                       {"shared_bytes", b.getI64IntegerAttr(one.sharedBytes)}});
+    SmallVector<Entry> entries = {{"symbol", b.getStringAttr(one.symbol)},
+                                  {"operands", b.getDenseI64ArrayAttr(operands)},
+                                  {"batch_tile", b.getI64IntegerAttr(one.batchTile)},
+                                  {"per_batch", b.getBoolAttr(one.perBatch)},
+                                  {"per_head", b.getBoolAttr(one.perHead)},
+                                  {"packed", b.getBoolAttr(one.packed)},
+                                  {"splits", b.getI64IntegerAttr(one.splits)},
+                                  {"split_symbol", b.getStringAttr(one.splitSymbol)},
+                                  {"time_block", b.getI64IntegerAttr(one.timeBlock)},
+                                  {"scratch_bytes", b.getI64IntegerAttr(one.scratchBytes)},
+                                  {"threads", b.getI64IntegerAttr(one.threads)},
+                                  {"shared_bytes", b.getI64IntegerAttr(one.sharedBytes)}};
+    if (one.choice)
+      entries.push_back({"way", way(one)});
+    return dictionary(entries);
+  }
+  DictionaryAttr way(const Launch &one) {
+    SmallVector<int64_t> aligned(one.aligned.begin(), one.aligned.end());
+    return dictionary({{"choice", b.getI64IntegerAttr(one.choice)},
+                       {"way", b.getI64IntegerAttr(one.way)},
+                       {"aligned", b.getDenseI64ArrayAttr(aligned)},
+                       {"steps", b.getI64IntegerAttr(one.cost.steps)},
+                       {"nanoseconds", b.getDenseF64ArrayAttr({one.cost.alone, one.cost.shared, one.cost.fixed})},
+                       {"segment_bytes", b.getI64IntegerAttr(one.segmentBytes)},
+                       {"per_segment", b.getBoolAttr(one.perSegment)}});
   }
   Builder b;
 };
@@ -289,7 +302,23 @@ private:
     one.scratchBytes = static_cast<size_t>(number(d, "scratch_bytes"));
     one.threads = number(d, "threads");
     one.sharedBytes = static_cast<size_t>(number(d, "shared_bytes"));
+    if (auto ofWay = d ? d.getAs<DictionaryAttr>("way") : DictionaryAttr())
+      way(ofWay, one);
     return one;
+  }
+  void way(DictionaryAttr d, Launch &one) {
+    one.choice = number(d, "choice");
+    one.way = number(d, "way");
+    for (int64_t i : numbers(d, "aligned"))
+      one.aligned.push_back(static_cast<int>(i));
+    one.cost.steps = number(d, "steps");
+    one.segmentBytes = static_cast<size_t>(number(d, "segment_bytes"));
+    one.perSegment = flag(d, "per_segment");
+    auto cost = get<DenseF64ArrayAttr>(d, "nanoseconds");
+    if (cost && cost.size() == 3)
+      one.cost = {one.cost.steps, cost[0], cost[1], cost[2]};
+    else
+      good = false;
   }
 };
 

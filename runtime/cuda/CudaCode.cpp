@@ -1,9 +1,7 @@
 // Loading and launching. See CudaCode.h; a call's memory is CudaCall.cpp's.
 #include "runtime/cuda/CudaCode.h"
-#include "runtime/core/Dispatch.h"
 #include "runtime/core/Memory.h"
 #include <bit>
-#include <climits>
 #include <fmt/format.h>
 
 namespace rondo::cuda {
@@ -63,9 +61,9 @@ CudaCode::~CudaCode() {
     device_.driver().cuModuleUnload(module);
 }
 
-Result<Address> CudaCode::workspace(StreamHandle stream, size_t bytes) {
+Result<Address> CudaCode::workspace(StreamHandle stream, Purpose purpose, size_t bytes) {
   const std::lock_guard lock(mutex);
-  Workspace &known = workspaces[stream];
+  Workspace &known = workspaces[{stream, purpose}];
   if (bytes <= known.bytes)
     return known.address;
   const Result<Address> address = device_.allocate(bytes, "the workspace");
@@ -104,67 +102,38 @@ Result<Address> CudaCode::defaultOf(const Program &program, size_t i, const std:
   return defaults[i] = *address;
 }
 
-/// Blocks of a launch.
-static Result<int64_t> blocksOf(const Launch &launch, const KernelCall &call) {
-  Result<int64_t> tasks = core::countTasks(launch, call);
-  if (!tasks)
-    return tasks;
-  int64_t blocks = 0;
-  if (__builtin_mul_overflow(*tasks, std::max<int64_t>(1, launch.splits), &blocks) || blocks > INT_MAX)
-    return Error(fmt::format("kernel '{}' has too many blocks: batch {}, time {}, {} heads, {} parts", launch.symbol,
-                             call.batch, call.time, call.heads, launch.splits));
-  return blocks;
-}
-
-Result<size_t> CudaCode::scratchBytes(const Program &program, const std::vector<Tensor> &tensors,
-                                      const core::Sizes &sizes) const {
-  size_t most = 0;
-  for (const Launch &launch : program.launches) {
-    if (!launch.scratchBytes)
-      continue;
-    const core::Operands operands = core::collect(program, launch, tensors);
-    const Result<int64_t> blocks = blocksOf(launch, core::sizesOf(program, launch, operands, sizes));
-    if (!blocks)
-      return blocks.error();
-    most = std::max(most, size_t(*blocks) * launch.scratchBytes);
-  }
-  return most;
-}
-
-Result<void> CudaCode::launch(const Program &program, const std::vector<Tensor> &tensors, const core::Sizes &sizes,
-                              Address scratch, StreamHandle stream) const {
-  for (size_t i = 0; i < program.launches.size(); ++i)
-    if (const Result<void> queued = launchOne(program, i, tensors, sizes, scratch, stream); !queued)
+Result<void> CudaCode::launch(const Program &program, std::vector<QueuedLaunch> &launches, Address scratch,
+                              StreamHandle stream) const {
+  for (QueuedLaunch &each : launches)
+    if (const Result<void> queued = launchOne(program, each, scratch, stream); !queued)
       return queued;
   return {};
 }
 
-Result<void> CudaCode::launchOne(const Program &program, size_t number, const std::vector<Tensor> &tensors,
-                                 const core::Sizes &sizes, Address scratch, StreamHandle stream) const {
-  const Launch &launch = program.launches[number];
-  core::Operands operands = core::collect(program, launch, tensors);
-  const KernelCall call = core::sizesOf(program, launch, operands, sizes);
-  const Result<int64_t> blocks = blocksOf(launch, call);
-  if (!blocks)
-    return blocks.error();
-  if (*blocks == 0)
-    return {};
-  // As DeviceImage says: pointers with their strides, sizes, workspace.
+Result<void> CudaCode::launchOne(const Program &program, QueuedLaunch &queued, Address scratch,
+                                 StreamHandle stream) const {
+  const Launch &launch = program.launches[queued.number];
+  // As DeviceImage says: pointers with their strides, sizes, workspace, and segments where the launch has such.
   std::vector<void *> arguments;
-  for (size_t i = 0; i < operands.pointers.size(); ++i) {
-    arguments.push_back(static_cast<void *>(&operands.pointers[i]));
+  for (size_t i = 0; i < queued.operands.pointers.size(); ++i) {
+    arguments.push_back(static_cast<void *>(&queued.operands.pointers[i]));
     for (size_t a = 0; a < 5; ++a)
-      arguments.push_back(&operands.strides[i * 5 + a]);
+      arguments.push_back(&queued.operands.strides[i * 5 + a]);
   }
-  int64_t each[] = {call.batch, call.time, call.time1, call.heads, call.headsPerGroup};
+  int64_t each[] = {queued.call.batch, queued.call.time, queued.call.time1, queued.call.heads,
+                    queued.call.headsPerGroup};
   for (int64_t &size : each)
     arguments.push_back(&size);
   arguments.push_back(&scratch);
+  if (launch.segmentBytes) {
+    arguments.push_back(&queued.segmentSteps);
+    arguments.push_back(&queued.segments);
+  }
   const Status status =
-      device_.driver().cuLaunchKernel(functions[number], unsigned(*blocks), 1, 1, unsigned(launch.threads), 1, 1,
-                                      unsigned(launch.sharedBytes), stream, arguments.data(), nullptr);
+      device_.driver().cuLaunchKernel(functions[queued.number], unsigned(queued.blocks), 1, 1, unsigned(launch.threads),
+                                      1, 1, unsigned(launch.sharedBytes), stream, arguments.data(), nullptr);
   return device_.check(
-      status, fmt::format("launching '{}' with {} blocks of {} threads", launch.symbol, *blocks, launch.threads));
+      status, fmt::format("launching '{}' with {} blocks of {} threads", launch.symbol, queued.blocks, launch.threads));
 }
 
 } // namespace rondo::cuda

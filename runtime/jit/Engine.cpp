@@ -53,6 +53,7 @@ driver::Options toDriver(const CompileOptions &from) {
   to.gradient = from.gradient;
   to.wrt = from.wrt;
   to.noise = from.noise;
+  to.roundings = from.roundings;
   to.resets = from.resets;
   to.packed = from.packed;
   to.from = from.from;
@@ -160,6 +161,11 @@ Result<Kernel> Engine::compileText(const std::string &text, const std::string &n
     impl->remarks.clear();
     driver::Options how = toDriver(options);
     const std::optional<CudaTarget> gpu = cudaTarget(options.target);
+    if (const std::optional<CudaTarget> like = cudaTarget(options.roundings)) {
+      Result<cuda::DeviceInfo> device =
+          cuda::deviceInfo(like->ordinal); // none is needed where the architecture is said
+      how.roundings = toDriver(options, *like, device ? device->architecture() : "").target;
+    }
     if (gpu) { // before the compiler's work, which nothing could run where there is no GPU
       Result<cuda::DeviceInfo> device = cuda::deviceInfo(gpu->ordinal);
       if (!device)
@@ -210,8 +216,13 @@ Result<std::string> Engine::emitFile(const std::string &path, const CompileOptio
 Result<ModelInfo> Engine::inspectText(const std::string &text, const std::string &name, const CompileOptions &options) {
   return guarded<ModelInfo>([&]() -> Result<ModelInfo> {
     impl->remarks.clear();
-    auto facts =
-        unpack(impl->compiler.inspect({name, text}, toDriver(options)), options.colour, impl->remarks, impl->times);
+    driver::Options how = toDriver(options);
+    if (const std::optional<CudaTarget> gpu = cudaTarget(options.target)) {
+      Result<cuda::DeviceInfo> device =
+          cuda::deviceInfo(gpu->ordinal); // plans are for the GPU that there is, if there is one
+      how = toDriver(options, *gpu, device ? device->architecture() : "");
+    }
+    auto facts = unpack(impl->compiler.inspect({name, text}, how), options.colour, impl->remarks, impl->times);
     if (!facts)
       return facts.error();
     return toPublic(std::move(*facts));

@@ -71,12 +71,17 @@ private:
     return launch;
   }
 
-  Launch lowerScan(recur::ScanInterface scan, ModelTensors &tensors, StringRef symbol) {
-    ScanTensors of = tensors.of(scan);
-    std::optional<Launch> launch;
-    if (auto chunked = dyn_cast<chunk::ScanOp>(scan.getOperation()))
-      launch = emitChunkKernel(chunked, tensors.program, of, getOperation(), symbol, {arch});
-    return launch ? *launch : emitSteps(scan, tensors.program, of, symbol);
+  /// On tensor cores where it can, with steps for the calls that these cannot take.
+  std::vector<Launch> emit(recur::ScanInterface scan, const Program &program, const ScanTensors &of, StringRef symbol) {
+    Launch steps = emitSteps(scan, program, of, symbol);
+    auto chunked = dyn_cast<chunk::ScanOp>(scan.getOperation());
+    if (!chunked)
+      return {std::move(steps)};
+    TileChoice tiles = chooseTiles(chunked, capabilityOf(arch));
+    if (tiles.reason.empty())
+      return emitTileLaunches(tiles, of, getOperation(), symbol, ++choices, std::move(steps), form == "chunk");
+    chunked.emitRemark("lower-scan-cuda keeps to steps: ") << tiles.reason;
+    return {std::move(steps)};
   }
 
   Launch lowerSum(recur::SumToOp sum, ModelTensors &tensors, StringRef symbol) {
@@ -100,23 +105,25 @@ private:
     std::vector<Launch> launches;
     for (Operation &op : model.getBody().front()) {
       std::string symbol = model.getName().str() + "_" + std::to_string(launches.size());
-      std::optional<Launch> launch;
+      std::vector<Launch> made;
       if (auto scan = dyn_cast<recur::ScanInterface>(op))
-        launch = lowerScan(scan, tensors, symbol);
+        made = emit(scan, tensors.program, tensors.of(scan), symbol);
       else if (auto sum = dyn_cast<recur::SumToOp>(op))
-        launch = lowerSum(sum, tensors, symbol);
-      else
-        continue;
-      if (launch->operands.size() > kMostOperands)
-        return op.emitError("'") << op.getName() << "' with " << launch->operands.size()
-                                 << " operands has no CUDA kernel; at most " << kMostOperands << " can be passed";
-      launches.push_back(std::move(*launch));
+        made = {lowerSum(sum, tensors, symbol)};
+      for (Launch &launch : made) {
+        if (launch.operands.size() > kMostOperands)
+          return op.emitError("'") << op.getName() << "' with " << launch.operands.size()
+                                   << " operands has no CUDA kernel; at most " << kMostOperands << " can be passed";
+        launches.push_back(std::move(launch));
+      }
     }
     tensors.program.launches = std::move(launches);
     getOperation()->setAttr(kProgramAttr, programToAttr(tensors.program, &getContext()));
     model.erase();
     return success();
   }
+
+  int64_t choices = 0; // scans that can be computed in several ways
 };
 
 } // namespace

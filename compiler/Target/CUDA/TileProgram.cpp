@@ -153,7 +153,13 @@ private:
     if (!contract || contract.getOperands().size() != 2 || !isRows(contract.getOperand(0)) ||
         !isRows(contract.getOperand(1)))
       return decline("a state moves on in a way that tiles do not know yet");
-    Update update{rowsOf(contract.getOperand(0)), contract.getOperand(1)};
+    // Either factor may lie along the keys. What multiplies the other one's rows as a whole is a factor of the product.
+    auto spec = recur::parseContractSpec(contract.getSpec());
+    bool keyFirst = spec && spec->operands[0].back() == spec->result[state.keyAxis];
+    Value columns = contract.getOperand(keyFirst ? 1 : 0);
+    Update update{rowsOf(contract.getOperand(keyFirst ? 0 : 1)), columns};
+    while (Value inner = keyFirst ? Value() : peel(update.value, update.key.factor))
+      update.value = inner;
     addFactor(update.key.factor);
     visitColumns(update.value);
     state.updates.push_back(update);

@@ -32,6 +32,9 @@ struct CompileOptions {
   std::vector<std::string> wrt; // tensors that the (last) gradient is by; empty: all
   /// target "reference": above 0 a seed; every operation is off by a factor 1 +- 2^-24 then, which shows what rounding can do.
   uint64_t noise = 0;
+  /// target "reference": a target such as "cuda", with type, types, form and chunk as a kernel would have them. Operands of matrix products
+  /// are rounded as that kernel's matrix instructions round them, and nothing else is: what they cost in accuracy.
+  std::string roundings;
   std::string from;       // texts named "*.mlir" hold IR: the phase that it was printed after
   std::string dumpPhases; // a directory that gets one file per phase; empty: none
   bool colour = false;    // Diagnostic::rendered carries ANSI colours

@@ -54,6 +54,15 @@ struct KernelCall {
 /// Runs tasks [begin, end) of one launch. `scratch` holds scratchBytes bytes, 64-byte aligned, private to the calling thread.
 using KernelFunction = void (*)(const KernelCall *call, int64_t begin, int64_t end, void *scratch);
 
+/// What a launch on a GPU is expected to take. A block moves `steps` steps of the time axis at a time (or, of a launch over segments that
+/// is not per segment, one segment); a move takes `alone` where a block has a multiprocessor for itself, and n * shared where n blocks
+/// have it and that is more.
+struct LaunchCost {
+  int64_t steps = 0;            // 0: nothing is known
+  double alone = 0, shared = 0; // nanoseconds
+  double fixed = 0;             // of the launch
+};
+
 /// One kernel and what it works on. Tasks are independent; their number is
 /// (perBatch ? ceil(batch / batchTile) : 1) * (perHead ? heads : 1) * (timeBlock ? ceil(time / timeBlock) : 1).
 struct Launch {
@@ -76,10 +85,22 @@ struct Launch {
   /// On a GPU a task is a block, `splits` times as many where that is above 1. 0 on the host.
   int64_t threads = 0;
   size_t sharedBytes = 0; // dynamic shared memory of a block
+  /// On a GPU: launches in a row with the same number above 0 are several ways to compute one thing, of which a call takes one, with all
+  /// launches of that `way`: the cheapest by `cost` of those that are possible (runtime/cuda/Ways.h).
+  int64_t choice = 0, way = 0;
+  /// Positions in `operands` of tensors whose rows (of feature elements) must begin at multiples of 16 bytes.
+  std::vector<int> aligned;
+  LaunchCost cost;
+  /// Above 0: the launch works on segments of the time axis. Its kernel has two more arguments, the steps of a segment (a multiple of
+  /// cost.steps of the way's launches) and the number of segments; the workspace is one for all launches of the way, so many bytes for
+  /// each batch entry, segment and head.
+  size_t segmentBytes = 0;
+  bool perSegment = false; // a task is one segment; else all of them
 };
 
 /// Kernels for another device than the host, by the launches' symbols. Their arguments: for each operand of the launch a pointer and five
-/// strides in elements (as in KernelCall); then batch, time, time1, heads, heads per group; then the workspace, scratchBytes per block.
+/// strides in elements (as in KernelCall); then batch, time, time1, heads, heads per group; then the workspace, scratchBytes per block;
+/// then, of a launch over segments, the steps of one and their number.
 struct DeviceImage {
   std::string device;       // "cuda"
   std::string architecture; // "sm_90a"
