@@ -171,8 +171,13 @@ private:
     auto spec = recur::parseContractSpec(contract.getSpec());
     auto products = contract.getOperand(1).getDefiningOp<chunk::ProductsOp>();
     if (!products || products.getSpan() != chunk::Span::All || spec->result != spec->operands[0] ||
-        spec->operands[1] != spec->operands[0].substr(state.keyAxis, 1))
-      return decline("a state decays along its value axis");
+        spec->operands[1].size() != 1)
+      return decline("a state decays in a way that tiles do not know yet");
+    if (spec->operands[1] != spec->operands[0].substr(state.keyAxis, 1)) {
+      state.valueDecay = products.getOperand();
+      visitColumns(state.valueDecay);
+      return reason.empty();
+    }
     state.keyDecay = products.getOperand();
     if (program.keyDecayOf(state.keyDecay) < 0)
       program.keyDecays.push_back(state.keyDecay);
@@ -399,6 +404,18 @@ private:
       program.solves.push_back(solve);
       return;
     }
+    if (auto apply = dyn_cast<chunk::ApplyOp>(op)) {
+      if (apply.getTransposed() || !apply.getScores().getDefiningOp<chunk::ScoresOp>()) {
+        decline("scores that decay along the value axis are transposed, or computed");
+        return;
+      }
+      addScore(apply.getScores());
+      visitColumns(apply.getValues());
+      visitColumns(apply.getDecay());
+      return;
+    }
+    if (auto products = dyn_cast<chunk::ProductsOp>(op); products && products.getSpan() != chunk::Span::All)
+      return visitColumns(products.getOperand());
     if (!isa<recur::MapOp, recur::BroadcastOp, recur::CastOp, arith::ConstantOp, chunk::AsSourceOp>(op))
       decline("a value is computed by '" + op->getName().getStringRef() + "'");
     for (Value operand : op->getOperands())
