@@ -5,6 +5,7 @@
 // where the value is decayed up to the middle of the smallest group of steps that has both, and the sum from there on. So both factors are
 // products of the decays themselves: exact at 0, never divided. Earlier blocks meet the later one at its start.
 #include "compiler/Target/CUDA/ChunkKernelEmitter.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
 using namespace mlir;
