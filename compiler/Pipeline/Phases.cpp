@@ -98,6 +98,15 @@ void buildForm(OpPassManager &passes, const PhaseOptions &) {
   passes.addPass(createCSEPass());
 }
 
+void buildPlanCuda(OpPassManager &passes, const PhaseOptions &options) {
+  buildPlan(passes, options);
+  cuda::ChooseTilesOptions tiles;
+  tiles.form = options.form;
+  tiles.chunk = options.chunk;
+  tiles.arch = options.arch;
+  passes.addPass(cuda::createChooseTiles(tiles));
+}
+
 /// The way back: chunks go by chunks; what goes by steps has its forms found anew.
 void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
   if (!options.gradient)
@@ -109,7 +118,10 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
     buildRaise(passes, options);
   passes.addPass(createDifferentiate(by));
   buildSimplify(passes, options);
-  separateResults(passes, options);
+  if (options.backBySteps) // element types stay as they are, and kernels read results
+    passes.addPass(createSeparateResults(SeparateResultsOptions()));
+  else
+    separateResults(passes, options);
   buildHoist(passes, options);
   buildRaise(passes, options);
   PhaseOptions again = options;
@@ -118,17 +130,8 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
   if (again.form != "step")
     again.form = "auto"; // what was asked for holds for the model, and need not be there on the way back
   again.plan.clear();
-  buildPlan(passes, again);
+  (options.backBySteps ? buildPlanCuda : buildPlan)(passes, again);
   buildForm(passes, again);
-}
-
-void buildPlanCuda(OpPassManager &passes, const PhaseOptions &options) {
-  buildPlan(passes, options);
-  cuda::ChooseTilesOptions tiles;
-  tiles.form = options.form;
-  tiles.chunk = options.chunk;
-  tiles.arch = options.arch;
-  passes.addPass(cuda::createChooseTiles(tiles));
 }
 
 /// More blocks would repeat more of what they have in common than they gain.

@@ -31,11 +31,13 @@ int ModelTensors::numberOf(Value value) {
   auto found = numbers.find(value);
   if (found != numbers.end())
     return found->second;
-  return numbers[value] = addTemporary(value.getType());
+  // Where sequences are packed, a scan that does not know of them (what left a recurrence) has one value per row of the batch.
+  auto scan = value.getDefiningOp<recur::ScanInterface>();
+  return numbers[value] = addTemporary(value.getType(), !scan || scan.getOffsets());
 }
 
-int ModelTensors::addTemporary(Type type) {
-  program.tensors.push_back(describeTensor(type, {}, TensorKind::Temporary, packed));
+int ModelTensors::addTemporary(Type type, bool perSequence) {
+  program.tensors.push_back(describeTensor(type, {}, TensorKind::Temporary, packed && perSequence));
   program.alias.push_back(-1);
   return program.tensors.size() - 1;
 }

@@ -22,7 +22,8 @@ public:
   int numberOf(mlir::Value value);
   /// A tensor for the operands and results of `scan`, histories of two-axis scans included.
   ScanTensors of(recur::ScanInterface scan);
-  int addTemporary(mlir::Type type);
+  /// Without a time axis it has an entry per packed sequence, where there are such, or per row of the batch.
+  int addTemporary(mlir::Type type, bool perSequence = true);
 
   Program program;
 

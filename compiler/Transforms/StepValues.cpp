@@ -84,6 +84,30 @@ Value StepValues::repeated(Value operand, ArrayRef<int64_t> has, RankedTensorTyp
 /// Letters of a contraction's text: small numbers become a, b, c, ...
 static char letterOf(int number) { return static_cast<char>('a' + number); }
 
+using FactorList = SmallVector<Factor>;
+
+/// The factors of an inner product that has nothing but its sums in common with the rest: two, all of whose letters are summed.
+static std::pair<FactorList, FactorList> splitInner(ArrayRef<Factor> factors, ArrayRef<int> letters) {
+  for (size_t i = 0; i < factors.size(); ++i)
+    for (size_t j = i + 1; j < factors.size(); ++j) {
+      const Factor &x = factors[i], &y = factors[j];
+      if (x.letters.empty() || x.letters != y.letters ||
+          llvm::any_of(x.letters, [&](int letter) { return llvm::is_contained(letters, letter); }))
+        continue;
+      FactorList rest;
+      bool apart = true;
+      for (size_t k = 0; k < factors.size(); ++k)
+        if (k != i && k != j) {
+          rest.push_back(factors[k]);
+          for (int letter : factors[k].letters)
+            apart &= !llvm::is_contained(x.letters, letter);
+        }
+      if (apart)
+        return {{x, y}, rest};
+    }
+  return {};
+}
+
 Value StepValues::product(ArrayRef<Factor> factors, double scale, ArrayRef<int> letters, RankedTensorType axes) {
   // One text for equal products, whatever their order, so that equal vectors become one value.
   SmallVector<std::string> texts;
@@ -101,6 +125,11 @@ Value StepValues::product(ArrayRef<Factor> factors, double scale, ArrayRef<int> 
   if (auto found = products.find(key); found != products.end())
     return found->second;
 
+  // An inner product inside a larger one is a number of its own: (x . y) z, and not a sum of products of three.
+  if (auto [inner, rest] = splitInner(factors, letters); !inner.empty() && !rest.empty()) {
+    Value number = product(inner, 1, {}, axesOf(axes, {}));
+    return products[key] = map(recur::Fn::Mul, {product(rest, scale, letters, axes), number});
+  }
   // Factors without axes multiply the rest; the others make one contraction, divisors last.
   SmallVector<Value> scalars, divisors, operands;
   std::string spec;

@@ -33,6 +33,9 @@ public:
     for (int tensor : from)
       operands.push_back(open(tensor));
     result = open(to);
+    for (Operand &operand : operands)
+      operand.has[0] &= operand.perSequence || !launch.packed; // packed sequences are one row of the batch
+    result.has[0] &= result.perSequence || !launch.packed;
     accumulator = Float32Type::get(b.getContext());
     for (const Operand &operand : operands)
       if (operand.element.isF64())
@@ -50,7 +53,7 @@ private:
   struct Operand {
     Value memref, strides[5];
     bool has[5] = {}; // of kAxes
-    bool isGroup = false, isComplex = false;
+    bool isGroup = false, isComplex = false, perSequence = false;
     int64_t lags = 1, features = 1; // features in reals
     Type element;
   };
@@ -68,7 +71,7 @@ private:
     operand.isComplex = isComplex(spec.type);
     operand.features = operand.isComplex ? 2 : 1;
     for (const AxisSpec &axis : spec.axes) {
-      launch.packed |= axis.axis == Axis::Sequence;
+      launch.packed |= operand.perSequence |= axis.axis == Axis::Sequence;
       Axis kind = axis.axis == Axis::Sequence ? Axis::Batch : axis.axis == Axis::Group ? Axis::Head : axis.axis;
       operand.isGroup |= axis.axis == Axis::Group;
       if (kind == Axis::Named)

@@ -12,6 +12,7 @@ using namespace rondo::cuda;
 void ChunkKernelEmitter::emitColumns(const ChunkAt &chunk) {
   columnCache.clear();
   packedCache.clear();
+  columnDecayCache.clear();
   blockProducts.clear();
   if (!program.reads.empty())
     packStates();
@@ -111,6 +112,10 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::computeColumns(Value value, int6
     return solveColumns(solve, solve, columnsOf(solve.getRight(), block, chunk), block, chunk);
   if (const Read *read = program.readOf(value))
     return readColumns(*read, block, chunk);
+  if (auto products = dyn_cast<chunk::ProductsOp>(op))
+    return productColumns(products, block, chunk);
+  if (auto apply = dyn_cast<chunk::ApplyOp>(op))
+    return decayedApply(apply, block, chunk);
   if (auto contract = dyn_cast<recur::ContractOp>(op); contract && program.scoreOf(contract.getOperand(0)) >= 0) {
     Columns zeros(2 * plan.columnTiles(), l.zeros());
     accumulateApply(contract, block, chunk, zeros);
@@ -287,6 +292,8 @@ void ChunkKernelEmitter::updateState(int64_t index, const ChunkAt &chunk) {
       for (Value &value : accumulator)
         value = l.mulf(value, decay);
   }
+  if (state.valueDecay)
+    decayState(index, chunk);
   int64_t across = state.keys / instruction.n;
   if (state.keyDecay) {
     int64_t at = map.totals[program.keyDecayOf(state.keyDecay)];

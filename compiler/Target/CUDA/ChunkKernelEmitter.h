@@ -10,6 +10,7 @@
 #include "compiler/Target/CUDA/Fragment.h"
 #include "compiler/Target/CUDA/TileLanes.h"
 #include "llvm/ADT/DenseMap.h"
+#include <map>
 
 namespace rondo::cuda {
 
@@ -149,6 +150,25 @@ private:
   Columns computeColumns(mlir::Value value, int64_t block, const ChunkAt &chunk);
   Columns mapColumns(mlir::Operation *op, int64_t block, const ChunkAt &chunk);
   Columns stepColumns(mlir::Value value, int64_t block, const ChunkAt &chunk);
+
+  // Decays along the value axis (ChunkKernelDecays.cpp).
+  /// What one lane knows of a decay in a block of 16 steps, for each of its columns: two for each tile of columns.
+  struct ColumnDecays {
+    mlir::Value steps[2][2];         // of its own steps: [half of the block][first or second]
+    mlir::Value before[2], after[2]; // over the lanes before and behind, in the half
+    mlir::Value pairBefore[2],
+        pairAfter[2];         // of the other lane in a group of four steps, where it is earlier, or later
+    mlir::Value half[2], all; // over the half, over the block
+  };
+  const llvm::SmallVector<ColumnDecays> &columnDecays(mlir::Value decay, int64_t block, const ChunkAt &chunk);
+  /// The product of a decay over blocks from ... to - 1 of the chunk, for a column; null for none.
+  mlir::Value decayOfBlocks(mlir::Value decay, int64_t column, int64_t from, int64_t to, const ChunkAt &chunk);
+  Columns productColumns(chunk::ProductsOp products, int64_t block, const ChunkAt &chunk);
+  Columns decayedApply(chunk::ApplyOp apply, int64_t block, const ChunkAt &chunk);
+  void applyLevels(chunk::ApplyOp apply, llvm::ArrayRef<mlir::Value> scores, int64_t block, const ChunkAt &chunk,
+                   Columns &into);
+  mlir::Value maskScores(mlir::Value pair, int64_t level, bool sameHalf);
+  void decayState(int64_t state, const ChunkAt &chunk);
   Columns readColumns(const Read &read, int64_t block, const ChunkAt &chunk);
   void accumulateApply(recur::ContractOp apply, int64_t block, const ChunkAt &chunk, Columns &into);
   Columns solveColumns(chunk::SolveOp solve, mlir::Value solution, Columns right, int64_t block, const ChunkAt &chunk);
@@ -197,6 +217,7 @@ private:
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedCache;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> blockProducts;
   llvm::DenseMap<mlir::Value, DecayRows> decayCache;
+  std::map<std::pair<void *, int64_t>, llvm::SmallVector<ColumnDecays>> columnDecayCache;
   llvm::DenseMap<mlir::Value, Rows> rowCache;
   llvm::DenseMap<mlir::Value, mlir::Value> prefetched; // inputs with a number per step
 };

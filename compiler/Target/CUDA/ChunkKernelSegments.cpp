@@ -9,7 +9,10 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cuda;
 
-bool rondo::cuda::hasSegments(const TileProgram &program) { return program.solves.empty(); }
+bool rondo::cuda::hasSegments(const TileProgram &program) {
+  return program.solves.empty() &&
+         llvm::none_of(program.states, [](const TileState &state) { return static_cast<bool>(state.valueDecay); });
+}
 
 /// Numbers that a state's decay over a segment is, in one lane.
 int64_t ChunkKernelEmitter::totalsOf(const TileState &state) const { return state.keyDecay ? state.keys / 4 : 1; }

@@ -14,7 +14,8 @@ namespace {
 /// The implicit axes, in the order in which a kernel's arguments give their strides; heads and groups share one.
 enum { kBatch, kTime, kTime1, kHead, kLag, kAxes };
 
-/// Threads of a block, and of those, where axes are summed over, the ones that share an element: every eighth summand each.
+/// Threads of a block, and of those, where axes are summed over, the least that share an element: every eighth summand each. Sums over
+/// time are long, and have as many as there are threads for the features.
 constexpr int64_t kThreads = 256, kSharers = 8;
 /// Steps of one block, where the result has a time axis.
 constexpr int64_t kSteps = 16;
@@ -32,6 +33,8 @@ public:
     arguments.emplace(b, loc, module, symbol, program, tensors, ArrayRef<int>(to));
     for (size_t i = 0; i < tensors.size(); ++i)
       operands.push_back(open(i));
+    for (Summand &operand : operands)
+      operand.has[kBatch] &= operand.perSequence || !launch.packed; // packed sequences are one row of the batch
     result = operands.pop_back_val();
     real = Float32Type::get(b.getContext());
     for (const Summand &operand : operands)
@@ -43,7 +46,13 @@ public:
 
   Launch emit() {
     bool sums = llvm::any_of(operands, [&](const Summand &operand) { return isSummed(operand); });
-    sharers = sums ? kSharers : 1;
+    bool overTime = llvm::any_of(operands, [&](const Summand &operand) {
+      return (operand.has[kTime] && !result.has[kTime]) || (operand.has[kTime1] && !result.has[kTime1]);
+    });
+    sharers = !sums ? 1
+              : !overTime
+                  ? kSharers
+                  : std::clamp<int64_t>(kThreads / llvm::bit_ceil<uint64_t>(result.features), kSharers, kThreads);
     launch.threads = kThreads;
     launch.perBatch = result.has[kBatch];
     launch.perHead = result.has[kHead] && !result.isGroup;
@@ -59,7 +68,7 @@ public:
 private:
   struct Summand {
     Value memref, strides[kAxes];
-    bool has[kAxes] = {}, isGroup = false;
+    bool has[kAxes] = {}, isGroup = false, perSequence = false;
     int64_t lags = 1, features = 1; // features in reals
     Type element;
   };
@@ -73,7 +82,7 @@ private:
     std::copy(std::begin(raw.strides), std::end(raw.strides), operand.strides);
     operand.features = llvm::product_of(raw.shape) * (raw.isComplex ? 2 : 1);
     for (const AxisSpec &axis : spec.axes) {
-      launch.packed |= axis.axis == Axis::Sequence;
+      launch.packed |= operand.perSequence |= axis.axis == Axis::Sequence;
       operand.isGroup |= axis.axis == Axis::Group;
       if (axis.axis == Axis::Lag)
         operand.lags = axis.size;

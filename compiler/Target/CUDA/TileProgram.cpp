@@ -153,7 +153,13 @@ private:
     if (!contract || contract.getOperands().size() != 2 || !isRows(contract.getOperand(0)) ||
         !isRows(contract.getOperand(1)))
       return decline("a state moves on in a way that tiles do not know yet");
-    Update update{rowsOf(contract.getOperand(0)), contract.getOperand(1)};
+    // Either factor may lie along the keys. What multiplies the other one's rows as a whole is a factor of the product.
+    auto spec = recur::parseContractSpec(contract.getSpec());
+    bool keyFirst = spec && spec->operands[0].back() == spec->result[state.keyAxis];
+    Value columns = contract.getOperand(keyFirst ? 1 : 0);
+    Update update{rowsOf(contract.getOperand(keyFirst ? 0 : 1)), columns};
+    while (Value inner = keyFirst ? Value() : peel(update.value, update.key.factor))
+      update.value = inner;
     addFactor(update.key.factor);
     visitColumns(update.value);
     state.updates.push_back(update);
@@ -165,8 +171,13 @@ private:
     auto spec = recur::parseContractSpec(contract.getSpec());
     auto products = contract.getOperand(1).getDefiningOp<chunk::ProductsOp>();
     if (!products || products.getSpan() != chunk::Span::All || spec->result != spec->operands[0] ||
-        spec->operands[1] != spec->operands[0].substr(state.keyAxis, 1))
-      return decline("a state decays along its value axis");
+        spec->operands[1].size() != 1)
+      return decline("a state decays in a way that tiles do not know yet");
+    if (spec->operands[1] != spec->operands[0].substr(state.keyAxis, 1)) {
+      state.valueDecay = products.getOperand();
+      visitColumns(state.valueDecay);
+      return reason.empty();
+    }
     state.keyDecay = products.getOperand();
     if (program.keyDecayOf(state.keyDecay) < 0)
       program.keyDecays.push_back(state.keyDecay);
@@ -393,6 +404,18 @@ private:
       program.solves.push_back(solve);
       return;
     }
+    if (auto apply = dyn_cast<chunk::ApplyOp>(op)) {
+      if (apply.getTransposed() || !apply.getScores().getDefiningOp<chunk::ScoresOp>()) {
+        decline("scores that decay along the value axis are transposed, or computed");
+        return;
+      }
+      addScore(apply.getScores());
+      visitColumns(apply.getValues());
+      visitColumns(apply.getDecay());
+      return;
+    }
+    if (auto products = dyn_cast<chunk::ProductsOp>(op); products && products.getSpan() != chunk::Span::All)
+      return visitColumns(products.getOperand());
     if (!isa<recur::MapOp, recur::BroadcastOp, recur::CastOp, arith::ConstantOp, chunk::AsSourceOp>(op))
       decline("a value is computed by '" + op->getName().getStringRef() + "'");
     for (Value operand : op->getOperands())

@@ -7,6 +7,7 @@
 //   <time | key>     rows that are summed over: operands of products, in shared memory, whole
 //   <time | value>   columns that never meet: accumulator fragments of 16 steps by a warp's part of the value axis
 //   <time, source>   scores, in shared memory as matrix operands
+//                    also decays along the value axis, and their products: see ChunkKernelDecays.cpp
 //   <| key, value>   states, in accumulators from the first chunk to the last
 #pragma once
 #include "dialects/Chunk/Chunk.h"
@@ -109,8 +110,9 @@ struct TileState {
   mlir::BlockArgument start;
   int64_t keyAxis; // of the state's two
   int64_t keys, values;
-  mlir::Value decay;    // <time>, multiplied over all steps; or null
-  mlir::Value keyDecay; // <time | key>, the same
+  mlir::Value decay;      // <time>, multiplied over all steps; or null
+  mlir::Value keyDecay;   // <time | key>, the same
+  mlir::Value valueDecay; // <time | value>, the same
   llvm::SmallVector<Update, 1> updates;
 };
 

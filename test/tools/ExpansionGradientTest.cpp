@@ -1,0 +1,102 @@
+// What the CUDA target makes of the gradient of an expansion of states: scans of one matrix state each, chosen because tensors are stored in
+// 16 bits. The same scans with every number as f64, run by the CPU target, are held to the reference interpreter.
+#include "compiler/tools/rondo/Comparison.h"
+#include "compiler/tools/rondo/RandomInputs.h"
+#include "compiler/tools/rondo/Stepping.h"
+#include "rondo/Engine.h"
+#include <catch2/catch.hpp>
+#include <regex>
+
+using namespace rondo;
+using namespace rondo::tool;
+
+namespace {
+
+std::string require(Result<std::string> text) {
+  INFO((text ? "" : text.error().message()));
+  REQUIRE(text);
+  return *text;
+}
+Kernel require(Result<Kernel> kernel) {
+  INFO((kernel ? "" : kernel.error().message()));
+  REQUIRE(kernel);
+  return *kernel;
+}
+
+CompileOptions gradientOf(const std::string &target, DType type) {
+  CompileOptions options;
+  options.target = target;
+  options.type = type;
+  options.gradient = 1;
+  options.dims = {{"K", 32}, {"V", 16}};
+  return options;
+}
+
+size_t count(const std::string &text, const std::string &what) {
+  size_t found = 0;
+  for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1))
+    ++found;
+  return found;
+}
+
+/// Checks the gradient, and gives its IR as the CUDA target forms it.
+std::string check(const std::string &spec) {
+  Engine engine;
+  INFO(spec);
+  const std::string formed =
+      require(engine.emitText(spec, "m.rondo", gradientOf("cuda:sm_90a", DType::BF16), "gradient"));
+  CompileOptions wide = gradientOf("cpu", DType::F64);
+  wide.gradient = 0;
+  wide.dims.clear();
+  wide.from = "gradient";
+  const Kernel kernel =
+      require(engine.compileText(std::regex_replace(formed, std::regex("bf16|f32"), "f64"), "m.mlir", wide));
+  const Kernel reference = require(engine.compileText(spec, "m.rondo", gradientOf("reference", DType::F64)));
+  const CallShape shape = fitted(reference.program().tensors, {2, 83, 1, 2, 1, 1});
+  const NamedBuffers inputs = drawInputs(reference.program(), shape, 7, Inits::Drawn);
+  const RunOptions call = callOptions(reference.program(), shape, 1);
+  Result<NamedBuffers> expected = reference.run(views(inputs), call), got = kernel.run(views(inputs), call);
+  REQUIRE(expected);
+  REQUIRE(got);
+  REQUIRE(got->size() == expected->size());
+  for (const TensorDifference &each : compare(kernel.program(), *got, *expected))
+    for (size_t b = 0; b < each.parts.size(); ++b) {
+      INFO(each.name);
+      CHECK(each.relative(b) <= 1e-10);
+    }
+  return formed;
+}
+
+std::string modelOf(const std::string &body) {
+  return "model m<K, V> { input q, k: [K]  input v: [V]  input a: [] <= 0  input g: [K] in [-1, 0]  state S: [K, V] = "
+         "0\n" +
+         body + "  output o }";
+}
+
+} // namespace
+
+TEST_CASE("an expansion goes back by scans of one matrix state each") {
+  const std::string scalar = check(modelOf("S[t] = exp(a[t]) * S[t-1] + outer(k[t], v[t])  o[t] = q[t] @ S[t]\n"));
+  CHECK(count(scalar, "chunk.scan over") == 3);
+  CHECK(count(scalar, "gradient_scan") == 0);
+  // No matrix per step.
+  CHECK(count(scalar, "#batch_time_head_K_V") == 0);
+  const std::string keys = check(modelOf("S[t] = diag(exp(g[t])) @ S[t-1] + outer(k[t], v[t])  o[t] = q[t] @ S[t]\n"));
+  CHECK(count(keys, "chunk.scan over") == 3);
+}
+
+TEST_CASE("decays, keys and readouts of an expansion may be computed") {
+  check(modelOf("S[t] = S[t-1] + outer(k[t], v[t])  o[t] = q[t] @ S[t]\n"));
+  check(modelOf("S[t] = exp(a[t] * 2) * S[t-1] + outer(a[t] * k[t], v[t])  o[t] = tanh(q[t] @ S[t]) + v[t]\n"));
+  check(modelOf("S[t] = diag(exp(-exp(g[t]))) @ S[t-1] + outer(k[t], v[t])  o[t] = q[t] @ (S[t-1] + outer(g[t] * k[t], "
+                "v[t]))\n"));
+  check(modelOf(
+      "S[t] = exp(a[t]) * diag(exp(g[t])) @ S[t-1] + outer(k[t], v[t]) + outer(q[t], v[t])  o[t] = q[t] @ S[t]\n"));
+}
+
+TEST_CASE("decays that may be 0 go back by single steps") {
+  const std::string steps =
+      check("model m<K, V> { input q, k: [K]  input v: [V]  input a: [] in [0, 1]  state S: [K, V] = 0\n"
+            "S[t] = a[t] * S[t-1] + outer(k[t], v[t])  o[t] = q[t] @ S[t]  output o }");
+  CHECK(count(steps, "#batch_time_head_K_V") > 0);
+}
