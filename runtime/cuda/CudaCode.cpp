@@ -52,9 +52,9 @@ Result<void> CudaCode::findFunctions(const Program &program) {
       return found;
     int each = 0;
     if (launch.cooperative)
-      found = device_.check(driver.cuOccupancyMaxActiveBlocksPerMultiprocessor(&each, function, int(launch.threads),
-                                                                              launch.sharedBytes),
-                            fmt::format("cuOccupancyMaxActiveBlocksPerMultiprocessor of '{}'", launch.symbol));
+      found = device_.check(
+          driver.cuOccupancyMaxActiveBlocksPerMultiprocessor(&each, function, int(launch.threads), launch.sharedBytes),
+          fmt::format("cuOccupancyMaxActiveBlocksPerMultiprocessor of '{}'", launch.symbol));
     if (!found)
       return found;
     functions.push_back(function);
@@ -62,8 +62,8 @@ Result<void> CudaCode::findFunctions(const Program &program) {
     if (launch.cooperative && resident.back() < launch.splits)
       return Error(fmt::format("kernel '{}' of model '{}' has {} blocks that wait for each other, GPU {} ({}) holds {} "
                                "at once; the form 'step' has no such kernels",
-                               launch.symbol, program.model, launch.splits, device_.info().ordinal,
-                               device_.info().name, resident.back()));
+                               launch.symbol, program.model, launch.splits, device_.info().ordinal, device_.info().name,
+                               resident.back()));
   }
   return {};
 }
@@ -180,10 +180,10 @@ Result<void> CudaCode::launchOne(const Program &program, size_t number, const st
   Status status = 0;
   if (launch.cooperative) {
     status = driver.cuMemsetD8Async(scratch, 0xff, size_t(*blocks) * launch.scratchBytes, stream);
-    status = status ? status
-                    : driver.cuLaunchCooperativeKernel(functions[number], unsigned(*blocks), 1, 1,
-                                                       unsigned(launch.threads), 1, 1, unsigned(launch.sharedBytes),
-                                                       stream, arguments.data());
+    status =
+        status ? status
+               : driver.cuLaunchCooperativeKernel(functions[number], unsigned(*blocks), 1, 1, unsigned(launch.threads),
+                                                  1, 1, unsigned(launch.sharedBytes), stream, arguments.data());
   } else {
     status = driver.cuLaunchKernel(functions[number], unsigned(*blocks), 1, 1, unsigned(launch.threads), 1, 1,
                                    unsigned(launch.sharedBytes), stream, arguments.data(), nullptr);

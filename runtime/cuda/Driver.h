@@ -58,8 +58,8 @@ using GraphExec = struct GraphExecTag *;
   X(cuEventElapsedTime, Status (*)(float *, Event, Event))                                                             \
   X(cuLaunchKernel, Status (*)(Function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,         \
                                StreamHandle, void **, void **))                                                        \
-  X(cuLaunchCooperativeKernel, Status (*)(Function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,        \
-                                          unsigned, StreamHandle, void **))                                            \
+  X(cuLaunchCooperativeKernel,                                                                                         \
+    Status (*)(Function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, StreamHandle, void **)) \
   X(cuOccupancyMaxActiveBlocksPerMultiprocessor, Status (*)(int *, Function, int, size_t))                             \
   X(cuGetErrorName, Status (*)(Status, const char **))                                                                 \
   X(cuGetErrorString, Status (*)(Status, const char **))

@@ -81,7 +81,8 @@ void CellKernel::emitTasks() {
   Value beside = l.div(Value(NVVM::GridDimXOp::create(b, loc, b.getI32Type())), plan.blocks);
   Value scratch = arguments->function().getArguments().back();
   Value global = LLVM::AddrSpaceCastOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext(), 1), scratch);
-  Value bytes = l.mul(l.wide(place), arith::ConstantIntOp::create(b, loc, b.getI64Type(), plan.blocks * launch.scratchBytes));
+  Value bytes =
+      l.mul(l.wide(place), arith::ConstantIntOp::create(b, loc, b.getI64Type(), plan.blocks * launch.scratchBytes));
   exchange = l.add(LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), global), bytes);
   Value tiles = arith::CeilDivUIOp::create(b, loc, batch, index(CellPlan::rows));
   Value tasks = arith::MulIOp::create(b, loc, tiles, heads);

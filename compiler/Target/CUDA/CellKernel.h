@@ -52,8 +52,10 @@ private:
     mlir::Value memref, base, rowStride, columnStride;
     mlir::Value tile; // i32, in the block's units of the product
   };
-  Weights weightsOf(const CellJob &job, int64_t tile);
-  Values loadFragment(const CellJob &job, const Weights &from, int64_t group, int64_t half);
+  Weights weightsOf(const CellJob &job, mlir::Value tile);
+  Values loadFragment(const CellJob &job, mlir::Value number);
+  void stageFragments(const CellJob &job, int64_t from, int64_t to, int64_t offset);
+  Values loadStaged(int64_t offset);
   /// The value of each slot, published as step `number`'s.
   void publish(const CellJob &job, mlir::Value number, llvm::ArrayRef<mlir::Value> values);
   llvm::SmallVector<Values> collect(const CellJob &job, mlir::Value number);

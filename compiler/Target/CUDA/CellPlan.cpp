@@ -37,8 +37,7 @@ Limits limitsOf(StringRef arch) {
 /// Reads a step: phases by how many products lie before a value.
 class Reader {
 public:
-  Reader(recur::ScanInterface scan, CellPlan &plan)
-      : scan(scan), plan(plan), step(scan, &scan->getRegion(0).front()) {}
+  Reader(recur::ScanInterface scan, CellPlan &plan) : scan(scan), plan(plan), step(scan, &scan->getRegion(0).front()) {}
 
   bool read() {
     if (scan.numAxes() != 1 || scan.numStates() == 0 || scan.getOffsets() || scan.getResets() || !readArguments())
@@ -175,7 +174,8 @@ bool shareOut(CellPlan &plan, const Limits &limits) {
     else
       job->exchangeOffset = std::exchange(plan.exchangeBytes, plan.exchangeBytes + plan.buffers * plan.vectorBytes());
   }
-  plan.sharedBytes = at;
+  plan.sharedBytes =
+      std::max(at, std::min(limits.sharedBytes, registers / 4 * plan.threads() * 16)); // weights come this way
   return at <= limits.sharedBytes;
 }
 

@@ -78,7 +78,7 @@ int64_t KernelPlan::tileOf(const Nest &nest, int64_t positions) const {
   for (const Read &read : nests.reads(nest))
     for (unsigned s = 0; s < scan.numStates(); ++s)
       matrix |= llvm::is_contained(step.stateArgs(s), read.value) && isMatrix(read.value);
-  return matrix && nest.hasSums() && positions % kTile == 0 && positions >= 8 * kTile ? kTile : 1;
+  return matrix && nest.hasSums() && positions % kTile == 0 && positions >= 4 * kTile ? kTile : 1;
 }
 
 int64_t KernelPlan::chooseLanes(const Nest &nest, int64_t positions, int64_t extent, int splitDim) const {
@@ -114,9 +114,15 @@ int64_t KernelPlan::slots(int64_t positions, int64_t lanes) const {
   return llvm::divideCeil(positions, threads / lanes);
 }
 
+int64_t KernelPlan::neighbours(int64_t positions, int64_t lanes) const {
+  int64_t count = slots(positions, lanes);
+  return count * (threads / lanes) == positions ? count : 1;
+}
+
 Owner KernelPlan::ownerOf(const Nest &nest, const NestMapping &mapping, Value value, ArrayRef<Index> at) const {
   Owner owner;
   owner.lanes = mapping.lanes;
+  owner.beside = mapping.unrolled ? neighbours(mapping.positions, mapping.lanes) : 1;
   llvm::SmallDenseMap<int, int> axisOf;
   for (auto [axis, index] : llvm::enumerate(at)) {
     if (index.dim < 0 || index.offset != 0 || nest.dims[index.dim].extent != shapeOf(value)[axis] ||

@@ -28,6 +28,7 @@ struct Owner {
   llvm::SmallVector<int> threadAxes;
   int64_t lanes = 1;
   int splitAxis = -1;
+  int64_t beside = 1; // neighbours that a thread has (KernelPlan::neighbours)
   /// Every thread has every element.
   bool everywhere() const { return valid && threadAxes.empty() && splitAxis < 0; }
   bool operator==(const Owner &other) const {
@@ -67,6 +68,8 @@ public:
   /// Elements of a value that one thread holds.
   int64_t elementsPerThread(llvm::ArrayRef<int64_t> shape, const Owner &owner) const;
   int64_t slots(int64_t positions, int64_t lanes) const;
+  /// Where the positions of a nest that is written out are a multiple of the threads', a thread has so many neighbours: its slots.
+  int64_t neighbours(int64_t positions, int64_t lanes) const;
 
 private:
   struct Access {

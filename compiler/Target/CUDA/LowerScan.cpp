@@ -23,8 +23,9 @@ using namespace rondo::cuda;
 
 namespace {
 
-/// Elements of one part where tasks share out an axis: of a matrix state, whose other axis its threads walk, and of a vector.
-constexpr int64_t kMatrixPart = 64, kVectorPart = 64;
+/// Where tasks share out an axis: elements of one part of a vector or a matrix, and of a matrix whose other axis is long, so that one token
+/// of few heads has blocks enough: at least kFewestColumns, of kMatrixElements in all.
+constexpr int64_t kMatrixPart = 64, kVectorPart = 64, kFewestColumns = 16, kMatrixElements = 2048;
 
 /// A launch passes 4 KiB of arguments: operands of 48 bytes, and the sizes.
 constexpr size_t kMostOperands = (4096 - 48) / 48;
@@ -61,8 +62,10 @@ private:
     int64_t part = 0;
     if (tiles) {
       Value state = recur::Step(scan, &scan->getRegion(0).front()).yield().getStates().front();
-      bool matrix = cast<RankedTensorType>(state.getType()).getRank() >= 2;
-      part = partOf(tiles->extent, matrix ? kMatrixPart : kVectorPart);
+      auto type = cast<RankedTensorType>(state.getType());
+      bool matrix = type.getRank() >= 2;
+      int64_t columns = kMatrixElements / std::max<int64_t>(1, type.getNumElements() / tiles->extent);
+      part = partOf(tiles->extent, matrix ? std::clamp(columns, kFewestColumns, kMatrixPart) : kVectorPart);
     }
     if (!tiles || part == tiles->extent)
       return StepKernel(scan, program, of, 1).emit(getOperation(), symbol);

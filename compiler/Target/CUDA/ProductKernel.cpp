@@ -82,7 +82,8 @@ void ProductKernel::emitBlock() {
   if (launch.perHead)
     head = take(arguments->size(3));
   Value group = arith::DivUIOp::create(b, loc, head, arguments->size(4)), steps = arguments->size(1);
-  firstStep = arith::MulIOp::create(b, loc, take(arith::CeilDivUIOp::create(b, loc, steps, index(kRows))), index(kRows));
+  firstStep =
+      arith::MulIOp::create(b, loc, take(arith::CeilDivUIOp::create(b, loc, steps, index(kRows))), index(kRows));
   Value left = arith::MinUIOp::create(b, loc, arith::SubIOp::create(b, loc, steps, firstStep), index(kRows));
   stepsLeft = arith::IndexCastOp::create(b, loc, b.getI32Type(), left);
   for (auto *list : {&inputs, &params, &outputs})
@@ -114,8 +115,9 @@ void ProductKernel::ifTrue(Value condition, function_ref<void()> body) {
 ProductKernel::Rows ProductKernel::rowsOf(int number, Value offset, Value stride, Value last) {
   Value pointer = arguments->function().getArgument(number * 6);
   Value bytes = l.shl(arith::TruncIOp::create(b, loc, b.getI32Type(), toI64(stride)), 1);
-  Value at = l.add(LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), pointer),
-                   arith::MulIOp::create(b, loc, toI64(offset), arith::ConstantIntOp::create(b, loc, b.getI64Type(), 2)));
+  Value at =
+      l.add(LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), pointer),
+            arith::MulIOp::create(b, loc, toI64(offset), arith::ConstantIntOp::create(b, loc, b.getI64Type(), 2)));
   Value odd = arith::OrIOp::create(b, loc, arith::TruncIOp::create(b, loc, b.getI32Type(), at), bytes);
   Value wide = arith::MulIOp::create(b, loc, toI64(stride), arith::ConstantIntOp::create(b, loc, b.getI64Type(), 2));
   return {at, wide, last, l.equal(l.bitAnd(odd, 15), l.i32(0))};
@@ -166,8 +168,8 @@ void ProductKernel::emitGroup(const ProductGroup &group, Value tile) {
   Rows input = rowsOf(number, inputs[number].base, inputs[number].strides[1], last);
   SmallVector<Rows> weights;
   for (const InputProduct &product : group.products)
-    weights.push_back(rowsOf(inputs.size() + product.param, params[product.param].base, index(group.sums),
-                             l.i32(group.units - 1)));
+    weights.push_back(
+        rowsOf(inputs.size() + product.param, params[product.param].base, index(group.sums), l.i32(group.units - 1)));
   int64_t count = llvm::divideCeil(group.sums, kColumns), bytes = stageBytes(group);
   auto load = [&](Value step) {
     ifTrue(l.less(step, l.i32(count)), [&] {
@@ -243,9 +245,9 @@ Element ProductKernel::evaluate(Value value, Scope &scope, Value row, Value unit
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     const auto *input = llvm::find(step.inputArgs(), argument);
     const Operand &operand = input != step.inputArgs().end() ? inputs[input - step.inputArgs().begin()]
-                                                              : params[argument.getArgNumber() - inputs.size()];
-    return scope[value] = {
-               ops.widen(memref::LoadOp::create(b, loc, operand.memref, addressOf(operand, row, unit))), {}};
+                                                             : params[argument.getArgNumber() - inputs.size()];
+    return scope[value] = {ops.widen(memref::LoadOp::create(b, loc, operand.memref, addressOf(operand, row, unit))),
+                           {}};
   }
   SmallVector<Element> operands;
   for (Value operand : value.getDefiningOp()->getOperands())
@@ -279,7 +281,9 @@ void ProductKernel::finishPair(const ProductGroup &group, Value row, Value unit,
     Scope scope;
     for (auto [product, pair] : llvm::zip(group.products, pairs))
       scope[product.result] = {pair[i], {}};
-    Value at = i ? arith::MinUIOp::create(b, loc, arith::AddIOp::create(b, loc, unitAt, index(1)), index(group.units - 1)) : unitAt;
+    Value at =
+        i ? arith::MinUIOp::create(b, loc, arith::AddIOp::create(b, loc, unitAt, index(1)), index(group.units - 1))
+          : unitAt;
     for (auto [number, list] : llvm::zip(group.outputs, results))
       list.push_back(evaluate(step.yield().getOutputs()[number], scope, rowAt, at).re);
   }
@@ -291,8 +295,10 @@ void ProductKernel::finishPair(const ProductGroup &group, Value row, Value unit,
     Value pointer = arguments->function().getArgument((inputs.size() + params.size() + number) * 6);
     Value byte = l.mul(toI64(at), arith::ConstantIntOp::create(b, loc, b.getI64Type(), bytes));
     pointer = l.at(pointer, byte);
-    Value address = arith::TruncIOp::create(b, loc, b.getI32Type(), LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), pointer));
-    Value together = l.both(l.equal(l.bitAnd(address, 2 * bytes - 1), l.i32(0)), l.less(l.add(unit, 1), l.i32(group.units)));
+    Value address =
+        arith::TruncIOp::create(b, loc, b.getI32Type(), LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), pointer));
+    Value together =
+        l.both(l.equal(l.bitAnd(address, 2 * bytes - 1), l.i32(0)), l.less(l.add(unit, 1), l.i32(group.units)));
     auto choice = scf::IfOp::create(b, loc, together, /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(choice.thenBlock());

@@ -70,7 +70,8 @@ private:
                          unsigned(input - step.inputArgs().begin())};
     Type weights = cast<RankedTensorType>(scan.getParams()[product.param].getType()).getElementType();
     Type values = cast<RankedTensorType>(scan.getInputs()[product.input].getType()).getElementType();
-    bool fits = weights == values && (weights.isBF16() || weights.isF16()) && (!plan.element || plan.element == weights);
+    bool fits =
+        weights == values && (weights.isBF16() || weights.isF16()) && (!plan.element || plan.element == weights);
     // Rows of 16 bytes each, so that copies may be.
     if (!fits || shapeOf(contract.getOperands()[matrix])[1] % 8)
       return std::nullopt;

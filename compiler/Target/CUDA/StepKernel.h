@@ -5,6 +5,7 @@
 #include "compiler/Target/CUDA/KernelArguments.h"
 #include "compiler/Target/CUDA/KernelPlan.h"
 #include "compiler/Target/CUDA/ThreadNest.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 namespace rondo::cuda {
 
@@ -59,6 +60,15 @@ private:
   void eachRegister(
       const Owner &owner, llvm::ArrayRef<int64_t> shape,
       llvm::function_ref<void(std::vector<int64_t>, llvm::ArrayRef<mlir::Value>, mlir::Value, mlir::Value)> visit);
+  using Registers = std::vector<std::tuple<std::vector<int64_t>, mlir::Value, mlir::Value>>;
+  int64_t registersBeside(unsigned state, const cpu::Place &place);
+  Registers registersAt(unsigned state, const cpu::Place &place);
+  llvm::SmallVector<llvm::SmallVector<size_t>> inRuns(unsigned state, const cpu::Place &place,
+                                                      const Registers &registers);
+  mlir::scf::IfOp ifAligned(const cpu::Place &place, mlir::TypeRange types,
+                            llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value)> inRuns,
+                            llvm::function_ref<llvm::SmallVector<mlir::Value>()> otherwise);
+  mlir::Value pointerTo(mlir::Value memory, mlir::Value at);
   void loadRegisters(unsigned state, const cpu::Place &from);
   void storeRegisters(unsigned state, const cpu::Place &to);
 
@@ -93,7 +103,7 @@ private:
   std::optional<KernelArguments> arguments;
   llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories, resets, offsets;
   mlir::Value extents[2], heads, headsPerGroup, shared, scratch, thread, steps, rowsLeft;
-  mlir::Value stageStep;                   // within the stage
+  mlir::Value stageStep;                  // within the stage
   llvm::SmallVector<int64_t> copyOffsets; // of inputs in a slot of copied stages; empty: they come through registers
   int64_t copyBytes = 0, copyBase = 0;    // of a slot; where slots begin in shared memory
   mlir::Value sharedPointer, copiedSlot;
