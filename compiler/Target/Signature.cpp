@@ -185,6 +185,9 @@ private:
   }
   Attribute launch(const Launch &one) {
     SmallVector<int64_t> operands(one.operands.begin(), one.operands.end());
+    SmallVector<Attribute> oneStep;
+    for (const Launch &other : one.oneStep)
+      oneStep.push_back(launch(other));
     return dictionary({{"symbol", b.getStringAttr(one.symbol)},
                        {"operands", b.getDenseI64ArrayAttr(operands)},
                        {"batch_tile", b.getI64IntegerAttr(one.batchTile)},
@@ -192,6 +195,8 @@ private:
                        {"per_head", b.getBoolAttr(one.perHead)},
                        {"packed", b.getBoolAttr(one.packed)},
                        {"cooperative", b.getBoolAttr(one.cooperative)},
+                       {"cluster", b.getI64IntegerAttr(one.cluster)},
+                       {"one_step", b.getArrayAttr(oneStep)},
                        {"splits", b.getI64IntegerAttr(one.splits)},
                        {"split_symbol", b.getStringAttr(one.splitSymbol)},
                        {"time_block", b.getI64IntegerAttr(one.timeBlock)},
@@ -285,6 +290,9 @@ private:
     one.perHead = flag(d, "per_head");
     one.packed = flag(d, "packed");
     one.cooperative = flag(d, "cooperative");
+    one.cluster = number(d, "cluster");
+    for (DictionaryAttr other : dictionaries(d, "one_step"))
+      one.oneStep.push_back(launch(other));
     one.splits = number(d, "splits");
     one.splitSymbol = string(d, "split_symbol");
     one.timeBlock = number(d, "time_block");

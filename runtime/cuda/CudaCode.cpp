@@ -35,36 +35,45 @@ Result<std::shared_ptr<CudaCode>> CudaCode::load(const Program &program, GpuDevi
 }
 
 Result<void> CudaCode::findFunctions(const Program &program) {
-  const Driver &driver = device_.driver();
   for (const Launch &launch : program.launches) {
-    if (launch.sharedBytes > device_.info().sharedBytes)
-      return Error(fmt::format("kernel '{}' of model '{}' needs {} bytes of shared memory, GPU {} ({}) has {}",
-                               launch.symbol, program.model, launch.sharedBytes, device_.info().ordinal,
-                               device_.info().name, device_.info().sharedBytes));
-    Function function = nullptr;
-    Result<void> found = device_.check(driver.cuModuleGetFunction(&function, module, launch.symbol.c_str()),
-                                       fmt::format("cuModuleGetFunction of '{}'", launch.symbol));
-    if (found && launch.sharedBytes > kPlainShared)
-      found = device_.check(
-          driver.cuFuncSetAttribute(function, kMaxDynamicShared, int(launch.sharedBytes)),
-          fmt::format("cuFuncSetAttribute of '{}' for {} bytes of shared memory", launch.symbol, launch.sharedBytes));
+    Result<void> found = findFunction(program, launch);
+    for (const Launch &other : launch.oneStep)
+      found = found ? findFunction(program, other) : found;
     if (!found)
       return found;
-    int each = 0;
-    if (launch.cooperative)
-      found = device_.check(
-          driver.cuOccupancyMaxActiveBlocksPerMultiprocessor(&each, function, int(launch.threads), launch.sharedBytes),
-          fmt::format("cuOccupancyMaxActiveBlocksPerMultiprocessor of '{}'", launch.symbol));
-    if (!found)
-      return found;
-    functions.push_back(function);
-    resident.push_back(int64_t(each) * device_.info().processors);
-    if (launch.cooperative && resident.back() < launch.splits)
-      return Error(fmt::format("kernel '{}' of model '{}' has {} blocks that wait for each other, GPU {} ({}) holds {} "
-                               "at once; the form 'step' has no such kernels",
-                               launch.symbol, program.model, launch.splits, device_.info().ordinal, device_.info().name,
-                               resident.back()));
   }
+  return {};
+}
+
+Result<void> CudaCode::findFunction(const Program &program, const Launch &launch) {
+  const Driver &driver = device_.driver();
+  if (launch.sharedBytes > device_.info().sharedBytes)
+    return Error(fmt::format("kernel '{}' of model '{}' needs {} bytes of shared memory, GPU {} ({}) has {}",
+                             launch.symbol, program.model, launch.sharedBytes, device_.info().ordinal,
+                             device_.info().name, device_.info().sharedBytes));
+  Function function = nullptr;
+  Result<void> found = device_.check(driver.cuModuleGetFunction(&function, module, launch.symbol.c_str()),
+                                     fmt::format("cuModuleGetFunction of '{}'", launch.symbol));
+  if (found && launch.sharedBytes > kPlainShared)
+    found = device_.check(
+        driver.cuFuncSetAttribute(function, kMaxDynamicShared, int(launch.sharedBytes)),
+        fmt::format("cuFuncSetAttribute of '{}' for {} bytes of shared memory", launch.symbol, launch.sharedBytes));
+  if (!found)
+    return found;
+  int each = 0;
+  if (launch.cooperative)
+    found = device_.check(
+        driver.cuOccupancyMaxActiveBlocksPerMultiprocessor(&each, function, int(launch.threads), launch.sharedBytes),
+        fmt::format("cuOccupancyMaxActiveBlocksPerMultiprocessor of '{}'", launch.symbol));
+  if (!found)
+    return found;
+  const int64_t resident = int64_t(each) * device_.info().processors;
+  functions[launch.symbol] = {function, resident};
+  if (launch.cooperative && resident < launch.splits)
+    return Error(fmt::format("kernel '{}' of model '{}' has {} blocks that wait for each other, GPU {} ({}) holds {} "
+                             "at once; the form 'step' has no such kernels",
+                             launch.symbol, program.model, launch.splits, device_.info().ordinal, device_.info().name,
+                             resident));
   return {};
 }
 
@@ -117,6 +126,11 @@ Result<Address> CudaCode::defaultOf(const Program &program, size_t i, const std:
   return defaults[i] = *address;
 }
 
+/// A launch, or what stands in for it where the call has one step.
+static const Launch &launchFor(const Launch &launch, const core::Sizes &sizes) {
+  return sizes.of(Axis::Time) == 1 && !launch.oneStep.empty() ? launch.oneStep.front() : launch;
+}
+
 /// Blocks of a launch, where `resident` of them fit on the device.
 static Result<int64_t> blocksOf(const Launch &launch, const KernelCall &call, int64_t resident) {
   Result<int64_t> tasks = core::countTasks(launch, call);
@@ -135,11 +149,12 @@ Result<size_t> CudaCode::scratchBytes(const Program &program, const std::vector<
                                       const core::Sizes &sizes) const {
   size_t most = 0;
   for (size_t i = 0; i < program.launches.size(); ++i) {
-    const Launch &launch = program.launches[i];
+    const Launch &launch = launchFor(program.launches[i], sizes);
     if (!launch.scratchBytes)
       continue;
     const core::Operands operands = core::collect(program, launch, tensors);
-    const Result<int64_t> blocks = blocksOf(launch, core::sizesOf(program, launch, operands, sizes), resident[i]);
+    const KernelCall call = core::sizesOf(program, launch, operands, sizes);
+    const Result<int64_t> blocks = blocksOf(launch, call, functions.at(launch.symbol).resident);
     if (!blocks)
       return blocks.error();
     most = std::max(most, size_t(*blocks) * launch.scratchBytes);
@@ -157,10 +172,11 @@ Result<void> CudaCode::launch(const Program &program, const std::vector<Tensor> 
 
 Result<void> CudaCode::launchOne(const Program &program, size_t number, const std::vector<Tensor> &tensors,
                                  const core::Sizes &sizes, Address scratch, StreamHandle stream) const {
-  const Launch &launch = program.launches[number];
+  const Launch &launch = launchFor(program.launches[number], sizes);
+  const KernelOnDevice &kernel = functions.at(launch.symbol);
   core::Operands operands = core::collect(program, launch, tensors);
   const KernelCall call = core::sizesOf(program, launch, operands, sizes);
-  const Result<int64_t> blocks = blocksOf(launch, call, resident[number]);
+  const Result<int64_t> blocks = blocksOf(launch, call, kernel.resident);
   if (!blocks)
     return blocks.error();
   if (*blocks == 0)
@@ -180,12 +196,12 @@ Result<void> CudaCode::launchOne(const Program &program, size_t number, const st
   Status status = 0;
   if (launch.cooperative) {
     status = driver.cuMemsetD8Async(scratch, 0xff, size_t(*blocks) * launch.scratchBytes, stream);
-    status =
-        status ? status
-               : driver.cuLaunchCooperativeKernel(functions[number], unsigned(*blocks), 1, 1, unsigned(launch.threads),
-                                                  1, 1, unsigned(launch.sharedBytes), stream, arguments.data());
+    status = status
+                 ? status
+                 : driver.cuLaunchCooperativeKernel(kernel.function, unsigned(*blocks), 1, 1, unsigned(launch.threads),
+                                                    1, 1, unsigned(launch.sharedBytes), stream, arguments.data());
   } else {
-    status = driver.cuLaunchKernel(functions[number], unsigned(*blocks), 1, 1, unsigned(launch.threads), 1, 1,
+    status = driver.cuLaunchKernel(kernel.function, unsigned(*blocks), 1, 1, unsigned(launch.threads), 1, 1,
                                    unsigned(launch.sharedBytes), stream, arguments.data(), nullptr);
   }
   return device_.check(

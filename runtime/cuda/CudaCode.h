@@ -28,13 +28,17 @@ public:
 private:
   explicit CudaCode(GpuDevice &device) : device_(device) {}
   Result<void> findFunctions(const Program &program);
+  Result<void> findFunction(const Program &program, const Launch &launch);
   Result<void> launchOne(const Program &program, size_t number, const std::vector<Tensor> &tensors,
                          const core::Sizes &sizes, Address scratch, StreamHandle stream) const;
 
   GpuDevice &device_;
   Module module = nullptr;
-  std::vector<Function> functions; // of the launches
-  std::vector<int64_t> resident;   // blocks of each that the device holds at once, where they wait for each other
+  struct KernelOnDevice {
+    Function function = nullptr;
+    int64_t resident = 0; // blocks that the device holds at once, where they wait for each other
+  };
+  std::map<std::string, KernelOnDevice> functions; // by symbol
   std::mutex mutex;
   struct Workspace {
     Address address = 0;

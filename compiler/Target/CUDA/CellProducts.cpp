@@ -101,7 +101,7 @@ void CellKernel::loadWeights() {
         for (int64_t i = from; i < to; ++i)
           weights[&job].push_back(loadStaged((i - from) * plan.threads() * 16));
       }
-  l.barrier();
+  plan.cluster ? exchangeBarrier() : l.barrier();
   for (CellPhase &phase : plan.phases)
     for (CellJob &job : phase.jobs)
       if (job.keptFragments < job.fragments())
@@ -135,14 +135,42 @@ void CellKernel::publish(const CellJob &job, Value number, ArrayRef<Value> value
     if (slot.valid && plan.elements() % plan.threads() && plan.elements() > plan.threads())
       writes = l.both(writes, l.less(l.add(thread, (&slot - slots.data()) * plan.threads()), l.i32(plan.elements())));
     ifTrue(writes, [&] {
-      if (plan.alone())
-        return l.storeShared(word, offset, job.exchangeOffset);
+      if (plan.local())
+        return publishLocally(job, number, offset, word);
       Value at = l.add(bufferAt(job, number), l.wide(offset));
-      inlineAsm(b, loc, {}, {at, word}, "st.release.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
+      inlineAsm(b, loc, {}, {at, word}, "st.relaxed.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
       Value empty = l.add(bufferAt(job, l.add(number, 2)), l.wide(offset));
       inlineAsm(b, loc, {}, {empty, l.i32(-1)}, "st.relaxed.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
     });
   }
+}
+
+/// Where step `number`'s vector lies in shared memory: a block of a cluster may be a step ahead of another.
+static Value localOffset(Lanes &l, const CellPlan &plan, const CellJob &job, Value number) {
+  Value base = l.i32(job.exchangeOffset);
+  return plan.cluster ? l.add(base, l.mul(l.bitAnd(number, 1), plan.vectorBytes())) : base;
+}
+
+void CellKernel::publishLocally(const CellJob &job, Value number, Value offset, Value word) {
+  offset = l.add(offset, localOffset(l, plan, job, number));
+  if (!plan.cluster)
+    return l.storeShared(word, offset);
+  Value mine = LLVM::PtrToIntOp::create(b, loc, b.getI32Type(), arguments->sharedPointer());
+  for (int64_t rank = 0; rank < plan.blocks; ++rank)
+    inlineAsm(b, loc, {}, {l.add(mine, offset), l.i32(rank), word},
+              "{\n.reg .b32 there;\nmapa.shared::cluster.u32 there, $0, $1;\nst.shared::cluster.b32 [there], $2;\n}",
+              "r,r,r,~{memory}");
+}
+
+void CellKernel::orderPublications() {
+  if (!plan.local())
+    inlineAsm(b, loc, {}, {}, "fence.acq_rel.gpu;", "~{memory}");
+}
+
+void CellKernel::exchangeBarrier() {
+  if (!plan.cluster)
+    return l.barrier();
+  inlineAsm(b, loc, {}, {}, "barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;", "~{memory}");
 }
 
 /// Waits until no word of any group is empty; what has come is not read again.
@@ -194,10 +222,10 @@ SmallVector<CellKernel::Values> CellKernel::collect(const CellJob &job, Value nu
       group = l.least(group, l.i32(plan.groups() - 1));
     offsets.push_back(l.add(l.mul(group, kGroupBytes), l.mul(lane, 16)));
   }
-  if (plan.alone()) {
+  if (plan.local()) {
     Type four = VectorType::get(4, b.getI32Type());
     for (Value offset : offsets) {
-      Value words = l.loadShared(four, offset, job.exchangeOffset);
+      Value words = l.loadShared(four, l.add(offset, localOffset(l, plan, job, number)));
       groups.push_back({l.part(words, 0), l.part(words, 1), l.part(words, 2), l.part(words, 3)});
     }
     return groups;
@@ -213,7 +241,7 @@ SmallVector<CellKernel::Values> CellKernel::collect(const CellJob &job, Value nu
 
 Value CellKernel::partialBase(const CellJob &job, Value number) {
   int64_t bytes = job.cuts * job.tiles * 16 * CellPlan::rows * 4;
-  return plan.alone() ? l.i32(job.partialOffset) : l.add(l.mul(l.bitAnd(number, 1), bytes), job.partialOffset);
+  return plan.local() ? l.i32(job.partialOffset) : l.add(l.mul(l.bitAnd(number, 1), bytes), job.partialOffset);
 }
 
 /// This warp's rows of the products, summed over its groups, to shared memory.

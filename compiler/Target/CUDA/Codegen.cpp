@@ -131,15 +131,24 @@ static llvm::Expected<std::string> assemble(StringRef ptx, StringRef arch) {
   return (*result)->getBuffer().str();
 }
 
+static void markKernel(llvm::Module &code, const Launch &launch) {
+  llvm::Function *kernel = code.getFunction(launch.symbol);
+  if (!kernel)
+    return;
+  kernel->setCallingConv(llvm::CallingConv::PTX_Kernel);
+  kernel->addFnAttr("nvvm.maxntid", std::to_string(launch.threads));
+  if (launch.cluster)
+    kernel->addFnAttr("nvvm.cluster_dim", std::to_string(launch.cluster) + ",1,1");
+  for (const Launch &other : launch.oneStep)
+    markKernel(code, other);
+}
+
 /// What the launches start becomes kernels, which the assembler gives registers for blocks of their size.
 static void markKernels(llvm::Module &code, ModuleOp module) {
   auto attribute = module->getAttrOfType<DictionaryAttr>(kProgramAttr);
   std::optional<Program> program = attribute ? programFromAttr(attribute) : std::nullopt;
   for (const Launch &launch : program ? program->launches : std::vector<Launch>())
-    if (llvm::Function *kernel = code.getFunction(launch.symbol)) {
-      kernel->setCallingConv(llvm::CallingConv::PTX_Kernel);
-      kernel->addFnAttr("nvvm.maxntid", std::to_string(launch.threads));
-    }
+    markKernel(code, launch);
 }
 
 llvm::Expected<std::string> rondo::cuda::printCode(ModuleOp module, StringRef arch, CodeText what) {

@@ -49,8 +49,9 @@ struct Storage {
 
 class KernelPlan {
 public:
-  /// `realBytes` of the type of computation. `rows` steps of a scan without states are worked on at once.
-  KernelPlan(recur::Step step, int64_t realBytes, int64_t rows);
+  /// `realBytes` of the type of computation. `rows` steps of a scan without states are worked on at once. `stages`: inputs of several steps
+  /// may come at once.
+  KernelPlan(recur::Step step, int64_t realBytes, int64_t rows, bool stages);
 
   cpu::StepNests nests;
   std::vector<NestMapping> prologue, body; // parallel to nests.prologue and nests.nests

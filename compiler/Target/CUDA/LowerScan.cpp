@@ -23,9 +23,10 @@ using namespace rondo::cuda;
 
 namespace {
 
-/// Where tasks share out an axis: elements of one part of a vector or a matrix, and of a matrix whose other axis is long, so that one token
-/// of few heads has blocks enough: at least kFewestColumns, of kMatrixElements in all.
-constexpr int64_t kMatrixPart = 64, kVectorPart = 64, kFewestColumns = 16, kMatrixElements = 2048;
+/// Elements of one part where tasks share out an axis: of a matrix state, whose other axis its threads walk, and of a vector.
+constexpr int64_t kMatrixPart = 64, kVectorPart = 64;
+/// A call of one token has blocks of its own where a column of the state has so many elements: of fewer columns, so that few heads fill a GPU.
+constexpr int64_t kTokenColumn = 32, kTokenElements = 2048, kFewestColumns = 16;
 
 /// A launch passes 4 KiB of arguments: operands of 48 bytes, and the sizes.
 constexpr size_t kMostOperands = (4096 - 48) / 48;
@@ -59,18 +60,26 @@ private:
   /// Every scan has a step kernel, whose tasks share out an axis where the recurrence falls apart along one.
   Launch emitSteps(recur::ScanInterface scan, const Program &program, const ScanTensors &of, StringRef symbol) {
     std::optional<cpu::ValueTiles> tiles = cpu::findValueTiles(scan);
-    int64_t part = 0;
-    if (tiles) {
-      Value state = recur::Step(scan, &scan->getRegion(0).front()).yield().getStates().front();
-      auto type = cast<RankedTensorType>(state.getType());
-      bool matrix = type.getRank() >= 2;
-      int64_t columns = kMatrixElements / std::max<int64_t>(1, type.getNumElements() / tiles->extent);
-      part = partOf(tiles->extent, matrix ? std::clamp(columns, kFewestColumns, kMatrixPart) : kVectorPart);
-    }
-    if (!tiles || part == tiles->extent)
+    if (!tiles)
       return StepKernel(scan, program, of, 1).emit(getOperation(), symbol);
-    recur::ScanInterface narrowed = cpu::narrow(scan, *tiles, part);
-    Launch launch = StepKernel(narrowed, program, of, tiles->extent / part).emit(getOperation(), symbol);
+    Value state = recur::Step(scan, &scan->getRegion(0).front()).yield().getStates().front();
+    auto type = cast<RankedTensorType>(state.getType());
+    int64_t part = partOf(tiles->extent, type.getRank() >= 2 ? kMatrixPart : kVectorPart);
+    Launch launch = emitParts(scan, *tiles, part, program, of, symbol, false);
+    int64_t others = type.getNumElements() / tiles->extent, columns = std::max(kFewestColumns, kTokenElements / others);
+    if (others >= kTokenColumn && scan.numAxes() == 1 && !launch.packed && columns < tiles->extent)
+      launch.oneStep.push_back(
+          emitParts(scan, *tiles, partOf(tiles->extent, columns), program, of, symbol.str() + "_token", true));
+    return launch;
+  }
+
+  /// A kernel whose tasks have `part` elements each of the axis that can be shared out.
+  Launch emitParts(recur::ScanInterface scan, const cpu::ValueTiles &tiles, int64_t part, const Program &program,
+                   const ScanTensors &of, StringRef symbol, bool oneStep) {
+    if (part == tiles.extent)
+      return StepKernel(scan, program, of, 1, oneStep).emit(getOperation(), symbol);
+    recur::ScanInterface narrowed = cpu::narrow(scan, tiles, part);
+    Launch launch = StepKernel(narrowed, program, of, tiles.extent / part, oneStep).emit(getOperation(), symbol);
     narrowed.erase();
     return launch;
   }

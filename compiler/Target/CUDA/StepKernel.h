@@ -12,7 +12,9 @@ namespace rondo::cuda {
 class StepKernel {
 public:
   /// Where the scan's regions work on one of `parts` parts of an axis (ValueTiles.h), a task is one part.
-  StepKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t parts);
+  /// `oneStep`: calls have a single one.
+  StepKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t parts,
+             bool oneStep = false);
   /// Emits the kernel at the end of `module`.
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
 
@@ -92,6 +94,7 @@ private:
   ScanTensors tensors;
   int64_t parts;
   recur::Step step;
+  bool oneStep;
   bool independent; // no states, one axis: a task is some of the steps
   mlir::Type real;
   KernelPlan plan;

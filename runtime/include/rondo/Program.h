@@ -79,6 +79,9 @@ struct Launch {
   /// On a GPU, blocks wait for each other: `splits` of them share a task, all blocks of the grid are resident, and where that is too few for
   /// the tasks, they take several in turn. All bits of the workspace are set before the launch.
   bool cooperative = false;
+  /// On a GPU: the kernel for calls of a single step, where that is another one; at most one, with the same operands.
+  std::vector<Launch> oneStep;
+  int64_t cluster = 0; // on a GPU: blocks of a cluster, which divides the grid; 0: none
 };
 
 /// Kernels for another device than the host, by the launches' symbols. Their arguments: for each operand of the launch a pointer and five
