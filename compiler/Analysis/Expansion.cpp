@@ -65,19 +65,84 @@ public:
     return std::move(result);
   }
 
+  int64_t moves(unsigned s) {
+    result.keyAxes.assign(s, 0); // of the states before, which do not matter
+    addState(s);
+    return result ? last + 1 : 1;
+  }
+
 private:
   std::string nameOf(unsigned s) { return "'" + scan.state(s).getName().str() + "'"; }
   void miss(const std::string &why, Operation *obstacle = nullptr) {
     result.missed = why;
     result.obstacle = obstacle;
   }
+  Value updateOf(unsigned s) { return scan.yield().getStates()[s]; }
 
+  /// As one move, or as several where one would have a transition of several outer products.
   void addState(unsigned s) {
-    Value update = scan.yield().getStates()[s];
-    rank = cast<RankedTensorType>(update.getType()).getRank();
+    rank = cast<RankedTensorType>(updateOf(s).getType()).getRank();
+    last = 0;
     if (rank < 1 || rank > 2)
       return miss("state " + nameOf(s) + " has " + std::to_string(rank) + " axes, not one or two");
-    const LinearForm &form = linearity.of(update);
+    ScanExpansion before = result;
+    addMove(s, linearity.of(updateOf(s)), 0);
+    if (!result || transitionsOf(s, 0) < 2)
+      return;
+    ScanExpansion inOne = std::exchange(result, std::move(before));
+    if (!addMoves(s)) {
+      last = 0;
+      result = std::move(inOne);
+    }
+  }
+
+  int64_t transitionsOf(unsigned s, int64_t move) {
+    return llvm::count_if(result.transitions, [&](const auto &t) { return t.state == s && t.move == move; });
+  }
+
+  /// From the state to its update by way of values that are like it: each move goes as far as one outer product takes it.
+  bool addMoves(unsigned s) {
+    SmallVector<Value> values;
+    for (Operation &op : scan.step()->without_terminator())
+      if (op.getNumResults() == 1 && op.getResult(0).getType() == updateOf(s).getType())
+        values.push_back(op.getResult(0));
+    auto *end = llvm::find(values, updateOf(s));
+    if (end == values.end())
+      return false;
+    values.erase(end + 1, values.end());
+    size_t from = 0; // of the first value that is not behind us
+    std::optional<Linearity> between;
+    for (last = 0;; ++last) {
+      size_t to = values.size();
+      for (; to-- > from;)
+        if (tryMove(s, between ? between->of(values[to]) : linearity.of(values[to]), between.has_value()))
+          break;
+      if (to + 1 <= from)
+        return false;
+      if (to + 1 == values.size())
+        return true;
+      between.emplace(linearity.between(values[to], s));
+      from = to + 1;
+    }
+  }
+
+  bool tryMove(unsigned s, const LinearForm &form, bool isBetween) {
+    bool reaches = form && llvm::any_of(form.terms, [](const Term &term) { return term.state.has_value(); }) &&
+                   llvm::all_of(form.terms, [&](const Term &term) {
+                     return !term.state || (term.read == Term::kBetween) == isBetween;
+                   });
+    if (!reaches)
+      return false;
+    ScanExpansion before = result;
+    addMove(s, form, last);
+    if (result && transitionsOf(s, last) < 2)
+      return true;
+    result = std::move(before);
+    return false;
+  }
+
+  void addMove(unsigned s, const LinearForm &form, int64_t number) {
+    move = number;
     if (!form)
       return miss("state " + nameOf(s) + " is not linear in the states", form.obstacle);
     SmallVector<const Term *> diagonal, transitions, inputs;
@@ -89,10 +154,15 @@ private:
     // A decay of zero would turn an infinite old value into one that is no number.
     if (diagonal.empty() && transitions.empty())
       return miss("state " + nameOf(s) + " keeps nothing of its old value");
-    key = transitions.empty() ? 0 : contractedAxis(*transitions.front());
+    bool isFirst = result.keyAxes.size() <= s;
+    if (isFirst || !transitions.empty())
+      key = transitions.empty() ? 0 : contractedAxis(*transitions.front());
     if (key < 0)
       return miss("the transition of state " + nameOf(s) + " is no sum of a diagonal and outer products");
-    result.keyAxes.push_back(key);
+    if (isFirst)
+      result.keyAxes.push_back(key);
+    else if (result.keyAxes[s] != key)
+      return miss("the transitions of state " + nameOf(s) + " contract different axes");
     addDecay(s, diagonal);
     for (const Term *term : inputs)
       addOuter(s, *term);
@@ -114,7 +184,7 @@ private:
   void addDecay(unsigned s, ArrayRef<const Term *> diagonal) {
     if (diagonal.size() == 1 && diagonal.front()->factors.empty() && diagonal.front()->scale == 1)
       return;
-    ExpansionDecay decay{s, {}, {}};
+    ExpansionDecay decay{s, {}, {}, move};
     for (int axis = 0; axis < rank; ++axis)
       if (llvm::any_of(diagonal, [&](const Term *term) { return hasLetter(term->factors, axis); }))
         decay.axes.push_back(axis);
@@ -128,8 +198,8 @@ private:
     SplitFactors split = splitByLetter(term.factors, 1, letters());
     if (diagonal.size() > 1 || hasLetter(split.linked, 0))
       return miss("the decay of state " + nameOf(s) + " is no product of one along each axis");
-    result.decays.push_back({s, {0}, {{split.rest, term.scale}}});
-    result.decays.push_back({s, {1}, {{split.linked, 1}}});
+    result.decays.push_back({s, {0}, {{split.rest, term.scale}}, move});
+    result.decays.push_back({s, {1}, {{split.linked, 1}}, move});
   }
 
   SmallVector<int> letters() {
@@ -144,7 +214,7 @@ private:
     SplitFactors split = rank == 2 ? splitByLetter(term.factors, 1 - key, letters()) : SplitFactors{{}, term.factors};
     if (hasLetter(split.linked, key))
       return miss("what enters state " + nameOf(s) + " is no sum of outer products");
-    result.outers.push_back({s, {split.rest, term.scale}, {split.linked, 1}});
+    result.outers.push_back({s, {split.rest, term.scale}, {split.linked, 1}, move});
   }
 
   void addTransition(unsigned s, const Term &term) {
@@ -159,7 +229,8 @@ private:
     // A key that the transition writes along, too, is used again, and what is left goes with the read.
     for (const ExpansionOuter &outer : result.outers)
       if (std::optional<SmallVector<Factor>> rest = without(write, outer.key.factors);
-          outer.state == s && rest && llvm::all_of(*rest, [](const Factor &f) { return f.letters.empty(); })) {
+          outer.state == s && outer.move == move && rest &&
+          llvm::all_of(*rest, [](const Factor &f) { return f.letters.empty(); })) {
         read.linked.append(*rest);
         return add(s, outer.key, {read.linked, scale / outer.key.scale}, summed);
       }
@@ -168,22 +239,28 @@ private:
 
   void add(unsigned s, FactorProduct write, FactorProduct read, int summed) {
     for (ExpansionTransition &known : result.transitions)
-      if (known.state == s && known.write.scale == write.scale && sameFactors(known.write.factors, write.factors)) {
+      if (known.state == s && known.move == move && known.write.scale == write.scale &&
+          sameFactors(known.write.factors, write.factors)) {
         known.read.push_back(std::move(read));
         known.summed.push_back(summed);
         return;
       }
-    result.transitions.push_back({s, std::move(write), {std::move(read)}, {summed}});
+    result.transitions.push_back({s, std::move(write), {std::move(read)}, {summed}, move});
   }
 
   recur::ScanOp scan;
   Linearity &linearity;
   ScanExpansion result;
   int rank = 0, key = 0;
+  int64_t move = 0, last = 0; // the move that is added, and the last one of the state
 };
 
 } // namespace
 
 ScanExpansion rondo::analysis::findExpansion(recur::ScanOp scan, Linearity &linearity) {
   return ExpansionFinder(scan, linearity).find();
+}
+
+int64_t rondo::analysis::countMoves(recur::ScanOp scan, Linearity &linearity, unsigned s) {
+  return ExpansionFinder(scan, linearity).moves(s);
 }

@@ -18,12 +18,14 @@ struct ExpansionDecay {
   unsigned state;
   llvm::SmallVector<int64_t> axes;
   FactorSum sum;
+  int64_t move = 0;
 };
 
 /// key ⊗ value into a state. The letters are the state's axes.
 struct ExpansionOuter {
   unsigned state;
   FactorProduct key, value;
+  int64_t move = 0;
 };
 
 /// write ⊗ (readᵀ S): `write` has the letter of the key axis, each product of `read` a letter of its own.
@@ -32,8 +34,11 @@ struct ExpansionTransition {
   FactorProduct write;
   FactorSum read;
   llvm::SmallVector<int, 1> summed; // the letter of the key axis in each product of `read`
+  int64_t move = 0;
 };
 
+/// A state whose transition is a product of several makes several moves a step, one after another: each entry says in which it takes
+/// part.
 struct ScanExpansion {
   llvm::SmallVector<int64_t> keyAxes; // per state
   llvm::SmallVector<ExpansionDecay> decays;
@@ -46,6 +51,10 @@ struct ScanExpansion {
 
 /// Sorts the updates of a scan, whose states are read one step back, into the parts of an expansion. `linearity` knows all states.
 ScanExpansion findExpansion(recur::ScanOp scan, Linearity &linearity);
+
+/// The moves of a step of the state `s`: as few as let each have one outer product in its transition at most; one where that is not to
+/// be had. `linearity` knows all states.
+int64_t countMoves(recur::ScanOp scan, Linearity &linearity, unsigned s);
 
 /// The factors that are linked to `letter`, directly or through letters that neither is one of `fixed`, and the rest.
 struct SplitFactors {

@@ -1,5 +1,6 @@
 // See Families.h.
 #include "compiler/Analysis/Families.h"
+#include "compiler/Analysis/Expansion.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -208,6 +209,8 @@ StratumFacts classify(recur::ScanOp scan, const StateDependence &dependence, con
   int rank = typeOf(scan.yield().getStates()[stratum.states.front()]).getRank();
   if (rank == 2) {
     classifyMatrix(update, facts);
+    if (facts.transitionRank > 1)
+      facts.moves = countMoves(scan, linearity, stratum.states.front());
   } else {
     facts.family = update.transition.empty() ? Family::Linear : Family::Dense;
     facts.decay = decayOf(update.diagonal);

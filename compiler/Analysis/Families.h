@@ -27,7 +27,8 @@ struct StratumFacts {
   Family family = Family::Cell;
   Decay decay = Decay::None;
   unsigned inputRank = 0;      // Expand, Delta: number of outer products that enter
-  unsigned transitionRank = 0; // Delta: number of outer products in the transition
+  unsigned transitionRank = 0; // Delta: number of outer products in the transition, multiplied out
+  unsigned moves = 1; // Delta: factors of the transition, where it is a product of several with one outer product each
   bool isComplex = false;
   bool isTimeInvariant = false;        // the transition is made of parameters and constants
   mlir::Operation *obstacle = nullptr; // Cell: what is not linear

@@ -165,6 +165,12 @@ static LinearForm leaf(Value value, unsigned state, unsigned read) {
   return form;
 }
 
+Linearity Linearity::between(Value value, unsigned state) const {
+  Linearity result(scan, dependence, states, readsNew);
+  result.known[value] = leaf(value, state, Term::kBetween);
+  return result;
+}
+
 LinearForm Linearity::compute(Value value) {
   for (unsigned s : states) {
     for (auto [read, argument] : llvm::enumerate(scan.stateArgs(s)))

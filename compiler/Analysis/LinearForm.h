@@ -19,6 +19,7 @@ struct Factor {
 /// scale * product of factors * (the state, when there is one).
 struct Term {
   static constexpr unsigned kNewValue = ~0u; // the state is read after its update
+  static constexpr unsigned kBetween = ~1u;  // a value between the state and its update is read (Linearity::between)
   double scale = 1;
   llvm::SmallVector<Factor> factors;
   std::optional<unsigned> state;
@@ -45,6 +46,8 @@ public:
   Linearity(recur::ScanOp scan, const StateDependence &dependence, llvm::ArrayRef<unsigned> states,
             bool readsNew = false);
   const LinearForm &of(mlir::Value value);
+  /// The same with `value`, which is like state `state`, as a leaf: what is linear in it need not be taken apart further.
+  Linearity between(mlir::Value value, unsigned state) const;
 
 private:
   LinearForm compute(mlir::Value value);

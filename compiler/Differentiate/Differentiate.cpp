@@ -1,7 +1,9 @@
 // differentiate: the function around the scans. Its operations are walked backwards; see ScanAdjoint.h for one scan.
+#include "compiler/Differentiate/ExpansionAdjoint.h"
 #include "compiler/Differentiate/GradientScan.h"
 #include "compiler/Differentiate/Passes.h"
 #include "compiler/Differentiate/ScanAdjoint.h"
+#include "compiler/Transforms/RaisedStep.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/IRMapping.h"
@@ -29,9 +31,9 @@ bool hasCotangent(Type type) { return recur::isArray(type) && recur::elementKind
 
 class FunctionAdjoint {
 public:
-  /// `wrt`: names of arguments; empty: all.
-  FunctionAdjoint(func::FuncOp fn, ArrayRef<std::string> wrt)
-      : fn(fn), ret(fn.getBody().front().getTerminator()), b(ret), wrt(wrt) {}
+  /// `wrt`: names of arguments; empty: all. `steps`: no scan goes back by chunks.
+  FunctionAdjoint(func::FuncOp fn, ArrayRef<std::string> wrt, bool steps)
+      : fn(fn), ret(fn.getBody().front().getTerminator()), b(ret), wrt(wrt), steps(steps) {}
 
   LogicalResult build() {
     auto order = fn->getAttrOfType<IntegerAttr>(kOrderAttr);
@@ -42,6 +44,7 @@ public:
       ops.push_back(&op);
     if (failed(findActive(ops)))
       return failure();
+    llvm::for_each(ops, [&](Operation *&op) { op = lowered(op); });
     takeCotangents();
     for (Operation *op : llvm::reverse(ops))
       if (failed(visit(op)))
@@ -183,30 +186,32 @@ private:
             {recur::SumToOp::create(b, op->getLoc(), operand.getType(), cotangents[0], sum.getFlipLag()), false});
       return success();
     }
-    if (isa<recur::ScanOp, chunk::ScanOp>(op))
+    if (isa<recur::ScanOp, recur::ExpandScanOp, chunk::ScanOp>(op))
       return visitScan(cast<recur::ScanInterface>(op), cotangents);
     return op->emitError("no derivative is known of '") << op->getName() << "'";
   }
 
-  /// Chunks stay chunks on the way back, except where sequences begin inside.
+  /// Chunks stay chunks on the way back, except where sequences begin inside or the target wants steps.
   FailureOr<ScanCotangents> differentiateForm(recur::ScanInterface scan, ArrayRef<Value> ofOutputs,
                                               ArrayRef<Value> ofFinals, const WantedCotangents &wanted) {
-    if (auto steps = dyn_cast<recur::ScanOp>(*scan))
-      return differentiateScan(b, steps, ofOutputs, ofFinals, wanted);
+    if (auto expansion = dyn_cast<recur::ExpandScanOp>(*scan))
+      return buildExpansionAdjoint(b, expansion, ofOutputs, ofFinals, wanted);
+    if (auto single = dyn_cast<recur::ScanOp>(*scan))
+      return differentiateScan(b, single, ofOutputs, ofFinals, wanted);
     auto chunks = cast<chunk::ScanOp>(*scan);
-    if (!scan.getResets() && !scan.getOffsets())
+    if (!steps && !scan.getResets() && !scan.getOffsets())
       return buildGradientScan(b, chunks, ofOutputs, ofFinals, wanted, kInterval);
-    auto steps =
+    auto single =
         recur::ScanOp::create(b, scan.getLoc(), scan->getResultTypes(), scan.getInputs(), scan.getParams(),
                               scan.getInits(), scan.getResets(), scan.getOffsets(), scan.getAxes(), scan.getStates());
     IRMapping map;
-    chunks.getStep().cloneInto(&steps.getBody(), map);
-    FailureOr<ScanCotangents> of = differentiateScan(b, steps, ofOutputs, ofFinals, wanted);
-    steps.erase();
+    chunks.getStep().cloneInto(&single.getBody(), map);
+    FailureOr<ScanCotangents> of = differentiateScan(b, single, ofOutputs, ofFinals, wanted);
+    single.erase();
     return of;
   }
 
-  LogicalResult visitScan(recur::ScanInterface scan, ArrayRef<Value> cotangents) {
+  WantedCotangents wantedOf(recur::ScanInterface scan) {
     WantedCotangents wanted;
     auto want = [&](ValueRange operands, SmallVectorImpl<bool> &list) {
       for (Value operand : operands)
@@ -215,6 +220,35 @@ private:
     want(scan.getInputs(), wanted.inputs);
     want(scan.getParams(), wanted.params);
     want(scan.getInits(), wanted.inits);
+    return wanted;
+  }
+
+  /// Raised scans as their single steps, but for expansions that go back as such.
+  Operation *lowered(Operation *op) {
+    if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
+      return op;
+    auto scan = cast<recur::ScanInterface>(op);
+    if (auto expansion = dyn_cast<recur::ExpandScanOp>(op)) {
+      std::string why = noExpansionAdjoint(expansion, wantedOf(scan));
+      if (why.empty())
+        return op;
+      op->emitRemark("differentiate goes back by single steps: ") << why;
+    }
+    OpBuilder here(op);
+    auto steps =
+        recur::ScanOp::create(here, op->getLoc(), op->getResultTypes(), scan.getInputs(), scan.getParams(),
+                              scan.getInits(), scan.getResets(), scan.getOffsets(), scan.getAxes(), scan.getStates());
+    buildStep(op, &steps.getBody().emplaceBlock());
+    for (auto [old, result] : llvm::zip(op->getResults(), steps->getResults()))
+      if (active.contains(old))
+        active.insert(result);
+    op->replaceAllUsesWith(steps);
+    op->erase();
+    return steps;
+  }
+
+  LogicalResult visitScan(recur::ScanInterface scan, ArrayRef<Value> cotangents) {
+    WantedCotangents wanted = wantedOf(scan);
     FailureOr<ScanCotangents> of = differentiateForm(scan, cotangents.take_front(scan.numOutputs()),
                                                      cotangents.drop_front(scan.numOutputs()), wanted);
     if (failed(of))
@@ -261,6 +295,7 @@ private:
   Operation *ret;
   OpBuilder b;
   ArrayRef<std::string> wrt;
+  bool steps;
   std::string prefix;
   llvm::DenseSet<Value> active;
   llvm::DenseMap<Value, SmallVector<Part>> parts;
@@ -271,7 +306,7 @@ struct Differentiate : rondo::impl::DifferentiateBase<Differentiate> {
   void runOnOperation() override {
     std::vector<std::string> names(wrt.begin(), wrt.end());
     for (func::FuncOp fn : getOperation().getOps<func::FuncOp>())
-      if (!fn.isExternal() && failed(FunctionAdjoint(fn, names).build()))
+      if (!fn.isExternal() && failed(FunctionAdjoint(fn, names, steps).build()))
         return signalPassFailure();
   }
 };

@@ -10,9 +10,12 @@ def Differentiate : Pass<"differentiate", "::mlir::ModuleOp"> {
     `d2_`, and so on. Each scan is run against time once more, by a scan of the same family, and a scan that has chunks already by the
     same chunks; see compiler/Differentiate/README.md for the rules and the conventions.
 
-    A `recur.scan` gives recur.scans, a `chunk.scan` a `chunk.gradient_scan`, or, with resets or offsets, recur.scans of its steps.
+    A `recur.scan` gives recur.scans, a `chunk.scan` a `chunk.gradient_scan`, or, with resets or offsets or where `steps` is asked for, recur.scans of its steps.
 
-    Requires: `bind-sizes`, and one function without raised scans. Ensures: these ops, recur.sum_to and recur.reshape only.scan and chunk.gradient_scan where there was a chunk.scan. Fails, with an error at its place, where a scan has
+    An `expand_scan` whose tensors are stored in 16 bits gives one recur.scan per gradient of a query, key or value, each of which reads one matrix
+    state along one axis (compiler/Differentiate/ExpansionAdjoint.h); every other raised scan goes back as its steps, with a remark.
+
+    Requires: `bind-sizes`, and one function. Ensures: these ops, recur.sum_to and recur.reshape only, and chunk.gradient_scan where there was a chunk.scan. Fails, with an error at its place, where a scan has
     resets, or chunks and packed sequences, where a state is read along two axes at once, and at operations that have no derivative.
     Cost: the operations of a step grow about threefold.
 
@@ -32,7 +35,8 @@ def Differentiate : Pass<"differentiate", "::mlir::ModuleOp"> {
     }
     ```
   }];
-  let options = [ListOption<"wrt", "wrt", "std::string", "names of the arguments whose gradients are wanted; none: all">];
+  let options = [ListOption<"wrt", "wrt", "std::string", "names of the arguments whose gradients are wanted; none: all">,
+                 Option<"steps", "steps", "bool", "false", "chunk.scans go back step by step too">];
   let dependentDialects = ["::rondo::recur::RecurDialect", "::mlir::arith::ArithDialect"];
 }
 #endif

@@ -1,7 +1,7 @@
 // See ScanAdjoint.h.
 #include "compiler/Differentiate/ScanAdjoint.h"
 #include "compiler/Differentiate/StepAdjoint.h"
-#include "compiler/Transforms/NewScan.h"
+#include "compiler/Differentiate/StepCopier.h"
 #include "compiler/Transforms/StepValues.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
@@ -19,35 +19,6 @@ struct Role {
   Value operand;      // Input, Param, OutputCotangent: of the scans to come
   unsigned state = 0; // Read, Adjoint
   unsigned read = 0;
-};
-
-/// Copies values of the adjoint step into a new scan, with what they depend on; arguments become operands as they are met.
-class Copier {
-public:
-  explicit Copier(NewScan &into) : into(into) {}
-  virtual ~Copier() = default;
-  Value get(Value value) {
-    if (Value known = map.lookupOrNull(value))
-      return known;
-    if (auto argument = dyn_cast<BlockArgument>(value)) {
-      Value here = open(argument);
-      map.map(value, here);
-      return here;
-    }
-    Operation *op = value.getDefiningOp();
-    for (Value operand : op->getOperands())
-      get(operand);
-    into.body.clone(*op, map);
-    return map.lookup(value);
-  }
-  void set(Value value, Value here) { map.map(value, here); }
-
-protected:
-  virtual Value open(BlockArgument argument) = 0;
-  NewScan &into;
-
-private:
-  IRMapping map;
 };
 
 class Adjoint {
@@ -176,8 +147,8 @@ private:
 
   //===--- the forward scan -------------------------------------------------------------------------------------------===//
 
-  struct ForwardCopier : Copier {
-    ForwardCopier(Adjoint &of, NewScan &into) : Copier(into), of(of) {}
+  struct ForwardCopier : StepCopier {
+    ForwardCopier(Adjoint &of, NewScan &into) : StepCopier(into), of(of) {}
     Value open(BlockArgument argument) override {
       const Role role = of.roles.find(argument)->second;
       if (role.kind == Role::Param)
@@ -220,8 +191,8 @@ private:
 
   //===--- the backward scan ------------------------------------------------------------------------------------------===//
 
-  struct BackwardCopier : Copier {
-    BackwardCopier(Adjoint &of, NewScan &into) : Copier(into), of(of) {}
+  struct BackwardCopier : StepCopier {
+    BackwardCopier(Adjoint &of, NewScan &into) : StepCopier(into), of(of) {}
     Value open(BlockArgument argument) override {
       const Role &role = of.roles.find(argument)->second;
       return role.kind == Role::Param ? into.param(role.operand) : into.input(role.operand);
@@ -300,7 +271,7 @@ private:
     takeFinals(backward, summed);
   }
 
-  void addAdjointStates(NewScan &made, Copier &copier, SmallVectorImpl<Value> &updated) {
+  void addAdjointStates(NewScan &made, StepCopier &copier, SmallVectorImpl<Value> &updated) {
     for (unsigned s = 0; s < scan.numStates(); ++s)
       for (auto [read, distances] : llvm::enumerate(scan.state(s).getReads())) {
         std::string name = uniqueName("d_" + scan.state(s).getName().str());
@@ -321,7 +292,7 @@ private:
 
   /// Where a sequence begins again, what its first step read was the initial value: the cotangent goes there, and not to the step before.
   /// As a factor 0 or 1, so that the recurrence stays linear.
-  void cutAtResets(NewScan &made, Copier &copier, SmallVectorImpl<Value> &updated) {
+  void cutAtResets(NewScan &made, StepCopier &copier, SmallVectorImpl<Value> &updated) {
     OpBuilder &here = made.body;
     auto number = [&](Value like, double x) {
       return constantOf(here, loc,
@@ -351,13 +322,13 @@ private:
     return made.state(attribute, zeros(type, 1)).front();
   }
 
-  Value fromHere(Copier &copier, NewScan &made, Value value) {
+  Value fromHere(StepCopier &copier, NewScan &made, Value value) {
     auto found = handedOver.find(value);
     return found == handedOver.end() ? copier.get(value) : made.input(found->second);
   }
 
   /// Sums over time of the parameters' cotangents. Gives the numbers of the parameters.
-  SmallVector<unsigned> addSums(NewScan &made, Copier &copier, SmallVectorImpl<Value> &updated) {
+  SmallVector<unsigned> addSums(NewScan &made, StepCopier &copier, SmallVectorImpl<Value> &updated) {
     SmallVector<unsigned> summed;
     for (auto [number, value] : llvm::enumerate(ofParams)) {
       if (!value)

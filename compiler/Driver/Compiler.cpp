@@ -9,6 +9,7 @@
 #include "compiler/Target/CPU/Machine.h"
 #include "compiler/Target/CUDA/Codegen.h"
 #include "compiler/Target/Signature.h"
+#include "dialects/Chunk/Chunk.h"
 #include "dialects/Recur/Recur.h"
 #include "frontend/AstPrinter.h"
 #include "frontend/Import.h"
@@ -90,11 +91,18 @@ public:
   }
 
   bool checkTarget() {
-    if (options.target == "cpu" || options.target == "reference" || isCuda())
+    if (options.target == "reference" || isCuda() || machine())
       return true;
     fail("unknown-target", "there is no target '" + options.target + "'",
-         "targets are 'cpu', 'cuda', 'cuda:sm_90a' and the like, and 'reference'");
+         "targets are 'cpu', 'cpu:x86-64-v3' and the other levels, 'cuda', 'cuda:sm_90a' and the like, and 'reference'");
     return false;
+  }
+  /// The processor that code is made for; nothing for other targets than CPUs.
+  std::optional<cpu::Machine> machine() const {
+    StringRef target = options.target;
+    if (target == "cpu")
+      return cpu::hostMachine();
+    return target.consume_front("cpu:") ? cpu::machineOfLevel(target.str()) : std::nullopt;
   }
   bool isCuda() const { return cudaArchitecture(options.target).has_value(); }
   ArrayRef<Phase> phases() const { return isCuda() ? cudaPhases() : cpuPhases(); }
@@ -120,7 +128,12 @@ public:
     frontend::Diagnostics found;
     frontend::SemaOptions sema;
     sema.model = options.model;
-    sema.loadImport = readBeside;
+    sema.loadImport = [this](const std::string &path, const std::string &from) {
+      auto read = readBeside(path, from);
+      if (read)
+        imported.push_back({read->first, contentHash(read->second)});
+      return read;
+    };
     std::unique_ptr<frontend::TypedModel> model = frontend::analyze(*sources, file, *tree, sema, found);
     take(found);
     if (!model || hasError())
@@ -160,25 +173,52 @@ public:
     return makeReferenceProgram(context, std::move(meaning), std::move(signature), options.noise);
   }
 
-  std::shared_ptr<const Program> makeCPU() {
+  /// The program and its code for a CPU or a GPU.
+  std::optional<Compiled> makeCode() {
     if (!runThrough(phases().back().name))
-      return nullptr;
+      return std::nullopt;
     Stopwatch watch(times.codegen);
-    auto program = cpu::load(*module);
-    if (program)
-      return *program;
-    fail("codegen", llvm::toString(program.takeError()));
-    return nullptr;
+    Compiled made;
+    made.files = imported;
+    if (isCuda()) {
+      auto program = cuda::describe(*module, *cudaArchitecture(options.target));
+      if (!program) {
+        fail("codegen", llvm::toString(program.takeError()));
+        return std::nullopt;
+      }
+      made.program = **program;
+      made.program.image = nullptr;
+      made.target = "cuda:" + (*program)->image->architecture;
+      made.code = (*program)->image->code;
+      return made;
+    }
+    auto code = cpu::compile(*module, *machine(), options.suffix);
+    if (!code) {
+      fail("codegen", llvm::toString(code.takeError()));
+      return std::nullopt;
+    }
+    made.program = std::move(code->program);
+    made.target = options.target;
+    made.code = std::move(code->object);
+    made.splitCode = std::move(code->split);
+    return made;
   }
 
-  std::shared_ptr<const Program> makeCUDA() {
-    if (!runThrough(phases().back().name))
+  /// A program that runs, or for a GPU one that is ready to be loaded there.
+  std::shared_ptr<const Program> makeProgram() {
+    std::optional<Compiled> made = makeCode();
+    if (!made)
       return nullptr;
+    if (isCuda()) {
+      made->program.image = std::make_shared<const DeviceImage>(
+          DeviceImage{"cuda", made->target.substr(strlen("cuda:")), std::move(made->code)});
+      return std::make_shared<const Program>(std::move(made->program));
+    }
     Stopwatch watch(times.codegen);
-    auto program = cuda::describe(*module, *cudaArchitecture(options.target));
-    if (program)
-      return *program;
-    fail("codegen", llvm::toString(program.takeError()));
+    auto loaded = loadHostCode(std::move(made->program), made->code, std::move(made->splitCode));
+    if (loaded)
+      return *loaded;
+    fail("codegen", loaded.error().message());
     return nullptr;
   }
 
@@ -186,10 +226,11 @@ public:
   llvm::Expected<std::string> printCode(StringRef what) {
     if (isCuda())
       return cuda::printCode(*module, *cudaArchitecture(options.target),
-                             what == "llvm"    ? cuda::CodeText::LLVM
-                             : what == "cubin" ? cuda::CodeText::Cubin
-                                               : cuda::CodeText::PTX);
-    return cpu::printCode(*module, what == "llvm" ? cpu::CodeText::LLVM : cpu::CodeText::Assembly);
+                             what == "llvm"        ? cuda::CodeText::LLVM
+                             : what == "cubin"     ? cuda::CodeText::Cubin
+                             : what == "resources" ? cuda::CodeText::Resources
+                                                   : cuda::CodeText::PTX);
+    return cpu::printCode(*module, what == "llvm" ? cpu::CodeText::LLVM : cpu::CodeText::Assembly, *machine());
   }
 
   void fail(const char *slug, const std::string &message, const std::string &cure = "") {
@@ -217,6 +258,7 @@ public:
   size_t next = 0;
   Times times;
   std::vector<std::string> models;
+  std::vector<FileSeen> imported;
   frontend::Span place;
 
 private:
@@ -250,12 +292,16 @@ private:
     result.wrt = options.wrt;
     result.form = options.form;
     result.chunk = options.chunk;
+    result.plan = options.plan;
     result.resets = options.resets;
     result.packed = options.packed;
-    result.vectorBits = cpu::hostMachine().vectorBits;
-    result.threads = cpu::hostMachine().threads;
-    if (isCuda())
+    const cpu::Machine processor = machine().value_or(cpu::hostMachine());
+    result.vectorBits = processor.vectorBits;
+    result.threads = processor.threads;
+    if (isCuda()) {
       result.arch = *cudaArchitecture(options.target);
+      result.backBySteps = true;
+    }
     return result;
   }
 
@@ -319,14 +365,59 @@ struct driver::Compiler::Impl {
 driver::Compiler::Compiler() : impl(std::make_unique<Impl>()) {}
 driver::Compiler::~Compiler() = default;
 
+/// The 16-bit type of a chunk's rows: what operands of matrix products are rounded to. f64 where nothing goes by chunks.
+static DType operandType(ModuleOp formed) {
+  DType type = DType::F64;
+  formed.walk([&](chunk::ScanOp scan) {
+    for (Value input : scan.getInputs()) {
+      Type element = cast<RankedTensorType>(input.getType()).getElementType();
+      if (type == DType::F64 && (element.isBF16() || element.isF16()))
+        type = element.isBF16() ? DType::BF16 : DType::F16;
+    }
+  });
+  return type;
+}
+
+/// The reference with a kernel's roundings: the kernel's own chunks, read by the interpreter, between tensors in f64.
+static Outcome<std::shared_ptr<const Program>> compileRounded(std::shared_ptr<MLIRContext> context,
+                                                              const Source &source, const Options &options) {
+  using Made = std::shared_ptr<const Program>;
+  Options kernelOptions = options, signatureOptions = options;
+  kernelOptions.target = options.roundings;
+  signatureOptions.type = DType::F64;
+  signatureOptions.types.clear();
+  OwningOpRef<ModuleOp> formed;
+  {
+    Compilation kernel(context, source, kernelOptions);
+    if (!kernel.checkTarget() || !kernel.enter() || !kernel.runThrough("form"))
+      return kernel.finish(std::optional<Made>());
+    formed = std::move(kernel.module);
+  }
+  Compilation signature(context, source, signatureOptions);
+  if (!signature.enter() || !signature.runThrough("set-precision"))
+    return signature.finish(std::optional<Made>());
+  Program described = describeModel(*signature.module->getOps<func::FuncOp>().begin());
+  DType products = operandType(*formed);
+  return signature.finish(
+      std::optional(makeReferenceProgram(context, std::move(formed), std::move(described), /*noise=*/0, products)));
+}
+
 Outcome<std::shared_ptr<const Program>> driver::Compiler::compile(const Source &source, const Options &options) {
+  if (options.target == "reference" && !options.roundings.empty())
+    return compileRounded(impl->context, source, options);
   Compilation compilation(impl->context, source, options);
   std::shared_ptr<const Program> program;
   if (compilation.checkTarget() && compilation.enter())
-    program = compilation.isCuda()      ? compilation.makeCUDA()
-              : options.target == "cpu" ? compilation.makeCPU()
-                                        : compilation.makeReference();
+    program = options.target == "reference" ? compilation.makeReference() : compilation.makeProgram();
   return compilation.finish(program ? std::optional(program) : std::nullopt);
+}
+
+Outcome<Compiled> driver::Compiler::translate(const Source &source, const Options &options) {
+  Compilation compilation(impl->context, source, options);
+  std::optional<Compiled> made;
+  if (compilation.checkTarget() && compilation.enter())
+    made = compilation.makeCode();
+  return compilation.finish(std::move(made));
 }
 
 Outcome<std::string> driver::Compiler::emit(const Source &source, const Options &options, const std::string &what) {
@@ -339,8 +430,8 @@ Outcome<std::string> driver::Compiler::emit(const Source &source, const Options 
   if (!compilation.checkTarget())
     return none();
   ArrayRef<Phase> phases = compilation.phases();
-  bool isCode =
-      what == "llvm" || what == (compilation.isCuda() ? "ptx" : "asm") || (compilation.isCuda() && what == "cubin");
+  bool isCode = what == "llvm" || what == (compilation.isCuda() ? "ptx" : "asm") ||
+                (compilation.isCuda() && (what == "cubin" || what == "resources"));
   StringRef last = isCode ? StringRef(phases.back().name) : StringRef(what);
   if (!isCode && llvm::none_of(phases, [&](const Phase &phase) { return phase.name == last; })) {
     compilation.fail("unknown-phase", "there is no phase '" + what + "'",
@@ -383,12 +474,23 @@ Outcome<ModelFacts> driver::Compiler::inspect(const Source &source, const Option
       return compilation.finish(std::optional<ModelFacts>());
     facts.forms = formsOf(*compilation.module);
   }
+  if (sized && !facts.dims.empty() && compilation.runThrough("raise"))
+    facts.choices = choicesOf(*compilation.module, options.gradient > 0);
   if (sized && !facts.dims.empty() && compilation.runThrough("plan")) {
     facts.plans = plansOf(*compilation.module);
+    facts.planTexts = planTextsOf(*compilation.module);
     for (const std::string &plan : facts.plans)
       facts.report += "    " + plan + "\n";
+    for (const std::string &plan : facts.planTexts)
+      facts.report += "    --plan '" + plan + "'\n";
   }
   return compilation.finish(std::optional(std::move(facts)));
+}
+
+std::string driver::describeHost() {
+  const cpu::Machine &host = cpu::hostMachine();
+  return host.name + " " + host.features + " " + std::to_string(host.vectorBits) + " bits, " +
+         std::to_string(host.threads) + " threads";
 }
 
 std::vector<std::pair<std::string, std::string>> driver::phaseNames() {

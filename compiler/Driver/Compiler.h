@@ -2,7 +2,9 @@
 // JIT and the tests all come through here.
 #pragma once
 #include "frontend/Diagnostic.h"
+#include "rondo/Artifact.h"
 #include "rondo/Program.h"
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,19 +21,23 @@ struct Source {
 
 struct Options {
   std::string model;                   // which model of the file; empty: the last one
-  std::string target = "cpu";          // "cpu" or "reference"
+  std::string target = "cpu";          // "cpu", "cpu:x86-64-v3", "cuda:sm_90a" or "reference"
   std::map<std::string, int64_t> dims; // sizes of the spec's dimensions
   DType type = DType::F32;             // element type of tensors that `types` does not name
   std::map<std::string, DType> types;
   std::string form = "auto";    // how recurrences are computed: auto, step or chunk
   int64_t chunk = 0;            // steps per chunk; 0 leaves them to the compiler
+  std::string plan;             // of all scans, or of some: "<chunk = 32>", "S: <form = step>"; by semicolon
   bool resets = false;          // the program takes `resets`
   bool packed = false;          // the program takes the `offsets` of packed sequences
   int64_t gradient = 0;         // 1: the gradient of the model instead of the model; 2: the gradient of that
   std::vector<std::string> wrt; // the tensors that the (last) gradient is by; empty: all
+  std::string suffix;           // of the names of a CPU's functions, for code that is linked beside other code
   uint64_t noise = 0;           // target "reference": a seed; operations are off by 2^-24 then
-  std::string from;             // IR sources: the phase that the text was printed after
-  std::string dumpPhases;       // a directory that gets one file per phase; empty: none
+  std::string
+      roundings;    // target "reference": operands are rounded as by this target's matrix instructions, "cuda:sm_90a"
+  std::string from; // IR sources: the phase that the text was printed after
+  std::string dumpPhases; // a directory that gets one file per phase; empty: none
 };
 
 struct Times {
@@ -47,6 +53,26 @@ template <typename T> struct Outcome {
   explicit operator bool() const { return value.has_value(); }
 };
 
+/// A program whose code nothing has loaded yet.
+struct Compiled {
+  Program program; // without addresses, image and device
+  std::string target; // "cpu" for the host, "cpu:x86-64-v3", "cuda:sm_90a"
+  std::string code; // a relocatable object, or PTX
+  /// cpu: makes the object of the launches' second functions; empty where there are none. To be called once.
+  std::function<Result<std::string>()> splitCode;
+  std::vector<FileSeen> files; // that were imported
+};
+
+/// The plans that one recurrence can follow, the one that is expected to be cheapest first.
+struct PlanChoices {
+  std::string state; // names the recurrence in Options::plan
+  struct Choice {
+    std::string plan; // "<form = chunk, schedule = carry, chunk = 16>"
+    double cost = 0;  // expected; only ratios mean something
+  };
+  std::vector<Choice> choices;
+};
+
 /// Facts about a model that need no sizes, for `check` and `explain`.
 struct ModelFacts {
   std::string name;
@@ -55,7 +81,9 @@ struct ModelFacts {
   std::vector<TensorSpec> tensors;   // sizes of named axes are -1
   std::vector<std::string> families; // of each group of states, e.g. "S: expand, decay scalar"
   std::vector<std::string> forms;    // "step", and "chunk" where a scan has that form
+  std::vector<std::string> planTexts; // the same as `Options::plan` takes it, e.g. "S: <form = chunk, schedule = carry, chunk = 16>"
   std::vector<std::string> plans; // of each raised scan, e.g. "S: chunk of 16"; only where every dimension has a size
+  std::vector<PlanChoices> choices; // of each raised scan; only where every dimension has a size
   std::string report;             // what the analysis found, as text
   bool hasHeads = false;
 };
@@ -71,6 +99,8 @@ public:
 
   /// Compiles to a program for options.target.
   Outcome<std::shared_ptr<const Program>> compile(const Source &source, const Options &options);
+  /// Compiles for a target that is not "reference", and loads nothing.
+  Outcome<Compiled> translate(const Source &source, const Options &options);
   /// The text after phase `what`: "ast", the name of a phase (see phaseNames), "llvm" or "asm".
   Outcome<std::string> emit(const Source &source, const Options &options, const std::string &what);
   /// Names, shapes and findings; all errors of the frontend.
@@ -80,6 +110,9 @@ private:
   struct Impl;
   std::unique_ptr<Impl> impl;
 };
+
+/// All that code for the host depends on: "znver3 +avx2,... 256 bits, 2 threads".
+std::string describeHost();
 
 /// The phases in order: name and one line of description.
 std::vector<std::pair<std::string, std::string>> phaseNames();

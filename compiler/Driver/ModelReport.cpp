@@ -1,8 +1,10 @@
 // See ModelReport.h.
 #include "compiler/Driver/ModelReport.h"
 #include "compiler/Analysis/Families.h"
+#include "compiler/Transforms/AskedPlans.h"
 #include "compiler/Transforms/ExpansionChunk.h"
 #include "compiler/Transforms/Passes.h"
+#include "compiler/Transforms/PlanSpace.h"
 #include "dialects/Chunk/Chunk.h"
 #include "dialects/Recur/Recur.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -67,9 +69,11 @@ static std::string familyText(const analysis::StratumFacts &facts) {
   bool isMatrix = facts.family == Family::Expand || facts.family == Family::Delta;
   if (isMatrix)
     out << ", decay " << nameOf(facts.decay);
-  if (isMatrix && facts.inputRank)
+  if (facts.moves > 1)
+    out << ", a product of " << facts.moves << " transitions of rank 1";
+  else if (isMatrix && facts.inputRank)
     out << ", " << facts.inputRank << " outer product" << (facts.inputRank > 1 ? "s" : "") << " in";
-  if (facts.family == Family::Delta)
+  if (facts.family == Family::Delta && facts.moves == 1)
     out << ", transition of rank " << facts.transitionRank;
   if (facts.isTimeInvariant && facts.family != Family::Cell)
     out << ", time-invariant";
@@ -129,9 +133,9 @@ static void reportForms(ModuleOp module, driver::Findings &findings, llvm::raw_o
   OwningOpRef<ModuleOp> copy = module.clone();
   std::vector<std::string> misses;
   // Why a scan is not raised is a remark on it, and what is to blame a note.
-  ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
+  ScopedDiagnosticHandler handler(module.getContext(), [&](mlir::Diagnostic &diagnostic) {
     std::string text = diagnostic.str();
-    for (Diagnostic &note : diagnostic.getNotes())
+    for (mlir::Diagnostic &note : diagnostic.getNotes())
       if (note.str() == "because of this")
         text += placeOf(note.getLocation());
     misses.push_back(text);
@@ -188,7 +192,39 @@ std::vector<std::string> driver::plansOf(ModuleOp module) {
     std::string text = allNames(scan) + ": " + chunk::stringifyForm(plan.getForm()).str();
     if (plan.getForm() == chunk::Form::Chunk)
       text += " of " + std::to_string(plan.getChunk());
+    if (plan.getValueTile()) {
+      text += ", on matrix instructions: " + std::to_string(plan.getValueTile()) + " columns and " +
+              std::to_string(plan.getWarps()) + " warps a block, " + std::to_string(plan.getStages()) + " stages";
+      text += plan.getAhead() ? ", scores ahead" : "";
+      text += plan.getSegments() == 0   ? ", segments by the call"
+              : plan.getSegments() == 1 ? ", no segments"
+                                        : ", segments";
+    }
     plans.push_back(text);
   });
   return plans;
+}
+
+std::vector<std::string> driver::planTextsOf(ModuleOp module) {
+  std::vector<std::string> texts;
+  module.walk([&](recur::ScanInterface scan) {
+    auto plan = scan->getAttrOfType<chunk::PlanAttr>(kPlanAttr);
+    if (plan && scan.numStates() > 0)
+      texts.push_back(scan.state(0).getName().str() + ": " + planText(plan));
+  });
+  return texts;
+}
+
+std::vector<driver::PlanChoices> driver::choicesOf(ModuleOp raised, bool gradient) {
+  std::vector<PlanChoices> all;
+  raised.walk([&](Operation *op) {
+    if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
+      return;
+    auto scan = cast<recur::ScanInterface>(op);
+    PlanChoices choices{scan.state(0).getName().str(), {}};
+    for (const PlanCost &each : planSpace(op, gradient))
+      choices.choices.push_back({planText(each.plan), each.cost});
+    all.push_back(std::move(choices));
+  });
+  return all;
 }

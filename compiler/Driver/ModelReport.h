@@ -1,5 +1,6 @@
 // What the compiler found in a model, as text for `rondo explain`.
 #pragma once
+#include "compiler/Driver/Compiler.h"
 #include "mlir/IR/BuiltinOps.h"
 #include <string>
 #include <vector>
@@ -20,4 +21,8 @@ std::vector<std::string> formsOf(mlir::ModuleOp raised);
 
 /// What was chosen for each raised scan of a module after phase plan: "S: chunk of 16", "h: step".
 std::vector<std::string> plansOf(mlir::ModuleOp module);
+/// What could be chosen for each raised scan of a module after phase raise.
+std::vector<PlanChoices> choicesOf(mlir::ModuleOp raised, bool gradient);
+/// The same in full, as Options::plan takes it: "S: <form = chunk, schedule = carry, chunk = 16>".
+std::vector<std::string> planTextsOf(mlir::ModuleOp module);
 } // namespace rondo::driver

@@ -17,12 +17,17 @@ static reference::Array toArray(const Tensor &tensor) {
 }
 
 static Result<void> interpretTensors(func::FuncOp model, const Program &signature, const std::vector<Tensor> &tensors,
-                                     uint64_t noise) {
+                                     uint64_t noise, DType products) {
+  reference::Rounding rounding;
+  if (products == DType::BF16)
+    rounding = {8, -133};
+  else if (products == DType::F16)
+    rounding = {11, -24};
   std::vector<reference::Array> arguments;
   for (auto [spec, tensor] : llvm::zip(signature.tensors, tensors))
     if (!isResult(spec.kind))
       arguments.push_back(toArray(tensor));
-  auto results = reference::interpret(model, arguments, {}, noise);
+  auto results = reference::interpret(model, arguments, {}, noise, rounding);
   if (!results)
     return Error("the reference interpreter: " + llvm::toString(results.takeError()));
   size_t next = 0;
@@ -38,7 +43,7 @@ static Result<void> interpretTensors(func::FuncOp model, const Program &signatur
 
 std::shared_ptr<const Program> driver::makeReferenceProgram(std::shared_ptr<MLIRContext> context,
                                                             OwningOpRef<ModuleOp> module, Program signature,
-                                                            uint64_t noise) {
+                                                            uint64_t noise, DType products) {
   struct Held {
     std::shared_ptr<MLIRContext> context; // first, so that it goes last
     OwningOpRef<ModuleOp> module;
@@ -49,10 +54,10 @@ std::shared_ptr<const Program> driver::makeReferenceProgram(std::shared_ptr<MLIR
   held->context = std::move(context);
   held->module = std::move(module);
   held->signature = signature;
-  signature.host = [held, noise](const std::vector<Tensor> &tensors) {
+  signature.host = [held, noise, products](const std::vector<Tensor> &tensors) {
     std::lock_guard<std::mutex> lock(held->mutex);
     auto model = *held->module->getOps<func::FuncOp>().begin();
-    return interpretTensors(model, held->signature, tensors, noise);
+    return interpretTensors(model, held->signature, tensors, noise, products);
   };
   return std::make_shared<const Program>(std::move(signature));
 }

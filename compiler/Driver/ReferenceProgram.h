@@ -8,11 +8,11 @@
 
 namespace rondo::driver {
 
-/// `noise`: see reference::interpret.
+/// `noise`, `products`: see reference::interpret; `products` is the type that operands of matrix products are rounded to, f64 for none.
 /// `module` holds the model with sizes bound and real numbers as f64: what is computed. `signature` gives the element types in
 /// memory. The program keeps the module and its context alive.
 std::shared_ptr<const Program> makeReferenceProgram(std::shared_ptr<mlir::MLIRContext> context,
                                                     mlir::OwningOpRef<mlir::ModuleOp> module, Program signature,
-                                                    uint64_t noise = 0);
+                                                    uint64_t noise = 0, DType products = DType::F64);
 
 } // namespace rondo::driver

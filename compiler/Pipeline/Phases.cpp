@@ -75,8 +75,10 @@ void buildRaise(OpPassManager &passes, const PhaseOptions &) {
 
 void buildPlan(OpPassManager &passes, const PhaseOptions &options) {
   ChoosePlansOptions plans;
-  plans.form = options.form;
+  // What goes back by other scans than it came has no form of its own before that.
+  plans.form = options.gradient && options.backBySteps ? "step" : options.form;
   plans.chunk = options.chunk;
+  plans.plan = options.plan;
   passes.addPass(createChoosePlans(plans));
 }
 
@@ -93,16 +95,30 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
     return;
   DifferentiateOptions by;
   by.wrt.assign(options.wrt.begin(), options.wrt.end());
+  by.steps = options.backBySteps;
+  if (options.backBySteps && options.form != "step")
+    buildRaise(passes, options);
   passes.addPass(createDifferentiate(by));
   buildSimplify(passes, options);
   separateResults(passes, options);
   buildHoist(passes, options);
   buildRaise(passes, options);
   PhaseOptions again = options;
+  again.backBySteps = false;
   if (again.form != "step")
     again.form = "auto"; // what was asked for holds for the model, and need not be there on the way back
+  again.plan.clear();
   buildPlan(passes, again);
   buildForm(passes, again);
+}
+
+void buildPlanCuda(OpPassManager &passes, const PhaseOptions &options) {
+  buildPlan(passes, options);
+  cuda::ChooseTilesOptions tiles;
+  tiles.form = options.form;
+  tiles.chunk = options.chunk;
+  tiles.arch = options.arch;
+  passes.addPass(cuda::createChooseTiles(tiles));
 }
 
 /// More blocks would repeat more of what they have in common than they gain.
@@ -126,7 +142,7 @@ void buildToLLVM(OpPassManager &passes, const PhaseOptions &) { cpu::buildToLLVM
 void buildLowerScanCuda(OpPassManager &passes, const PhaseOptions &options) {
   cuda::LowerScanCudaOptions lower;
   lower.arch = options.arch;
-  lower.cells = options.form != "step";
+  lower.form = options.form;
   passes.addPass(cuda::createLowerScanCuda(lower));
   passes.addPass(createCSEPass());
 }
@@ -226,6 +242,9 @@ ArrayRef<Phase> rondo::cpuPhases() { return kPhases; }
 ArrayRef<Phase> rondo::cudaPhases() {
   static const std::vector<Phase> all = [] {
     std::vector<Phase> phases(kPhases, kPhases + kShared);
+    for (Phase &phase : phases)
+      if (phase.name == StringRef("plan")) // sizes of chunks are a kernel's
+        phase.build = buildPlanCuda;
     phases.insert(phases.end(), std::begin(kCudaPhases), std::end(kCudaPhases));
     return phases;
   }();

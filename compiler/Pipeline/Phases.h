@@ -18,9 +18,11 @@ struct PhaseOptions {
   bool resets = false, packed = false;      // what add-boundaries adds
   int64_t gradients = 0;                    // how often the model is differentiated before it has forms
   bool gradient = false;                    // whether it is once more, afterwards
+  bool backBySteps = false;                 // the target has no kernels that go back by chunks
   std::vector<std::string> wrt;             // the tensors that the last gradient is by; none: all
   std::string form = "step";                // what choose-plans is asked for
   int64_t chunk = 0;
+  std::string plan;
   int64_t vectorBits = 256;
   int64_t threads = 1;        // of the machine
   std::string arch = "sm_80"; // of a GPU

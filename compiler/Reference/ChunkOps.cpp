@@ -22,11 +22,19 @@ Complex product(const Array &like, Complex x, Complex y) {
   return like.isComplex ? x * y : Complex(x.real() * y.real());
 }
 
-/// x times the decays of the steps from `first` up to, and without, `last`.
-Complex decayed(Complex x, const std::optional<Rows> &decay, int64_t first, int64_t last, int64_t column) {
-  for (int64_t step = first; decay && step < last; ++step)
+/// x times the decays of the steps from `first` up to, and without, `last`; what lies behind `end` (at least 0) decays nothing.
+Complex decayed(Complex x, const std::optional<Rows> &decay, int64_t first, int64_t last, int64_t column,
+                int64_t end = -1) {
+  for (int64_t step = first; decay && step < (end < 0 ? last : std::min(last, end)); ++step)
     x = product(decay->array, x, decay->at(step, column));
   return x;
+}
+
+/// The step in which a query and an earlier key meet where both are decayed up to there and rounded: the first of the smallest aligned
+/// block that has the one and not the other.
+int64_t meetingPoint(int64_t t, int64_t s) {
+  int64_t bits = llvm::Log2_64(t ^ s);
+  return t >> bits << bits;
 }
 
 } // namespace
@@ -38,12 +46,12 @@ OpCompiler::Closure OpCompiler::compileProducts(chunk::ProductsOp op) {
   if (span == chunk::Span::All)
     shape.erase(shape.begin());
   Array &to = result(op.getResult(), shape);
-  return std::function<void()>([=, &to] {
+  return std::function<void()>([=, &to, &rounding = sizes.rounding] {
     for (int64_t t = 0; t < (span == chunk::Span::All ? 1 : from.steps); ++t)
       for (int64_t i = 0; i < from.width; ++i) {
         int64_t first = span == chunk::Span::After ? t + 1 : 0;
         int64_t last = span == chunk::Span::Through ? t + 1 : span == chunk::Span::Before ? t : from.steps;
-        to.data[t * from.width + i] = decayed(1, from, first, last, i);
+        to.data[t * from.width + i] = decayed(1, from, first, last, i, rounding.steps);
       }
   });
 }
@@ -55,12 +63,18 @@ OpCompiler::Closure OpCompiler::compileScores(chunk::ScoresOp op) {
     decay.emplace(slot(op.getDecay()));
   int64_t size = keys.steps, own = op.getBefore() ? 0 : 1; // whether a step sees itself
   Array &to = result(op.getResult(), {size, size});
-  return std::function<void()>([=, &to] {
+  bool apart = sizes.rounding.bits && decay && decay->width > 1; // decays along the keys are part of the operands
+  return std::function<void()>([=, &to, &rounding = sizes.rounding] {
     for (int64_t t = 0; t < size; ++t)
       for (int64_t s = 0; s < t + own; ++s) {
         Complex sum = 0;
-        for (int64_t i = 0; i < keys.width; ++i)
-          sum += decayed(product(to, queries.at(t, i), keys.at(s, i)), decay, s + 1, t + own, i);
+        int64_t middle = apart && s < t ? meetingPoint(t, s) : s + 1;
+        for (int64_t i = 0; i < keys.width; ++i) {
+          Complex query = rounding(apart ? decayed(queries.at(t, i), decay, middle, t + own, i) : queries.at(t, i));
+          Complex key = rounding(apart ? decayed(keys.at(s, i), decay, s + 1, middle, i) : keys.at(s, i));
+          Complex pair = product(to, query, key);
+          sum += apart ? pair : decayed(pair, decay, s + 1, t + own, i);
+        }
         to.data[t * size + s] = sum;
       }
   });
@@ -120,13 +134,14 @@ OpCompiler::Closure OpCompiler::compileSolve(chunk::SolveOp op) {
   Rows matrix(slot(op.getMatrix())), right(slot(op.getRight()));
   bool transposed = op.getTransposed();
   Array &to = result(op.getResult(), right.array.shape);
-  return std::function<void()>([=, &to] {
+  return std::function<void()>([=, &to, &rounding = sizes.rounding] {
     for (int64_t number = 0; number < right.steps; ++number)
       for (int64_t i = 0; i < right.width; ++i) {
         int64_t t = transposed ? right.steps - 1 - number : number;
         Complex sum = right.at(t, i);
         for (int64_t s = transposed ? t + 1 : 0; s < (transposed ? right.steps : t); ++s)
-          sum += product(to, transposed ? matrix.at(s, t) : matrix.at(t, s), to.data[s * right.width + i]);
+          sum += product(to, rounding(transposed ? matrix.at(s, t) : matrix.at(t, s)),
+                         rounding(to.data[s * right.width + i]));
         to.data[t * right.width + i] = sum;
       }
   });

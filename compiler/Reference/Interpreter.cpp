@@ -22,13 +22,15 @@ static llvm::Error runOp(Operation &op, OpCompiler &ops, const Sizes &sizes) {
 }
 
 llvm::Expected<std::vector<Array>> interpret(func::FuncOp function, llvm::ArrayRef<Array> args,
-                                             const std::map<std::string, int64_t> &dims, uint64_t noise) {
+                                             const std::map<std::string, int64_t> &dims, uint64_t noise,
+                                             const Rounding &rounding) {
   if (!function.getBody().hasOneBlock())
     return failure("'" + function.getName() + "' is no model: its body is not one block");
   auto sizes = bindSizes(function, args, dims);
   if (!sizes)
     return sizes.takeError();
   sizes->noise.state = noise;
+  sizes->rounding = rounding;
   OpCompiler ops(*sizes);
   for (auto [argument, array] : llvm::zip_equal(function.getArguments(), args))
     ops.define(argument, array);

@@ -56,7 +56,44 @@ static bool rounds(Operation &op) {
   return isa<recur::ContractOp, recur::ReduceOp, recur::SumToOp>(op);
 }
 
+/// Whether a matrix instruction computes a contraction: a matrix of sums.
+static bool isMatrixProduct(recur::ContractOp op) {
+  auto spec = recur::parseContractSpec(op.getSpec());
+  return spec && spec->result.size() == 2 && llvm::any_of(spec->operands, [&](const std::string &term) {
+           return llvm::any_of(term, [&](char letter) { return spec->result.find(letter) == std::string::npos; });
+         });
+}
+
+/// Inside a chunk, with Rounding: operands of matrix products are rounded before, rows behind the end are zeros afterwards.
+OpCompiler::Closure OpCompiler::compileRounded(Operation &op) {
+  std::vector<std::pair<const Array *, Array *>> operands;
+  DenseMap<Value, Array *> kept = slots;
+  if (auto contract = dyn_cast<recur::ContractOp>(op); contract && isMatrixProduct(contract))
+    for (Value operand : contract.getOperands_()) {
+      const Array &from = *kept.find(operand)->second;
+      operands.push_back({&from, &define(operand, from)});
+    }
+  auto run = compileExact(op);
+  for (Value operand : op.getOperands())
+    slots[operand] = kept.find(operand)->second;
+  if (!run)
+    return run;
+  Array &result = slot(op.getResult(0));
+  recur::DimsAttr dims = recur::dimsOf(op.getResult(0).getType());
+  bool alongTime = !dims.getAxes().empty() && (dims.getAxes()[0] == "time" || dims.getAxes()[0] == "source");
+  return std::function<void()>([=, exact = std::move(*run), &result, &rounding = sizes.rounding] {
+    for (auto [from, to] : operands)
+      llvm::transform(from->data, to->data.begin(), rounding);
+    exact();
+    if (alongTime && rounding.steps >= 0)
+      std::fill(result.data.begin() + result.data.size() / result.shape[0] * rounding.steps, result.data.end(), 0.0);
+  });
+}
+
 llvm::Expected<std::function<void()>> OpCompiler::compile(Operation &op) {
+  if (auto scan = dyn_cast_or_null<chunk::ScanOp>(op.getParentOp());
+      scan && sizes.rounding.bits && op.getParentRegion() == &scan.getChunk())
+    return compileRounded(op);
   auto run = compileExact(op);
   if (!run || !sizes.noise.state || !rounds(op))
     return run;
@@ -323,6 +360,11 @@ OpCompiler::Closure OpCompiler::compileReshape(recur::ReshapeOp op) {
   for (int64_t position = 0; position < after.rank(); ++position) {
     bool implicit = position < static_cast<int64_t>(after.getAxes().size());
     int64_t source = implicit ? before.axisPosition(after.getAxes()[position]) : -1;
+    if (int64_t size = op.getType().getDimSize(position); implicit && !ShapedType::isDynamic(size)) {
+      shape.push_back(size); // steps of a chunk
+      rest *= size;
+      continue;
+    }
     if (position == head && source < 0) {
       shape.push_back(1);
       continue;

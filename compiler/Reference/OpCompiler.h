@@ -28,6 +28,7 @@ public:
 private:
   using Closure = llvm::Expected<std::function<void()>>;
   Closure compileExact(mlir::Operation &op);
+  Closure compileRounded(mlir::Operation &op);
   Closure compileMap(recur::MapOp op);
   Closure compileContract(recur::ContractOp op);
   Closure compileReduce(recur::ReduceOp op);

@@ -328,6 +328,11 @@ void ScanRun::runBody(Body &body, ArrayRef<int64_t> step, int64_t count) {
     for (int64_t i = 0; i < count; ++i)
       std::copy_n(input.at(placeOf(later(i))), input.features,
                   body.ops.slot(argument).data.begin() + i * input.features);
+  if (&body != &one && count < chunkSize) // see Rounding: the rest of a chunk is zeros
+    for (auto [argument, input] : llvm::zip_equal(body.step.inputArgs(), inputs)) {
+      Array &slot = body.ops.slot(argument);
+      std::fill(slot.data.begin() + count * input.features, slot.data.end(), 0.0);
+    }
   for (auto [index, state] : llvm::enumerate(states))
     for (auto [argument, distances] : llvm::zip_equal(body.step.stateArgs(index), state.reads))
       copyInto(body.ops.slot(argument), look(state, step, distances));
@@ -357,14 +362,20 @@ void ScanRun::runChunks() {
     bool fits = length[0] - step >= chunkSize;
     for (int64_t inside = 1; fits && inside < chunkSize; ++inside)
       fits = !resetsAt({step + inside});
+    int64_t count = chunkSize;
+    if (sizes.rounding.bits && !resets) {
+      count = std::min(chunkSize, length[0] - step);
+      sizes.rounding.steps = count < chunkSize ? count : -1;
+      fits = true;
+    }
     if (!fits) {
       runStep({step++});
       continue;
     }
     if (resetsAt({step}))
       begin = step;
-    runBody(*many, {step}, chunkSize);
-    step += chunkSize;
+    runBody(*many, {step}, count);
+    step += count;
   }
 }
 

@@ -2,6 +2,7 @@
 // solved until nothing changes: `[K]` gives K, then `[H*K]` gives H.
 #include "compiler/Reference/Sizes.h"
 #include "dialects/Recur/DimExpr.h"
+#include <cmath>
 
 using namespace mlir;
 
@@ -10,6 +11,17 @@ namespace rondo::reference {
 double Noise::factor() {
   state = state * 6364136223846793005ULL + 1442695040888963407ULL; // Knuth's; its high bits are the good ones
   return state >> 63 ? 1 + unit : 1 - unit;
+}
+
+static double rounded(double x, const Rounding &to) {
+  if (x == 0 || !std::isfinite(x))
+    return x;
+  int lastBit = std::max(std::ilogb(x) - to.bits + 1, to.lowestExponent);
+  return std::ldexp(std::nearbyint(std::ldexp(x, -lastBit)), lastBit); // to even, as the hardware does
+}
+
+Complex Rounding::operator()(Complex x) const {
+  return bits ? Complex(rounded(x.real(), *this), rounded(x.imag(), *this)) : x;
 }
 
 llvm::Error failure(const llvm::Twine &message) {

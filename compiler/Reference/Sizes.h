@@ -17,12 +17,22 @@ struct Noise {
   double factor();
 };
 
+/// For error analysis of matrix instructions: operands of products inside a chunk are rounded to `bits` significant bits, sums are exact.
+/// Chunks are taken to the end then, as such kernels do: steps behind it are zeros and decay nothing.
+struct Rounding {
+  int bits = 0;           // 0: operands are as they are
+  int lowestExponent = 0; // of the last bit: 2^lowestExponent is the smallest positive number
+  int64_t steps = -1;     // of the chunk that is computed, those before the end; -1: all of them
+  Complex operator()(Complex x) const;
+};
+
 struct Sizes {
   std::map<std::string, int64_t> dims; // the spec's dimensions
   std::map<std::string, int64_t>
       axes;                  // implicit axes, as the arguments have them: "batch", "time", "head", "group", ...
   std::vector<int64_t> lags; // values of the function's `recur.lags`
   mutable Noise noise;       // of the run with these sizes
+  mutable Rounding rounding; // the same
 
   /// The number that a size expression stands for; an error names the dimension without a size.
   llvm::Expected<int64_t> evaluate(llvm::StringRef size) const;

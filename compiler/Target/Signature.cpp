@@ -185,24 +185,36 @@ private:
   }
   Attribute launch(const Launch &one) {
     SmallVector<int64_t> operands(one.operands.begin(), one.operands.end());
-    SmallVector<Attribute> oneStep;
-    for (const Launch &other : one.oneStep)
-      oneStep.push_back(launch(other));
-    return dictionary({{"symbol", b.getStringAttr(one.symbol)},
-                       {"operands", b.getDenseI64ArrayAttr(operands)},
-                       {"batch_tile", b.getI64IntegerAttr(one.batchTile)},
-                       {"per_batch", b.getBoolAttr(one.perBatch)},
-                       {"per_head", b.getBoolAttr(one.perHead)},
-                       {"packed", b.getBoolAttr(one.packed)},
-                       {"cooperative", b.getBoolAttr(one.cooperative)},
-                       {"cluster", b.getI64IntegerAttr(one.cluster)},
-                       {"one_step", b.getArrayAttr(oneStep)},
-                       {"splits", b.getI64IntegerAttr(one.splits)},
-                       {"split_symbol", b.getStringAttr(one.splitSymbol)},
-                       {"time_block", b.getI64IntegerAttr(one.timeBlock)},
-                       {"scratch_bytes", b.getI64IntegerAttr(one.scratchBytes)},
-                       {"threads", b.getI64IntegerAttr(one.threads)},
-                       {"shared_bytes", b.getI64IntegerAttr(one.sharedBytes)}});
+    SmallVector<Entry> entries = {{"symbol", b.getStringAttr(one.symbol)},
+                                  {"operands", b.getDenseI64ArrayAttr(operands)},
+                                  {"batch_tile", b.getI64IntegerAttr(one.batchTile)},
+                                  {"per_batch", b.getBoolAttr(one.perBatch)},
+                                  {"per_head", b.getBoolAttr(one.perHead)},
+                                  {"packed", b.getBoolAttr(one.packed)},
+                                  {"cooperative", b.getBoolAttr(one.cooperative)},
+                                  {"cluster", b.getI64IntegerAttr(one.cluster)},
+                                  {"most_steps", b.getI64IntegerAttr(one.mostSteps)},
+                                  {"splits", b.getI64IntegerAttr(one.splits)},
+                                  {"split_symbol", b.getStringAttr(one.splitSymbol)},
+                                  {"team_symbol", b.getStringAttr(one.teamSymbol)},
+                                  {"team_scratch_bytes", b.getI64IntegerAttr(one.teamScratchBytes)},
+                                  {"time_block", b.getI64IntegerAttr(one.timeBlock)},
+                                  {"scratch_bytes", b.getI64IntegerAttr(one.scratchBytes)},
+                                  {"threads", b.getI64IntegerAttr(one.threads)},
+                                  {"shared_bytes", b.getI64IntegerAttr(one.sharedBytes)}};
+    if (one.choice)
+      entries.push_back({"way", way(one)});
+    return dictionary(entries);
+  }
+  DictionaryAttr way(const Launch &one) {
+    SmallVector<int64_t> aligned(one.aligned.begin(), one.aligned.end());
+    return dictionary({{"choice", b.getI64IntegerAttr(one.choice)},
+                       {"way", b.getI64IntegerAttr(one.way)},
+                       {"aligned", b.getDenseI64ArrayAttr(aligned)},
+                       {"steps", b.getI64IntegerAttr(one.cost.steps)},
+                       {"nanoseconds", b.getDenseF64ArrayAttr({one.cost.alone, one.cost.shared, one.cost.fixed})},
+                       {"segment_bytes", b.getI64IntegerAttr(one.segmentBytes)},
+                       {"per_segment", b.getBoolAttr(one.perSegment)}});
   }
   Builder b;
 };
@@ -291,15 +303,32 @@ private:
     one.packed = flag(d, "packed");
     one.cooperative = flag(d, "cooperative");
     one.cluster = number(d, "cluster");
-    for (DictionaryAttr other : dictionaries(d, "one_step"))
-      one.oneStep.push_back(launch(other));
+    one.mostSteps = number(d, "most_steps");
     one.splits = number(d, "splits");
     one.splitSymbol = string(d, "split_symbol");
+    one.teamSymbol = string(d, "team_symbol");
+    one.teamScratchBytes = static_cast<size_t>(number(d, "team_scratch_bytes"));
     one.timeBlock = number(d, "time_block");
     one.scratchBytes = static_cast<size_t>(number(d, "scratch_bytes"));
     one.threads = number(d, "threads");
     one.sharedBytes = static_cast<size_t>(number(d, "shared_bytes"));
+    if (auto ofWay = d ? d.getAs<DictionaryAttr>("way") : DictionaryAttr())
+      way(ofWay, one);
     return one;
+  }
+  void way(DictionaryAttr d, Launch &one) {
+    one.choice = number(d, "choice");
+    one.way = number(d, "way");
+    for (int64_t i : numbers(d, "aligned"))
+      one.aligned.push_back(static_cast<int>(i));
+    one.cost.steps = number(d, "steps");
+    one.segmentBytes = static_cast<size_t>(number(d, "segment_bytes"));
+    one.perSegment = flag(d, "per_segment");
+    auto cost = get<DenseF64ArrayAttr>(d, "nanoseconds");
+    if (cost && cost.size() == 3)
+      one.cost = {one.cost.steps, cost[0], cost[1], cost[2]};
+    else
+      good = false;
   }
 };
 

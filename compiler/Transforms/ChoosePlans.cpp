@@ -1,5 +1,6 @@
 // choose-plans: every raised scan gets a plan: what the user asked for, else what the cost model expects to be fastest.
 #include "compiler/Analysis/Ranges.h"
+#include "compiler/Transforms/AskedPlans.h"
 #include "compiler/Transforms/ExpansionChunk.h"
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Chunk/Chunk.h"
@@ -77,25 +78,61 @@ struct ChoosePlans : rondo::impl::ChoosePlansBase<ChoosePlans> {
       getOperation().emitError("a chunk has at least 2 steps, got ") << chunk.getValue();
       return signalPassFailure();
     }
+    FailureOr<AskedPlans> parts = AskedPlans::parse(plan, [&] { return getOperation().emitError(); });
+    if (failed(parts))
+      return signalPassFailure();
     bool any = false;
-    std::string why = "it has no recurrence that analysis could raise";
-    getOperation().walk([&](Operation *op) {
+    std::string why = "it has no recurrence that analysis could raise", states;
+    WalkResult walk = getOperation().walk([&](Operation *op) {
       if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
-        return;
+        return WalkResult::advance();
       ScanForms forms(op);
-      ::rondo::chunk::PlanAttr plan = choose(op, forms, asked);
-      any |= !asked || plan.getForm() == *asked;
+      auto scan = cast<recur::ScanInterface>(op);
+      std::optional<AskedPlans::Value> value = parts->find(scan, "form");
+      std::optional<Form> wanted = value ? ::rondo::chunk::symbolizeForm(value->text) : asked;
+      ::rondo::chunk::PlanAttr chosen = follow(choose(op, forms, wanted), scan, forms, *parts);
+      if (!chosen)
+        return WalkResult::interrupt();
+      if (value && !value->named)
+        asked = wanted;
+      any |= !asked || chosen.getForm() == *asked;
       if (!forms.hasChunk())
         why = forms.noChunk;
-      op->setAttr(kPlanAttr, plan);
+      states += (states.empty() ? "'" : ", '") + stateNames(scan) + "'";
+      op->setAttr(kPlanAttr, chosen);
+      return WalkResult::advance();
     });
-    if (asked && *asked != Form::Step && !any) {
-      getOperation().emitError("the model has no form '") << form << "': " << why;
+    std::string name = parts->unknown();
+    if (walk.wasInterrupted())
+      return signalPassFailure();
+    if (!name.empty())
+      getOperation().emitError("a plan is asked for state '")
+          << name << "', which no scan has; there is " << (states.empty() ? "no raised scan" : states);
+    bool missed = asked && *asked != Form::Step && !any;
+    if (missed)
+      getOperation().emitError("the model has no form '") << stringifyForm(*asked) << "': " << why;
+    if (missed || !name.empty())
       signalPassFailure();
-    }
   }
 
 private:
+  /// `chosen` with what is asked of the scan. Null, with an error, where it cannot follow that.
+  ::rondo::chunk::PlanAttr follow(::rondo::chunk::PlanAttr chosen, recur::ScanInterface scan, const ScanForms &forms,
+                                  AskedPlans &parts) {
+    if (plan.empty())
+      return chosen;
+    ::rondo::chunk::PlanAttr asked = parts.apply(chosen, scan);
+    if (!asked)
+      return {};
+    Refusal refusal = refuse(asked, forms.noChunk);
+    if (!refusal)
+      return asked;
+    InFlightDiagnostic error = scan->emitError("the scan of '") << stateNames(scan) << "' cannot follow the plan '"
+                                                                << planText(asked) << "': " << refusal.constraint;
+    error.attachNote() << "the nearest that it can follow is '" << planText(refusal.nearest) << "'";
+    return {};
+  }
+
   ::rondo::chunk::PlanAttr choose(Operation *op, const ScanForms &forms, std::optional<Form> asked) {
     int64_t size = chunk ? chunk : kChunk;
     bool chunked = forms.hasChunk() && (asked ? *asked == Form::Chunk : isFaster(op, forms));

@@ -23,8 +23,11 @@ std::string rondo::noChunkForm(const Expansion &of) {
   };
   recur::ScanInterface scan = of.scan;
   for (unsigned s = 0; s < scan.numStates(); ++s) {
-    int64_t transitions = llvm::count(of.transitions, static_cast<int64_t>(s));
-    // A product of transitions is their sum only with terms that cancel: solved together over a chunk, they cost digits.
+    SmallVector<int64_t> inMove(of.moves(s), 0);
+    for (auto [state, move] : llvm::zip(of.transitions, of.transitionMoves))
+      inMove[move] += state == s;
+    int64_t transitions = *llvm::max_element(inMove);
+    // Several would have to be solved together over a chunk, where the terms of a product, multiplied out, cancel and cost digits.
     if (transitions > 1)
       return "the transition of " + nameOf(s) + " adds " + std::to_string(transitions) + " outer products";
     for (recur::DecayAttr decay : of.decays) {
@@ -59,8 +62,8 @@ public:
       addState(s);
     recur::CoefficientsOp given = of.given();
     SmallVector<Value> updated, reads;
-    for (auto [query, readout] : llvm::zip(given.getQueries(), of.readouts))
-      reads.push_back(read(readout.getState(), values.get(query), readout.getAxis(), readout.getBefore()));
+    for (auto [query, readout_] : llvm::zip(given.getQueries(), of.readouts))
+      reads.push_back(readout(readout_.getState(), values.get(query), readout_.getAxis(), readout_.getBefore()));
     for (unsigned s = 0; s < scan.numStates(); ++s)
       updated.push_back(end(s));
     finish(reads, updated);
@@ -76,6 +79,7 @@ private:
     RankedTensorType type;
     Side sides[2]; // by axis of the state
     Value scalar;  // <time>: the decays without axes
+    int64_t moves; // a step; where there are several, each has an entry along `time`
     SmallVector<Pair> pairs;
   };
 
@@ -99,20 +103,106 @@ private:
                                        recur::DimsAttr::get(b.getContext(), ArrayRef<StringAttr>(), names));
     state.start = block->addArgument(state.type, scan->getLoc());
     state.keyAxis = of.keyAxes[s];
+    state.moves = of.moves(s);
+    SmallVector<Move> moves(state.moves);
+    collect(s, moves);
+    state.scalar = inTurn(moves, 1, [](const Move &move) { return move.scalar; });
+    for (int axis = 0; axis < 2; ++axis)
+      state.sides[axis].vector = inTurn(moves, 1, [&](const Move &move) { return move.vectors[axis]; });
+    size_t pairs = 0;
+    for (const Move &move : moves)
+      pairs = std::max(pairs, move.pairs.size());
+    for (size_t i = 0; i < pairs; ++i)
+      state.pairs.push_back(
+          {inTurn(moves, 0, [&](const Move &move) { return i < move.pairs.size() ? move.pairs[i].key : Value(); }),
+           inTurn(moves, 0, [&](const Move &move) { return i < move.pairs.size() ? move.pairs[i].value : Value(); })});
+    Value write = inTurn(moves, 0, [](const Move &move) { return move.write; });
+    Value reader = inTurn(moves, 0, [](const Move &move) { return move.reader; });
+    bool writesKey = pairs && llvm::all_of(moves, [](const Move &move) {
+                       return !move.write || (!move.pairs.empty() && move.write == move.pairs.front().key);
+                     });
+    states.push_back(std::move(state));
+    if (write)
+      addTransition(s, writesKey ? states[s].pairs.front().key : write, reader);
+  }
+
+  /// What takes part in one move of a state; nothing where it has none of a kind.
+  struct Move {
+    Value scalar, vectors[2], write, reader;
+    SmallVector<Pair> pairs;
+  };
+
+  void collect(unsigned s, MutableArrayRef<Move> moves) {
     recur::CoefficientsOp given = of.given();
-    for (auto [value, decay] : llvm::zip(given.getDecays(), of.decays))
+    for (auto [value, decay, number] : llvm::zip(given.getDecays(), of.decays, of.decayMoves))
       if (decay.getState() == s) {
         Value here = values.get(value);
-        Value &into = decay.getAxes().empty() ? state.scalar : state.sides[decay.getAxes()[0]].vector;
+        Value &into = decay.getAxes().empty() ? moves[number].scalar : moves[number].vectors[decay.getAxes()[0]];
         into = into ? values.map(recur::Fn::Mul, {into, here}) : here;
       }
-    for (auto [key, value, of] : llvm::zip(given.getKeys(), given.getValues(), of.outers))
-      if (of == s)
-        state.pairs.push_back({values.get(key), values.get(value)});
-    states.push_back(std::move(state));
-    for (auto [write, read, of] : llvm::zip(given.getWrites(), given.getReads(), of.transitions))
-      if (of == s)
-        addTransition(s, values.get(write), values.get(read));
+    for (auto [key, value, state, number] : llvm::zip(given.getKeys(), given.getValues(), of.outers, of.outerMoves))
+      if (state == s)
+        moves[number].pairs.push_back({values.get(key), values.get(value)});
+    for (auto [write, read, state, number] :
+         llvm::zip(given.getWrites(), given.getReads(), of.transitions, of.transitionMoves))
+      if (state == s) {
+        moves[number].write = values.get(write);
+        moves[number].reader = values.get(read);
+      }
+  }
+
+  RankedTensorType withTime(RankedTensorType like, int64_t size, ArrayRef<int64_t> more, StringRef name = "") {
+    recur::DimsAttr dims = recur::dimsOf(like);
+    SmallVector<StringAttr> names(dims.getNames());
+    SmallVector<int64_t> shape(like.getShape());
+    shape[0] = size;
+    if (!more.empty()) {
+      names.insert(names.begin(), b.getStringAttr(name));
+      shape.insert(shape.begin() + 1, more.begin(), more.end());
+    }
+    return RankedTensorType::get(shape, like.getElementType(),
+                                 recur::DimsAttr::get(b.getContext(), dims.getAxes(), names));
+  }
+
+  /// What the moves of every step have, one after another along `time`; `missing` for those that have nothing, null where none has.
+  Value inTurn(ArrayRef<Move> moves, double missing, function_ref<Value(const Move &)> part) {
+    SmallVector<Value> parts;
+    for (const Move &move : moves)
+      parts.push_back(part(move));
+    return inTurn(parts, missing);
+  }
+
+  Value inTurn(ArrayRef<Value> parts, double missing = 0) {
+    auto *some = llvm::find_if(parts, [](Value part) { return part; });
+    if (some == parts.end() || parts.size() == 1)
+      return parts.front();
+    RankedTensorType type = typeOf(*some), row = withTime(type, values.size, {1}, "1");
+    SmallVector<Value> rows;
+    for (Value part : parts)
+      rows.push_back(part ? recur::ReshapeOp::create(b, values.loc, row, part).getResult()
+                          : constantOf(b, values.loc, row, missing));
+    int64_t count = parts.size();
+    RankedTensorType whole = withTime(type, values.size, {count}, std::to_string(count));
+    Value all = recur::ConcatOp::create(b, values.loc, whole, 1, rows);
+    return recur::ReshapeOp::create(b, values.loc, withTime(type, values.size * count, {}), all);
+  }
+
+  /// What move `number` of every step has.
+  Value ofMove(Value inTurn, int64_t number, int64_t moves) {
+    if (moves == 1)
+      return inTurn;
+    RankedTensorType type = typeOf(inTurn);
+    Value apart =
+        recur::ReshapeOp::create(b, values.loc, withTime(type, values.size, {moves}, std::to_string(moves)), inTurn);
+    return recur::SliceOp::create(b, values.loc, withTime(type, values.size, {}), apart, 1, std::to_string(number),
+                                  true);
+  }
+
+  /// What `query` reads of a state before or after a step.
+  Value readout(unsigned s, Value query, int64_t axis, bool before) {
+    int64_t moves = states[s].moves;
+    Value all = read(s, inTurn(SmallVector<Value>(moves, query)), axis, before);
+    return ofMove(all, before ? 0 : moves - 1, moves);
   }
 
   /// The pair (write, p) with p[t] = read[t]ᵀ S[t-1]. Where the write is a key already, the two pairs are one.
@@ -162,8 +252,9 @@ private:
     chunk::Span span = before ? chunk::Span::Before : chunk::Span::Through;
     bool matrix = state.type.getRank() == 2;
     int64_t other = matrix ? 1 - axis : -1;
-    RankedTensorType type = chunk::withAxis(
-        axesOf(state.type, matrix ? SmallVector<int64_t>{other} : SmallVector<int64_t>{}), "time", values.size);
+    RankedTensorType type =
+        chunk::withAxis(axesOf(state.type, matrix ? SmallVector<int64_t>{other} : SmallVector<int64_t>{}), "time",
+                        values.size * state.moves);
     Value carried = decayed(state, axis, query, span, /*withScalar=*/true);
     Value result = values.contract(!matrix     ? "ta,a->t"
                                    : axis == 0 ? "ta,ab->tb"

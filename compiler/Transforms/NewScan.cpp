@@ -16,14 +16,21 @@ NewScan::NewScan(Location loc, ArrayAttr axes, Value resets, Value offsets)
   body.setInsertionPointToEnd(block.get());
 }
 
+/// What a step computes with: wider than 16 bits, whatever the operand is stored as.
+static Type computedTypeOf(Type type) {
+  RankedTensorType step = stepTypeOf(type);
+  bool narrow = step.getElementType().isBF16() || step.getElementType().isF16();
+  return narrow ? Type(step.clone(Float32Type::get(type.getContext()))) : step;
+}
+
 Value NewScan::input(Value operand) {
   inputs.push_back(operand);
-  return block->insertArgument(inputs.size() - 1, stepTypeOf(operand.getType()), operand.getLoc());
+  return block->insertArgument(inputs.size() - 1, computedTypeOf(operand.getType()), operand.getLoc());
 }
 
 Value NewScan::param(Value operand) {
   params.push_back(operand);
-  return block->insertArgument(inputs.size() + params.size() - 1, stepTypeOf(operand.getType()), operand.getLoc());
+  return block->insertArgument(inputs.size() + params.size() - 1, computedTypeOf(operand.getType()), operand.getLoc());
 }
 
 SmallVector<Value> NewScan::state(recur::StateAttr state, Value init) {

@@ -215,7 +215,8 @@ def ChoosePlans : Pass<"choose-plans", "::mlir::ModuleOp"> {
   let summary = "every raised scan gets a plan";
   let description = [{
     Writes the attribute `chunk.plan` on every raised scan: form, schedule and size of a chunk. What is asked for by `form` and
-    `chunk` is taken where a scan has it. Left to itself, the pass takes the chunk form for states of 256 elements and more,
+    `chunk` is taken where a scan has it. `plan` asks for any parameters of the attribute, of all scans or (`S: <...>`) of the one with
+    that state; a plan that a scan cannot follow is refused, with the constraint that it breaks and the nearest that it can. Left to itself, the pass takes the chunk form for states of 256 elements and more,
     where every decay is known to lie in [-1, 1]: from declared intervals of inputs and from the functions that make the decay.
 
     Requires: static step types. Ensures: each raised scan has a plan that it can follow. Fails where no scan has the form that was
@@ -241,7 +242,8 @@ def ChoosePlans : Pass<"choose-plans", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [Option<"form", "form", "std::string", "\"auto\"", "auto, step or chunk">,
-                 Option<"chunk", "chunk", "int64_t", "0", "steps per chunk; 0 leaves them to the pass">];
+                 Option<"chunk", "chunk", "int64_t", "0", "steps per chunk; 0 leaves them to the pass">,
+                 Option<"plan", "plan", "std::string", "\"\"", "parts of plans, by semicolon: '<chunk = 32>', 'S: <form = step>'">];
   let dependentDialects = ["::rondo::chunk::ChunkDialect"];
 }
 

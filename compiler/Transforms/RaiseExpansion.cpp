@@ -1,5 +1,6 @@
 // Expansions of states: the two regions of expand_scan and delta_scan, out of what Analysis/Expansion and ScanReadouts found.
 #include "compiler/Analysis/Expansion.h"
+#include "compiler/Transforms/Passes.h"
 #include "compiler/Transforms/RaiseScans.h"
 #include "compiler/Transforms/ScanReadouts.h"
 #include "compiler/Transforms/StepValues.h"
@@ -41,6 +42,7 @@ public:
                                           scan.getInits(), scan.getResets(), scan.getOffsets(), scan.getAxes(),
                                           scan.getStates(), found.keyAxes, b.getArrayAttr(decays), outers, transitions,
                                           b.getArrayAttr(reads));
+    markMoves(raised);
     makeCoefficients(raised->getRegion(0));
     makeReadout(raised->getRegion(1));
     scan.replaceAllUsesWith(raised->getResults());
@@ -48,6 +50,17 @@ public:
   }
 
 private:
+  void markMoves(Operation *raised) {
+    SmallVector<int64_t> moves;
+    for (const ExpansionDecay &decay : found.decays)
+      moves.push_back(decay.move);
+    for (const ExpansionOuter &outer : found.outers)
+      moves.push_back(outer.move);
+    for (const ExpansionTransition &transition : found.transitions)
+      moves.push_back(transition.move);
+    if (llvm::any_of(moves, [](int64_t move) { return move > 0; }))
+      raised->setAttr(kMovesAttr, DenseI64ArrayAttr::get(scan.getContext(), moves));
+  }
   RankedTensorType stateType(unsigned s) { return typeOf(scan.yield().getStates()[s]); }
   RankedTensorType axisOf(unsigned s, int64_t axis) { return axesOf(stateType(s), {axis}); }
 

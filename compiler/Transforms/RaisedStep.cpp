@@ -1,5 +1,6 @@
 // See RaisedStep.h.
 #include "compiler/Transforms/RaisedStep.h"
+#include "compiler/Transforms/Passes.h"
 #include "compiler/Transforms/StepValues.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -16,6 +17,8 @@ Expansion::Expansion(recur::ExpandScanOp op)
     decays.push_back(cast<recur::DecayAttr>(attribute));
   for (Attribute attribute : op.getReadouts())
     readouts.push_back(cast<recur::ReadoutAttr>(attribute));
+  decayMoves.assign(decays.size(), 0);
+  outerMoves.assign(outers.size(), 0);
 }
 
 Expansion::Expansion(recur::DeltaScanOp op)
@@ -25,6 +28,25 @@ Expansion::Expansion(recur::DeltaScanOp op)
     decays.push_back(cast<recur::DecayAttr>(attribute));
   for (Attribute attribute : op.getReadouts())
     readouts.push_back(cast<recur::ReadoutAttr>(attribute));
+  SmallVector<int64_t> all(decays.size() + outers.size() + transitions.size(), 0);
+  if (auto given = op->getAttrOfType<DenseI64ArrayAttr>(kMovesAttr); given && given.size() == int64_t(all.size()))
+    all.assign(given.asArrayRef().begin(), given.asArrayRef().end());
+  ArrayRef<int64_t> rest(all);
+  decayMoves.assign(rest.begin(), rest.begin() + decays.size());
+  rest = rest.drop_front(decays.size());
+  outerMoves.assign(rest.begin(), rest.begin() + outers.size());
+  transitionMoves.assign(rest.begin() + outers.size(), rest.end());
+}
+
+int64_t Expansion::moves(unsigned s) const {
+  int64_t last = 0;
+  for (auto [decay, move] : llvm::zip(decays, decayMoves))
+    last = decay.getState() == s ? std::max(last, move) : last;
+  for (auto [state, move] : llvm::zip(outers, outerMoves))
+    last = state == s ? std::max(last, move) : last;
+  for (auto [state, move] : llvm::zip(transitions, transitionMoves))
+    last = state == s ? std::max(last, move) : last;
+  return last + 1;
 }
 
 recur::CoefficientsOp Expansion::given() const {
@@ -132,7 +154,14 @@ private:
   };
 
   Value update(const Expansion &of, recur::CoefficientsOp given, unsigned s) {
-    RankedTensorType type = typeOf(states[s]);
+    Value state = states[s];
+    for (int64_t number = 0; number < of.moves(s); ++number)
+      state = move(of, given, s, number, state);
+    return state;
+  }
+
+  Value move(const Expansion &of, recur::CoefficientsOp given, unsigned s, int64_t number, Value old) {
+    RankedTensorType type = typeOf(old);
     int64_t key = of.keyAxes[s];
     SmallVector<Write> writes;
     auto add = [&](Value at, Value value) {
@@ -143,15 +172,16 @@ private:
         }
       writes.push_back({at, value});
     };
-    for (auto [at, value, state] : llvm::zip(given.getKeys(), given.getValues(), of.outers))
-      if (state == s)
+    for (auto [at, value, state, when] : llvm::zip(given.getKeys(), given.getValues(), of.outers, of.outerMoves))
+      if (state == s && when == number)
         add(map.lookup(at), map.lookup(value));
-    for (auto [at, read, state] : llvm::zip(given.getWrites(), given.getReads(), of.transitions))
-      if (state == s)
-        add(map.lookup(at), contracted(states[s], map.lookup(read), key));
-    Value result = states[s];
-    for (auto [value, decay] : llvm::zip(given.getDecays(), of.decays))
-      if (decay.getState() == s)
+    for (auto [at, read, state, when] :
+         llvm::zip(given.getWrites(), given.getReads(), of.transitions, of.transitionMoves))
+      if (state == s && when == number)
+        add(map.lookup(at), contracted(old, map.lookup(read), key));
+    Value result = old;
+    for (auto [value, decay, when] : llvm::zip(given.getDecays(), of.decays, of.decayMoves))
+      if (decay.getState() == s && when == number)
         result = scaled(result, map.lookup(value), decay.getAxes());
     for (const Write &write : writes)
       result = mapped(recur::Fn::Add, {result, outer(write, key, type)});

@@ -13,6 +13,10 @@ struct Expansion {
   llvm::ArrayRef<int64_t> keyAxes, outers, transitions;
   llvm::SmallVector<recur::DecayAttr> decays;
   llvm::SmallVector<recur::ReadoutAttr> readouts;
+  llvm::SmallVector<int64_t> decayMoves, outerMoves, transitionMoves; // in which move of its state an entry takes part
+
+  /// Moves that state `s` makes in one step.
+  int64_t moves(unsigned s) const;
 
   explicit Expansion(recur::ExpandScanOp op);
   explicit Expansion(recur::DeltaScanOp op);

@@ -23,10 +23,16 @@ void ChunkDialect::initialize() {
       >();
 }
 
-LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError, Form form, Schedule, int64_t chunk) {
+LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError, Form form, Schedule, int64_t chunk,
+                               int64_t valueTile, int64_t warps, int64_t stages, bool ahead, int64_t segments) {
   if (chunk < 1)
     return emitError() << "a chunk has at least 1 step, got " << chunk;
   if (form == Form::Step && chunk != 1)
     return emitError() << "the form 'step' has no chunks, got chunk = " << chunk;
+  if (valueTile < 0 || segments < 0)
+    return emitError() << "value_tile and segments are counts, got " << std::min(valueTile, segments);
+  if (valueTile ? warps < 1 || stages < 1 : warps || stages || ahead)
+    return emitError() << "warps, stages and ahead belong to a value_tile, got value_tile = " << valueTile
+                       << ", warps = " << warps << ", stages = " << stages;
   return success();
 }

@@ -39,10 +39,20 @@ def Chunk_PlanAttr : AttrDef<Chunk_Dialect, "Plan"> {
     - schedule: `carry`, one pass over the chunks that hands on the state; `segment`, end states of segments first, then a pass
       inside each.
     - chunk: steps per chunk, at least 1; 1 where the form has no chunks.
+    - value_tile, warps, stages, ahead: of a kernel on a GPU's matrix instructions: columns of the value axis per block, warps per block,
+      chunks in shared memory, and whether the scores of the next chunk are computed beside this chunk's columns. A value_tile of 0, which is
+      not printed, leaves them to the target; with one, warps and stages are at least 1.
+    - segments: into how many segments a sequence is cut; 0, which is not printed, leaves it to the call.
 
     No pass makes `scan`, `attention` or `segment` yet: `choose-plans` writes `step` or `chunk`, and `carry`.
   }];
-  let parameters = (ins "Form":$form, "Schedule":$schedule, "int64_t":$chunk);
+  let parameters = (ins "Form":$form, "Schedule":$schedule, "int64_t":$chunk,
+                    DefaultValuedParameter<"int64_t", "0">:$value_tile, DefaultValuedParameter<"int64_t", "0">:$warps,
+                    DefaultValuedParameter<"int64_t", "0">:$stages, DefaultValuedParameter<"bool", "false">:$ahead,
+                    DefaultValuedParameter<"int64_t", "0">:$segments);
+  let builders = [AttrBuilder<(ins "Form":$form, "Schedule":$schedule, "int64_t":$chunk), [{
+    return $_get($_ctxt, form, schedule, chunk, 0, 0, 0, false, 0);
+  }]>];
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

@@ -285,7 +285,15 @@ static SmallVector<Axis> implicitAxesBesidesHead(Value value) {
 }
 
 LogicalResult ReshapeOp::verify() {
-  if (!sameAxes(implicitAxesBesidesHead(getOperand()), implicitAxesBesidesHead(getResult())))
+  auto from = cast<RankedTensorType>(getOperand().getType()), to = cast<RankedTensorType>(getType());
+  SmallVector<Axis> axesBefore = implicitAxesBesidesHead(getOperand()),
+                    axesAfter = implicitAxesBesidesHead(getResult());
+  // In a chunk, where every size is a number, a named axis may become more steps, and steps a named axis.
+  if (from.hasStaticShape() && to.hasStaticShape() && from.getNumElements() == to.getNumElements())
+    for (SmallVector<Axis> *axes : {&axesBefore, &axesAfter})
+      for (Axis &axis : *axes)
+        axis.size = ShapedType::kDynamic;
+  if (!sameAxes(axesBefore, axesAfter))
     return emitOpError() << "implicit axes besides the head axis must stay: " << getOperand().getType() << " to "
                          << getResult().getType() << " (C1)";
   bool headsBefore = dimsOf(getOperand().getType()).axisPosition("head") >= 0;
@@ -295,7 +303,8 @@ LogicalResult ReshapeOp::verify() {
   if (auto count = function ? function->getAttrOfType<StringAttr>(kHeadCountAttr) : StringAttr())
     heads = sizeOf(count);
   DimExpr before = elementCount(getOperand(), heads), after = elementCount(getResult(), heads);
-  if ((heads || headsBefore == headsAfter) && before != after)
+  bool staticAlike = from.hasStaticShape() && to.hasStaticShape() && from.getNumElements() == to.getNumElements();
+  if ((heads || headsBefore == headsAfter) && before != after && !staticAlike)
     return emitOpError() << "from " << before.str() << " to " << after.str() << " elements (C2)";
   if (elementOf(getOperand()) != elementOf(getResult()))
     return emitOpError() << "operand and result differ in element type (C3)";

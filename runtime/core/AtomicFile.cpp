@@ -96,8 +96,8 @@ Result<void> AtomicFile::seek(uint64_t position) {
   return {};
 }
 
-Result<void> AtomicFile::commit() {
-  if (::fsync(descriptor) != 0)
+Result<void> AtomicFile::commit(Lasting lasting) {
+  if (lasting == Lasting::Yes && ::fsync(descriptor) != 0)
     return failure("sync");
   const int closing = descriptor;
   descriptor = -1;
@@ -106,6 +106,8 @@ Result<void> AtomicFile::commit() {
   if (::rename(temporary.c_str(), path.c_str()) != 0)
     return failure("rename the new file over the old");
   temporary.clear();
+  if (lasting == Lasting::No)
+    return {};
   // Makes the rename last through a crash. Some file systems cannot; the file is whole either way.
   if (const int folder = ::open(folderOf(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); folder >= 0) {
     ::fsync(folder);

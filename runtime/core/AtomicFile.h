@@ -24,7 +24,9 @@ public:
   /// Where the next write goes, in bytes from the beginning.
   Result<void> seek(uint64_t position);
   uint64_t position() const { return position_; }
-  Result<void> commit();
+  /// Without Lasting::Yes a crash of the machine may leave an empty file behind; a crash of the process never does.
+  enum class Lasting { No, Yes };
+  Result<void> commit(Lasting lasting = Lasting::Yes);
 
 private:
   Error failure(const char *action) const;

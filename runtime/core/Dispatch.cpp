@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <memory>
 #include <omp.h>
+#include <thread>
 
 namespace rondo::core {
 namespace {
@@ -62,6 +63,62 @@ void runTasks(KernelFunction function, const KernelCall &call, int64_t tasks, in
     }
   }
 }
+
+/// Where the threads of a team meet. A thread's number of arrivals tells which meeting it is at.
+struct Meeting {
+  std::atomic<int64_t> arrived = 0;
+  int64_t members = 1;
+};
+
+/// So often a thread looks for the others before it lets other programs run.
+constexpr int kPatience = 4096;
+
+void meet(void *at) {
+  Meeting &meeting = *static_cast<Meeting *>(at);
+  const int64_t mine = meeting.arrived.fetch_add(1, std::memory_order_acq_rel);
+  const int64_t all = (mine / meeting.members + 1) * meeting.members;
+  for (int looks = 0; meeting.arrived.load(std::memory_order_acquire) < all; ++looks) {
+    if (looks < kPatience)
+      __builtin_ia32_pause();
+    else
+      std::this_thread::yield();
+  }
+}
+
+void runTogether(KernelFunction function, KernelCall call, int threads, void *scratch) {
+  Meeting meeting;
+  call.meet = meet;
+  call.meeting = &meeting;
+#pragma omp parallel num_threads(threads)
+  {
+    // The team may be smaller than was asked for.
+#pragma omp single
+    meeting.members = omp_get_num_threads();
+    function(&call, omp_get_thread_num(), omp_get_num_threads(), scratch);
+  }
+}
+
+/// Rows times steps that make up for laying out parameters anew.
+constexpr int64_t kWorthLayingOut = 64;
+
+/// A team pays where parameters are used often; a call with tasks enough for several rounds of all threads has less to wait for without.
+KernelFunction teamFor(const Launch &launch, const KernelCall &call, int64_t tasks, int threads) {
+  if (!launch.teamFunction || call.batch * call.time < kWorthLayingOut ||
+      (launch.timeBlock == 0 && tasks > 4 * threads))
+    return nullptr;
+  return launch.teamFunction();
+}
+
+using Scratch = std::unique_ptr<void, FreeScratch>;
+
+Result<Scratch> makeScratch(size_t bytes) {
+  Scratch scratch(bytes ? std::aligned_alloc(scratchAlignment, bytes) : nullptr);
+  if (bytes && !scratch)
+    return Error(fmt::format("out of memory: {} bytes of scratch", bytes));
+  return scratch;
+}
+
+size_t aligned(size_t bytes) { return (bytes + scratchAlignment - 1) / scratchAlignment * scratchAlignment; }
 
 } // namespace
 
@@ -143,18 +200,23 @@ Result<void> dispatch(const Program &program, const Launch &launch, const Bindin
   if (tasks == 0)
     return {};
   const int most = threads > 0 ? threads : omp_get_max_threads();
+  if (const KernelFunction team = teamFor(launch, call, tasks, most)) {
+    Result<Scratch> scratch =
+        makeScratch(aligned(launch.teamScratchBytes) + aligned(launch.scratchBytes) * size_t(most));
+    if (!scratch)
+      return scratch.error();
+    runTogether(team, call, most, scratch->get());
+    return {};
+  }
   const KernelFunction split = launch.splitFunction && tasks < most ? launch.splitFunction() : nullptr;
   if (split)
     tasks *= launch.splits;
   const int wanted = int(std::min<int64_t>(tasks, most));
-  const size_t scratchStride = (launch.scratchBytes + scratchAlignment - 1) / scratchAlignment * scratchAlignment;
-  std::unique_ptr<void, FreeScratch> scratch;
-  if (scratchStride) {
-    scratch.reset(std::aligned_alloc(scratchAlignment, scratchStride * size_t(wanted)));
-    if (!scratch)
-      return Error(fmt::format("out of memory: {} bytes of scratch for {} threads", scratchStride, wanted));
-  }
-  runTasks(split ? split : launch.function, call, tasks, wanted, static_cast<char *>(scratch.get()), scratchStride);
+  const size_t scratchStride = aligned(launch.scratchBytes);
+  Result<Scratch> scratch = makeScratch(scratchStride * size_t(wanted));
+  if (!scratch)
+    return scratch.error();
+  runTasks(split ? split : launch.function, call, tasks, wanted, static_cast<char *>(scratch->get()), scratchStride);
   return {};
 }
 

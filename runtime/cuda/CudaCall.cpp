@@ -3,6 +3,7 @@
 #include "runtime/core/Memory.h"
 #include "runtime/core/Strided.h"
 #include "runtime/cuda/CudaCode.h"
+#include <algorithm>
 #include <bit>
 #include <fmt/format.h>
 
@@ -42,6 +43,7 @@ private:
   Result<void> placeDefault(size_t i);
   Result<void> placeWorkspace();
   Result<void> placeAliases();
+  Result<void> launch();
   bool mustSetAside(size_t i) const;
   Result<void> copyIn(size_t i);
   Result<void> copyOut();
@@ -55,7 +57,6 @@ private:
   std::vector<Tensor> tensors; // on the device
   std::vector<Address> copies; // of host tensors
   std::vector<std::pair<size_t, Buffer>> back;
-  Address scratch = 0;
 };
 
 Result<void> CudaCall::checkDevice(size_t i) const {
@@ -103,7 +104,7 @@ bool CudaCall::mustSetAside(size_t i) const {
   const int final = program.tensors[i].kind == TensorKind::Init ? core::finalOf(program, int(i)) : -1;
   const int resets = core::findKind(program, TensorKind::Resets);
   return final >= 0 && binding.given[size_t(final)] && binding.tensors[size_t(final)].data == binding.tensors[i].data &&
-         (program.launches.size() > 1 || (resets >= 0 && binding.given[size_t(resets)]));
+         (countParts(program) > 1 || (resets >= 0 && binding.given[size_t(resets)]));
 }
 
 Result<void> CudaCall::placeGiven(size_t i) {
@@ -143,7 +144,7 @@ Result<void> CudaCall::placeDefault(size_t i) {
   return {};
 }
 
-/// Outputs that nobody asked for, temporaries, and the kernels' own, in one piece.
+/// Outputs that nobody asked for, and temporaries, in one piece.
 Result<void> CudaCall::placeWorkspace() {
   size_t bytes = 0;
   std::vector<std::pair<size_t, size_t>> places;
@@ -159,17 +160,25 @@ Result<void> CudaCall::placeWorkspace() {
     tensors[i] = contiguous(spec.type, binding.fullShape(spec), 0, device.info().ordinal);
     places.emplace_back(i, take(bytesOf(tensors[i])));
   }
-  const Result<size_t> own = code.scratchBytes(program, tensors, binding.sizes);
-  if (!own)
-    return own.error();
-  const size_t scratchAt = take(*own);
-  const Result<Address> address = bytes ? code.workspace(stream, bytes) : Result<Address>(Address(0));
+  const Result<Address> address =
+      bytes ? code.workspace(stream, CudaCode::Purpose::Tensors, bytes) : Result<Address>(Address(0));
   if (!address)
     return address.error();
   for (const auto &[i, at] : places)
     tensors[i].data = std::bit_cast<void *>(*address + at);
-  scratch = *address + scratchAt;
   return {};
+}
+
+Result<void> CudaCall::launch() {
+  Result<std::vector<QueuedLaunch>> launches = chooseLaunches(program, tensors, binding.sizes, code.room());
+  if (!launches)
+    return launches.error();
+  size_t bytes = 0;
+  for (const QueuedLaunch &each : *launches)
+    bytes = std::max(bytes, each.scratchBytes);
+  const Result<Address> scratch =
+      bytes ? code.workspace(stream, CudaCode::Purpose::Scratch, bytes) : Result<Address>(Address(0));
+  return scratch ? code.launch(program, *launches, *scratch, stream) : scratch.error();
 }
 
 Result<void> CudaCall::placeAliases() {
@@ -233,7 +242,7 @@ Result<void> CudaCall::run() {
   if (done)
     done = placeAliases();
   if (done)
-    done = code.launch(program, tensors, binding.sizes, scratch, stream);
+    done = launch();
   // The caller's stream is the caller's to wait for.
   return done && borrowed ? copyOut() : done;
 }

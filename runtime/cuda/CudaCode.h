@@ -2,6 +2,7 @@
 #pragma once
 #include "runtime/core/DeviceCode.h"
 #include "runtime/cuda/GpuDevice.h"
+#include "runtime/cuda/Ways.h"
 
 namespace rondo::cuda {
 
@@ -12,39 +13,33 @@ public:
   Result<void> run(const Program &program, core::Binding &binding, const RunOptions &options) override;
 
   GpuDevice &device() const { return device_; }
-  /// Queues all launches. `tensors` lie on the device; `scratch` holds scratchBytes(...) bytes.
-  Result<void> launch(const Program &program, const std::vector<Tensor> &tensors, const core::Sizes &sizes,
-                      Address scratch, StreamHandle stream) const;
-  /// Bytes of workspace that the largest launch needs for its blocks.
-  Result<size_t> scratchBytes(const Program &program, const std::vector<Tensor> &tensors,
-                              const core::Sizes &sizes) const;
+  const Room &room() const { return room_; }
+  /// Queues launches; `scratch` holds the largest scratchBytes of them.
+  Result<void> launch(const Program &program, std::vector<QueuedLaunch> &launches, Address scratch,
+                      StreamHandle stream) const;
 
+  enum class Purpose { Tensors, Scratch };
   /// Memory that stays a stream's: of calls on one stream, one uses it after the other. What has been handed out once is not freed
   /// before the code is, since a graph that was captured on the stream may come back to it.
-  Result<Address> workspace(StreamHandle stream, size_t bytes);
+  Result<Address> workspace(StreamHandle stream, Purpose purpose, size_t bytes);
   /// The default of tensor `i` on the device, `shape` of its features; made at the first call.
   Result<Address> defaultOf(const Program &program, size_t i, const std::vector<int64_t> &shape);
 
 private:
   explicit CudaCode(GpuDevice &device) : device_(device) {}
   Result<void> findFunctions(const Program &program);
-  Result<void> findFunction(const Program &program, const Launch &launch);
-  Result<void> launchOne(const Program &program, size_t number, const std::vector<Tensor> &tensors,
-                         const core::Sizes &sizes, Address scratch, StreamHandle stream) const;
+  Result<void> launchOne(const Program &program, QueuedLaunch &queued, Address scratch, StreamHandle stream) const;
 
   GpuDevice &device_;
   Module module = nullptr;
-  struct KernelOnDevice {
-    Function function = nullptr;
-    int64_t resident = 0; // blocks that the device holds at once, where they wait for each other
-  };
-  std::map<std::string, KernelOnDevice> functions; // by symbol
+  std::vector<Function> functions; // of the launches
+  Room room_;
   std::mutex mutex;
   struct Workspace {
     Address address = 0;
     size_t bytes = 0;
   };
-  std::map<StreamHandle, Workspace> workspaces;
+  std::map<std::pair<StreamHandle, Purpose>, Workspace> workspaces;
   std::map<size_t, Address> defaults;
   std::vector<Address> owned;
 };

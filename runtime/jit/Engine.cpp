@@ -3,7 +3,11 @@
 #include "rondo/Engine.h"
 #include "compiler/Driver/Compiler.h"
 #include "rondo/Cuda.h"
+#include "runtime/jit/Ahead.h"
+#include "runtime/jit/CodeCaching.h"
+#include "runtime/jit/CudaTarget.h"
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <exception>
 #include <filesystem>
@@ -13,12 +17,24 @@
 namespace rondo {
 
 struct Engine::Impl {
-  driver::Compiler compiler;
+  std::optional<driver::Compiler> made; // a kernel from the cache needs none
   std::vector<Diagnostic> remarks;
   CompileTimes times;
+  bool cached = false;
+
+  driver::Compiler &compiler() {
+    if (!made)
+      made.emplace();
+    return *made;
+  }
+  Result<std::shared_ptr<const Program>> compile(driver::Source source, const driver::Options &how, bool caching,
+                                                 bool colour);
 };
 
 namespace {
+
+using jit::CudaTarget;
+using jit::cudaTarget;
 
 SourcePlace placeOf(frontend::Span span, const frontend::SourceManager *sources) {
   if (!sources || span.file >= sources->size())
@@ -50,37 +66,16 @@ driver::Options toDriver(const CompileOptions &from) {
   to.types = from.types;
   to.form = from.form;
   to.chunk = from.chunk;
+  to.plan = from.plan;
   to.gradient = from.gradient;
   to.wrt = from.wrt;
   to.noise = from.noise;
+  to.roundings = from.roundings;
   to.resets = from.resets;
   to.packed = from.packed;
   to.from = from.from;
   to.dumpPhases = from.dumpPhases;
   return to;
-}
-
-/// "cuda", "cuda:1", "cuda:sm_90a" or "cuda:1:sm_80": which GPU, and what it is compiled for.
-struct CudaTarget {
-  int ordinal = 0;
-  std::string architecture; // empty: the GPU's own
-};
-
-std::optional<CudaTarget> cudaTarget(const std::string &text) {
-  CudaTarget target;
-  if (text.substr(0, text.find(':')) != "cuda")
-    return std::nullopt;
-  for (size_t at = text.find(':'); at != std::string::npos;) {
-    const size_t next = text.find(':', at + 1);
-    const std::string part = text.substr(at + 1, next == std::string::npos ? next : next - at - 1);
-    const bool number = !part.empty() && part.size() < 4 && part.find_first_not_of("0123456789") == std::string::npos;
-    if (number)
-      target.ordinal = std::stoi(part);
-    else
-      target.architecture = part;
-    at = next;
-  }
-  return target;
 }
 
 /// The driver's options for code that will run on a GPU, or be read only.
@@ -144,11 +139,40 @@ ModelInfo toPublic(driver::ModelFacts facts) {
   info.families = std::move(facts.families);
   info.forms = std::move(facts.forms);
   info.plans = std::move(facts.plans);
+  info.planTexts = std::move(facts.planTexts);
+  for (const driver::PlanChoices &from : facts.choices) {
+    PlanChoices to{from.state, {}};
+    for (const auto &choice : from.choices)
+      to.choices.push_back({choice.plan, choice.cost});
+    info.choices.push_back(std::move(to));
+  }
   info.report = std::move(facts.report);
   return info;
 }
 
 } // namespace
+
+Result<std::shared_ptr<const Program>> Engine::Impl::compile(driver::Source source, const driver::Options &how,
+                                                             bool caching, bool colour) {
+  times = {};
+  cached = false;
+  if (how.target == "reference")
+    return unpack(compiler().compile(source, how), colour, remarks, times);
+  const jit::CachedCode code(caching ? Cache::standard() : Cache("", 0), source, how);
+  if (auto program = code.find()) {
+    cached = true;
+    return program;
+  }
+  auto compiled = unpack(compiler().translate(source, how), colour, remarks, times);
+  if (!compiled)
+    return compiled.error();
+  if (remarks.empty()) // a warning is to be seen each time
+    code.store(*compiled);
+  const auto begin = std::chrono::steady_clock::now();
+  auto program = code.load(std::move(*compiled));
+  times.codegen += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return program;
+}
 
 Engine::Engine() : impl(std::make_unique<Impl>()) {}
 Engine::~Engine() = default;
@@ -160,13 +184,18 @@ Result<Kernel> Engine::compileText(const std::string &text, const std::string &n
     impl->remarks.clear();
     driver::Options how = toDriver(options);
     const std::optional<CudaTarget> gpu = cudaTarget(options.target);
+    if (const std::optional<CudaTarget> like = cudaTarget(options.roundings)) {
+      Result<cuda::DeviceInfo> device =
+          cuda::deviceInfo(like->ordinal); // none is needed where the architecture is said
+      how.roundings = toDriver(options, *like, device ? device->architecture() : "").target;
+    }
     if (gpu) { // before the compiler's work, which nothing could run where there is no GPU
       Result<cuda::DeviceInfo> device = cuda::deviceInfo(gpu->ordinal);
       if (!device)
         return device.error();
       how = toDriver(options, *gpu, device->architecture());
     }
-    auto program = unpack(impl->compiler.compile({name, text}, how), options.colour, impl->remarks, impl->times);
+    auto program = impl->compile({name, text}, how, options.cache, options.colour);
     if (!program)
       return program.error();
     if (gpu) {
@@ -190,13 +219,26 @@ Result<Kernel> Engine::compileFile(const std::string &path, const CompileOptions
   return compileText(*text, path, options);
 }
 
+Result<std::vector<MadeFile>> Engine::compileAhead(const std::string &text, const std::string &name,
+                                                   const CompileOptions &options,
+                                                   const std::vector<std::string> &targets,
+                                                   const std::vector<PlanFor> &plans) {
+  return guarded<std::vector<MadeFile>>([&] {
+    impl->remarks.clear();
+    const std::string source = std::filesystem::path(name).filename().string();
+    return jit::compileAhead(toDriver(options), targets, plans, source, [&](const driver::Options &how) {
+      return unpack(impl->compiler().translate({name, text}, how), options.colour, impl->remarks, impl->times);
+    });
+  });
+}
+
 Result<std::string> Engine::emitText(const std::string &text, const std::string &name, const CompileOptions &options,
                                      const std::string &what) {
   return guarded<std::string>([&] {
     impl->remarks.clear();
     const std::optional<CudaTarget> gpu = cudaTarget(options.target);
     const driver::Options how = gpu ? toDriver(options, *gpu, "") : toDriver(options);
-    return unpack(impl->compiler.emit({name, text}, how, what), options.colour, impl->remarks, impl->times);
+    return unpack(impl->compiler().emit({name, text}, how, what), options.colour, impl->remarks, impl->times);
   });
 }
 
@@ -210,8 +252,14 @@ Result<std::string> Engine::emitFile(const std::string &path, const CompileOptio
 Result<ModelInfo> Engine::inspectText(const std::string &text, const std::string &name, const CompileOptions &options) {
   return guarded<ModelInfo>([&]() -> Result<ModelInfo> {
     impl->remarks.clear();
+    driver::Options how = toDriver(options);
+    if (const std::optional<CudaTarget> gpu = cudaTarget(options.target)) {
+      Result<cuda::DeviceInfo> device =
+          cuda::deviceInfo(gpu->ordinal); // plans are for the GPU that there is, if there is one
+      how = toDriver(options, *gpu, device ? device->architecture() : "");
+    }
     auto facts =
-        unpack(impl->compiler.inspect({name, text}, toDriver(options)), options.colour, impl->remarks, impl->times);
+        unpack(impl->compiler().inspect({name, text}, how), options.colour, impl->remarks, impl->times);
     if (!facts)
       return facts.error();
     return toPublic(std::move(*facts));
@@ -228,5 +276,6 @@ Result<ModelInfo> Engine::inspectFile(const std::string &path, const CompileOpti
 std::vector<std::pair<std::string, std::string>> Engine::phases() { return driver::phaseNames(); }
 const std::vector<Diagnostic> &Engine::remarks() const { return impl->remarks; }
 CompileTimes Engine::times() const { return impl->times; }
+bool Engine::fromCache() const { return impl->cached; }
 
 } // namespace rondo

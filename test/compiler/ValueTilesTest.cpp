@@ -6,6 +6,7 @@
 #include "compiler/Target/CPU/Codegen.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
+#include "rondo/Artifact.h"
 #include "rondo/Kernel.h"
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -53,8 +54,10 @@ Kernel lower(Compiled compiled) {
   options.threads = 4;
   for (size_t i = compiled.next; i < cpuPhases().size(); ++i)
     REQUIRE(succeeded(runPhase(cpuPhases()[i], *compiled.module, options)));
-  auto program = cpu::load(*compiled.module);
-  REQUIRE(static_cast<bool>(program));
+  auto code = cpu::compile(*compiled.module, cpu::hostMachine());
+  REQUIRE(static_cast<bool>(code));
+  auto program = loadHostCode(std::move(code->program), code->object, std::move(code->split));
+  REQUIRE(program);
   return Kernel(*program);
 }
 

@@ -17,6 +17,9 @@ public:
   mlir::Value steps(int axis) { return number(call, 3 + axis); }
   mlir::Value heads() { return number(call, 5); }
   mlir::Value headsPerGroup() { return number(call, 6); }
+  /// KernelCall::meet, and what it takes.
+  mlir::Value meetFunction() { return field(call, 7); }
+  mlir::Value meeting() { return field(call, 8); }
   /// The address of an operand.
   mlir::Value pointer(int operand);
   /// The stride of an operand along an axis (KernelCall), in elements.

@@ -1,4 +1,4 @@
-// LLVM's part: conversion, optimisation, the just-in-time linker. See Codegen.h.
+// LLVM's part: conversion, optimisation, machine code. See Codegen.h.
 #include "compiler/Target/CPU/Codegen.h"
 #include "compiler/Target/CPU/Machine.h"
 #include "compiler/Target/Signature.h"
@@ -15,17 +15,14 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/ExecutionEngine/Orc/CompileUtils.h"
-#include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
-#include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
-#include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
 #include "llvm/Transforms/Utils/Cloning.h"
-#include <atomic>
 
 using namespace mlir;
 using namespace rondo;
@@ -80,38 +77,44 @@ static void initializeTarget() {
   (void)once;
 }
 
-static llvm::Expected<llvm::orc::JITTargetMachineBuilder> hostBuilder() {
+/// Position-independent code of the small code model: what runtime/core/ObjectCode maps, and any linker takes.
+static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeMachine(const Machine &machine) {
   initializeTarget();
-  auto builder = llvm::orc::JITTargetMachineBuilder::detectHost();
-  if (builder)
-    builder->setCodeGenOptLevel(llvm::CodeGenOptLevel::Aggressive);
-  return builder;
+  const llvm::Triple triple{llvm::sys::getProcessTriple()};
+  std::string why;
+  const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, why);
+  if (!target)
+    return llvm::createStringError(why);
+  return std::unique_ptr<llvm::TargetMachine>(
+      target->createTargetMachine(triple, machine.name, machine.features, llvm::TargetOptions(), llvm::Reloc::PIC_,
+                                  llvm::CodeModel::Small, llvm::CodeGenOptLevel::Aggressive));
 }
 
-/// LLVM IR of the module for the host, not optimised yet.
+/// LLVM IR of the module for a machine, not optimised yet.
 static llvm::Expected<std::unique_ptr<llvm::Module>> translate(ModuleOp module, llvm::LLVMContext &context,
-                                                               llvm::TargetMachine &machine) {
+                                                               llvm::TargetMachine &target, const Machine &machine) {
   std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context);
   if (!code)
     return llvm::createStringError("the module has no translation to LLVM IR");
-  code->setDataLayout(machine.createDataLayout());
-  code->setTargetTriple(machine.getTargetTriple());
+  code->setDataLayout(target.createDataLayout());
+  code->setTargetTriple(target.getTargetTriple());
   for (llvm::Function &function : *code) {
     if (function.isDeclaration())
       continue;
-    function.addFnAttr("target-cpu", hostMachine().name);
-    function.addFnAttr("target-features", hostMachine().features);
-    function.addFnAttr("prefer-vector-width", std::to_string(hostMachine().vectorBits));
+    function.addFnAttr("target-cpu", machine.name);
+    function.addFnAttr("target-features", machine.features);
+    function.addFnAttr("prefer-vector-width", std::to_string(machine.vectorBits));
   }
   return code;
 }
 
-/// Takes the functions that split tasks out of `code`, into a module of their own: most calls never need them.
+/// Takes the second and third functions of all launches out of `code`, into a module of their own: most calls need the first ones.
 static std::unique_ptr<llvm::Module> takeSplit(llvm::Module &code, const Program &program) {
   llvm::StringSet<> symbols;
   for (const Launch &launch : program.launches)
-    if (!launch.splitSymbol.empty())
-      symbols.insert(launch.splitSymbol);
+    for (const std::string &symbol : {launch.splitSymbol, launch.teamSymbol})
+      if (!symbol.empty())
+        symbols.insert(symbol);
   if (symbols.empty())
     return nullptr;
   std::unique_ptr<llvm::Module> split = llvm::CloneModule(code);
@@ -123,111 +126,85 @@ static std::unique_ptr<llvm::Module> takeSplit(llvm::Module &code, const Program
   return split;
 }
 
-/// A linker whose modules are optimised and compiled when one of their functions is looked up.
-static llvm::Expected<std::unique_ptr<llvm::orc::LLJIT>> makeLinker(llvm::orc::JITTargetMachineBuilder builder) {
-  llvm::orc::LLJITBuilder jitBuilder;
-  jitBuilder.setJITTargetMachineBuilder(builder).setNumCompileThreads(0);
-  auto jit = jitBuilder.create();
-  if (!jit)
-    return jit.takeError();
-  // Elementary functions that have no expansion here (sin, cos, erf, pow) come from the process's own math library.
-  auto process =
-      llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess((*jit)->getDataLayout().getGlobalPrefix());
-  if (!process)
-    return process.takeError();
-  (*jit)->getMainJITDylib().addGenerator(std::move(*process));
-  auto transform =
-      [builder](llvm::orc::ThreadSafeModule code,
-                llvm::orc::MaterializationResponsibility &) mutable -> llvm::Expected<llvm::orc::ThreadSafeModule> {
-    auto machine = builder.createTargetMachine();
-    if (!machine)
-      return machine.takeError();
-    if (llvm::Error error = code.withModuleDo([&](llvm::Module &module) { return optimise(module, **machine); }))
-      return std::move(error);
-    return std::move(code);
-  };
-  (*jit)->getIRTransformLayer().setTransform(std::move(transform));
-  return std::move(*jit);
-}
-
-/// Finds a function when it is first wanted, which may be from several threads at once.
-static std::function<KernelFunction()> findLater(llvm::orc::LLJIT &jit, std::string symbol) {
-  auto found = std::make_shared<std::atomic<KernelFunction>>(nullptr);
-  return [&jit, symbol = std::move(symbol), found]() -> KernelFunction {
-    if (KernelFunction known = found->load())
-      return known;
-    auto address = jit.lookup(symbol);
-    if (!address) {
-      llvm::consumeError(address.takeError()); // then there is the other function
-      return nullptr;
-    }
-    found->store(address->toPtr<KernelFunction>());
-    return found->load();
-  };
-}
-
-llvm::Expected<std::string> rondo::cpu::printCode(ModuleOp module, CodeText what) {
-  auto builder = hostBuilder();
-  if (!builder)
-    return builder.takeError();
-  auto machine = builder->createTargetMachine();
-  if (!machine)
-    return machine.takeError();
-  llvm::LLVMContext context;
-  auto code = translate(module, context, **machine);
-  if (!code)
-    return code.takeError();
-  if (llvm::Error error = optimise(**code, **machine))
-    return std::move(error);
-  if (what == CodeText::LLVM) {
-    std::string text;
-    llvm::raw_string_ostream stream(text);
-    (*code)->print(stream, nullptr);
-    return text;
-  }
+/// The module's machine code: assembly, or an object.
+static llvm::Expected<std::string> emit(llvm::Module &code, llvm::TargetMachine &machine, llvm::CodeGenFileType what) {
   llvm::SmallString<0> text;
   llvm::raw_svector_ostream stream(text);
   llvm::legacy::PassManager passes;
-  if ((*machine)->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile))
-    return llvm::createStringError("this target prints no assembly");
-  passes.run(**code);
+  if (machine.addPassesToEmitFile(passes, stream, nullptr, what))
+    return llvm::createStringError("this target makes no such file");
+  passes.run(code);
   return text.str().str();
 }
 
-llvm::Expected<std::shared_ptr<const Program>> rondo::cpu::load(ModuleOp module) {
+static llvm::Expected<std::string> makeObject(llvm::Module &code, llvm::TargetMachine &machine) {
+  if (llvm::Error error = optimise(code, machine))
+    return std::move(error);
+  return emit(code, machine, llvm::CodeGenFileType::ObjectFile);
+}
+
+llvm::Expected<std::string> rondo::cpu::printCode(ModuleOp module, CodeText what, const Machine &machine) {
+  auto target = makeMachine(machine);
+  if (!target)
+    return target.takeError();
+  llvm::LLVMContext context;
+  auto code = translate(module, context, **target, machine);
+  if (!code)
+    return code.takeError();
+  if (llvm::Error error = optimise(**code, **target))
+    return std::move(error);
+  if (what == CodeText::Assembly)
+    return emit(**code, **target, llvm::CodeGenFileType::AssemblyFile);
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  (*code)->print(stream, nullptr);
+  return text;
+}
+
+namespace {
+/// What is compiled when it is first wanted. Members go in the order that their destruction needs.
+struct Waiting {
+  std::unique_ptr<llvm::LLVMContext> context = std::make_unique<llvm::LLVMContext>();
+  std::unique_ptr<llvm::TargetMachine> target;
+  std::unique_ptr<llvm::Module> code;
+};
+} // namespace
+
+static void appendToNames(Program &program, llvm::Module &code, StringRef suffix) {
+  if (suffix.empty())
+    return;
+  for (Launch &launch : program.launches)
+    for (std::string *symbol : {&launch.symbol, &launch.splitSymbol, &launch.teamSymbol})
+      if (llvm::Function *function = symbol->empty() ? nullptr : code.getFunction(*symbol)) {
+        *symbol += suffix;
+        function->setName(*symbol);
+      }
+}
+
+llvm::Expected<Code> rondo::cpu::compile(ModuleOp module, const Machine &machine, StringRef suffix) {
   auto attribute = module->getAttrOfType<DictionaryAttr>(kProgramAttr);
   std::optional<Program> program = attribute ? programFromAttr(attribute) : std::nullopt;
   if (!program)
     return llvm::createStringError("the module describes no program");
-  auto builder = hostBuilder();
-  if (!builder)
-    return builder.takeError();
-  auto machine = builder->createTargetMachine();
-  if (!machine)
-    return machine.takeError();
-  auto context = std::make_unique<llvm::LLVMContext>();
-  auto code = translate(module, *context, **machine);
+  auto target = makeMachine(machine);
+  if (!target)
+    return target.takeError();
+  auto split = std::make_shared<Waiting>();
+  split->target = std::move(*target);
+  auto code = translate(module, *split->context, *split->target, machine);
   if (!code)
     return code.takeError();
-
-  auto jit = makeLinker(*builder);
-  if (!jit)
-    return jit.takeError();
-  llvm::orc::ThreadSafeContext shared(std::move(context));
-  std::unique_ptr<llvm::Module> split = takeSplit(**code, *program);
-  if (llvm::Error error = (*jit)->addIRModule(llvm::orc::ThreadSafeModule(std::move(*code), shared)))
-    return std::move(error);
-  if (split)
-    if (llvm::Error error = (*jit)->addIRModule(llvm::orc::ThreadSafeModule(std::move(split), shared)))
-      return std::move(error);
-  for (Launch &launch : program->launches) {
-    auto address = (*jit)->lookup(launch.symbol);
-    if (!address)
-      return address.takeError();
-    launch.function = address->toPtr<KernelFunction>();
-    if (!launch.splitSymbol.empty())
-      launch.splitFunction = findLater(**jit, launch.splitSymbol);
-  }
-  program->code = std::shared_ptr<llvm::orc::LLJIT>(std::move(*jit));
-  return std::make_shared<const Program>(std::move(*program));
+  appendToNames(*program, **code, suffix);
+  split->code = takeSplit(**code, *program);
+  auto object = makeObject(**code, *split->target);
+  if (!object)
+    return object.takeError();
+  code->reset(); // before the context
+  Code made{std::move(*program), std::move(*object), nullptr};
+  if (split->code)
+    made.split = [split]() -> Result<std::string> {
+      auto object = makeObject(*split->code, *split->target);
+      return object ? Result<std::string>(std::move(*object)) : Error(llvm::toString(object.takeError()));
+    };
+  return made;
 }

@@ -1,10 +1,12 @@
-// The last part of the CPU road: loops and vectors to the LLVM dialect, then to text or to machine code in this process.
+// The last part of the CPU road: loops and vectors to the LLVM dialect, then to text or to an object.
 #pragma once
+#include "compiler/Target/CPU/Machine.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "rondo/Program.h"
+#include "rondo/Result.h"
 #include "llvm/Support/Error.h"
-#include <memory>
+#include <functional>
 #include <string>
 
 namespace rondo::cpu {
@@ -14,11 +16,19 @@ void buildToLLVM(mlir::OpPassManager &passes);
 
 enum class CodeText { LLVM, Assembly };
 
-/// The optimised LLVM IR, or the host's assembly, of a module in the LLVM dialect.
-llvm::Expected<std::string> printCode(mlir::ModuleOp module, CodeText what);
+/// The optimised LLVM IR, or the assembly, of a module in the LLVM dialect.
+llvm::Expected<std::string> printCode(mlir::ModuleOp module, CodeText what, const Machine &machine);
 
-/// Compiles a module in the LLVM dialect for the host, loads it, and returns the program that it carries as an attribute, with its
-/// launches pointing to machine code.
-llvm::Expected<std::shared_ptr<const Program>> load(mlir::ModuleOp module);
+/// The program that a module carries as an attribute, and its functions as a relocatable object.
+struct Code {
+  Program program;
+  std::string object;
+  /// Makes the object of the launches' second functions, which most calls never need; empty where there are none. To be called once.
+  std::function<Result<std::string>()> split;
+};
+
+/// Compiles a module in the LLVM dialect. `suffix` is appended to the functions' names, so that code for several machines can be linked
+/// into one program.
+llvm::Expected<Code> compile(mlir::ModuleOp module, const Machine &machine, llvm::StringRef suffix = "");
 
 } // namespace rondo::cpu

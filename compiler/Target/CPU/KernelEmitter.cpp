@@ -19,10 +19,12 @@ static constexpr int64_t kStepTile = 16;
 static constexpr int64_t kTimeBlock = 4 * kStepTile;
 
 KernelEmitter::KernelEmitter(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t vectorBits,
-                             int64_t blocks)
-    : scan(scan), program(program), tensors(std::move(tensors)), vectorBits(vectorBits), blocks(blocks),
+                             int64_t blocks, bool team)
+    : scan(scan), program(program), tensors(std::move(tensors)), vectorBits(vectorBits), blocks(blocks), team(team),
       b(scan.getContext()), loc(scan.getLoc()) {
   planBodies();
+  if (team)
+    findPanels();
   bool wide = false;
   auto look = [&](TypeRange types) {
     for (Type type : types) {
@@ -42,9 +44,9 @@ KernelEmitter::KernelEmitter(recur::ScanInterface scan, const Program &program, 
 
 /// The regions' plans. What one of them cannot update in place has a ring for both.
 void KernelEmitter::planBodies() {
-  bodies.emplace_back(recur::Step(scan, &scan->getRegion(0).front()), 1);
+  bodies.emplace_back(recur::Step(scan, &scan->getRegion(0).front()), 1, team);
   if (auto chunked = dyn_cast<chunk::ScanOp>(scan.getOperation()))
-    bodies.emplace_back(recur::Step(scan, &chunked.getChunk().front()), chunked.size());
+    bodies.emplace_back(recur::Step(scan, &chunked.getChunk().front()), chunked.size(), team);
   storage = bodies[0].plan.states;
   for (const Body &body : bodies)
     for (auto [s, wanted] : llvm::enumerate(body.plan.states))
@@ -113,7 +115,10 @@ Launch KernelEmitter::emit(ModuleOp into, StringRef symbol) {
   bool tiles = sharesParams && !rowsAreSteps && !launch.packed && bodies.size() == 1;
   launch.batchTile = tiles ? kBatchTile : 1;
   launch.timeBlock = rowsAreSteps ? kTimeBlock : 0;
-  forEachTask(kernel, [&](Value tile, Value head) { emitTask(tile, head); });
+  if (team)
+    emitTeam(kernel);
+  else
+    forEachTask(kernel, [&](Value tile, Value head) { emitTask(tile, head); });
   func::ReturnOp::create(b, loc);
   return launch;
 }
@@ -147,8 +152,14 @@ void KernelEmitter::openOperands(func::FuncOp kernel) {
 
 /// A task is a tile of the batch (with a block of time, where steps are independent), one head, and one block where there are several.
 void KernelEmitter::forEachTask(func::FuncOp kernel, function_ref<void(Value, Value)> emit) {
-  auto toIndex = [&](Value value) { return arith::IndexCastOp::create(b, loc, b.getIndexType(), value).getResult(); };
-  auto loop = scf::ForOp::create(b, loc, toIndex(kernel.getArgument(1)), toIndex(kernel.getArgument(2)), index(1));
+  auto bound = [&](int argument) {
+    return arith::IndexCastOp::create(b, loc, b.getIndexType(), kernel.getArgument(argument)).getResult();
+  };
+  forEachTask(bound(1), bound(2), emit);
+}
+
+void KernelEmitter::forEachTask(Value begin, Value end, function_ref<void(Value, Value)> emit) {
+  auto loop = scf::ForOp::create(b, loc, begin, end, index(1));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   Value tile = loop.getInductionVar(), head = index(0);
@@ -193,6 +204,12 @@ void KernelEmitter::emitTimeBlock(Value block, Value row, Value head) {
   Value begin = mul(block, index(kTimeBlock));
   Value end = arith::MinUIOp::create(b, loc, add(begin, index(kTimeBlock)), extents[0]);
   Value count = arith::SubIOp::create(b, loc, end, begin);
+  if (team) {
+    rowCount = count;
+    openTask(kTimeBlock, row, head);
+    emitPrologues();
+    return emitBody(bodies[0], Loop{begin, begin});
+  }
   Value whole = mul(arith::DivUIOp::create(b, loc, count, index(kStepTile)), index(kStepTile));
   Value tiled = add(begin, whole);
   auto sweep = [&](int64_t tile, Value from, Value to) {
@@ -262,7 +279,8 @@ static int64_t realsOf(ArrayRef<int64_t> shape, Type element) {
 }
 
 Place KernelEmitter::scratchPlace(int64_t offset, ArrayRef<int64_t> shape, Type element, bool perSequence) {
-  Place result{scratch, index(offset), {}, SmallVector<int64_t>(shape), real, isa<ComplexType>(element)};
+  Value base = scratchBegin ? add(scratchBegin, index(offset)) : index(offset);
+  Place result{scratch, base, {}, SmallVector<int64_t>(shape), real, isa<ComplexType>(element)};
   if (perSequence)
     result.batchStride = index(realsOf(shape, element));
   return result;

@@ -21,9 +21,11 @@ public:
   /// `tensors` of `program` give operand types. `vectorBits` is the width of the target's vectors. Where the scan's regions work on
   /// one of `blocks` blocks of an axis (ValueTiles.h), a task is one block.
   KernelEmitter(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t vectorBits,
-                int64_t blocks = 1);
+                int64_t blocks = 1, bool team = false);
   /// Emits the kernel at the end of `module`.
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
+  /// Elements of parameters that a team's kernel lays out for its tiles.
+  int64_t panelElements() const;
 
 private:
   /// A tensor operand inside the kernel: its memref of reals, and its strides and base for the current task.
@@ -41,7 +43,7 @@ private:
   using Loop = std::pair<mlir::Value, mlir::Value>;
   /// A region of the scan that moves the states on: by one step, or by a chunk of them.
   struct Body {
-    Body(recur::Step step, int64_t size) : step(step), plan(step), size(size) {}
+    Body(recur::Step step, int64_t size, bool packs) : step(step), plan(step, packs), size(size) {}
     recur::Step step;
     StepNests plan;
     int64_t size;                          // steps; 1 where inputs and outputs have no axis for them
@@ -49,9 +51,28 @@ private:
     llvm::SmallVector<Place> packed;       // of inputs that are copied there first; no memref for the others
   };
 
+  /// A parameter that is laid out for the tiles of a nest, and where in scratch.
+  struct Panel {
+    const Nest *nest;
+    mlir::Value param;
+    Indices at;
+    int64_t elements, offset;
+  };
+
   void planBodies();
+  void findPanels();
+  void emitTeam(mlir::func::FuncOp kernel);
+  void emitTeamTask(mlir::Value tile, mlir::Value head);
+  void layOutPanels();
+  void meet();
+  void onOneThread(llvm::function_ref<void()> emit);
+  bool mustMeet(const Body &body, llvm::ArrayRef<const Nest *> since, const Nest &next) const;
+  mlir::Value rowsAsValue() { return rowCount ? rowCount : index(rows); }
+  NestEnvironment environmentOf(Body &body, const Nest &nest, llvm::ArrayRef<Place> outputPlaces);
   void openOperands(mlir::func::FuncOp kernel);
   void forEachTask(mlir::func::FuncOp kernel, llvm::function_ref<void(mlir::Value tile, mlir::Value head)> emit);
+  void forEachTask(mlir::Value begin, mlir::Value end,
+                   llvm::function_ref<void(mlir::Value tile, mlir::Value head)> emit);
   void emitTask(mlir::Value tile, mlir::Value head);
   void emitTile(mlir::Value tile, mlir::Value head);
   void emitTask(int64_t rows, mlir::Value firstRow, mlir::Value head);
@@ -101,6 +122,7 @@ private:
   const Program &program;
   ScanTensors tensors;
   int64_t vectorBits, blocks;
+  bool team;                               // the kernel's threads do each task together (KernelTeam.cpp)
   std::vector<Body> bodies;                // the step, and the chunk where the scan has one
   llvm::SmallVector<StateStorage> storage; // of the states, which all bodies share
   mlir::Type real;
@@ -111,9 +133,14 @@ private:
   Launch launch;
   llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories, resets, offsets;
   mlir::Value batch, extents[2], heads, headsPerGroup, scratch;
-  mlir::Value block;                         // of the current task
-  mlir::Value steps;                         // of the current task along the first axis
-  int64_t rows = 1;                          // of a tile: rows of the batch, or steps when rowsAreSteps
+  mlir::Value block;                 // of the current task
+  mlir::Value steps;                 // of the current task along the first axis
+  int64_t rows = 1;                  // of a tile: rows of the batch, or steps when rowsAreSteps
+  mlir::Value rowCount;              // of a team's tile, which has `rows` at most
+  mlir::Value member, members;       // the thread's number in its team, and the team's size
+  mlir::Value meetFunction, meeting; // KernelCall::meet
+  mlir::Value scratchBegin;          // of the thread's own part, where a team's tasks are not shared out
+  std::vector<Panel> panels;
   bool rowsAreSteps = false;                 // the scan has no states, so that a tile may hold steps of one sequence
   unsigned givenInputs = 0;                  // the last ones of a step, which are no tensors: `places` has them
   int64_t scratchStart = 0, scratchEnd = 0;  // in reals, of what this emitter lays out

@@ -20,7 +20,7 @@ static int64_t reals(const Place &place) {
 void KernelEmitter::copy(const Place &to, const Place &from, Value row) {
   OpBuilder::InsertionGuard guard(b);
   if (!row) {
-    auto each = scf::ForOp::create(b, loc, index(0), index(rows), index(1));
+    auto each = scf::ForOp::create(b, loc, index(0), rowsAsValue(), index(1));
     b.setInsertionPointToStart(each.getBody());
     return copy(to, from, each.getInductionVar());
   }
@@ -167,7 +167,7 @@ void KernelEmitter::emitResets(Loop at) {
   OpBuilder::InsertionGuard guard(b);
   Value row = index(0);
   if (rows > 1) {
-    auto each = scf::ForOp::create(b, loc, index(0), index(rows), index(1));
+    auto each = scf::ForOp::create(b, loc, index(0), rowsAsValue(), index(1));
     b.setInsertionPointToStart(each.getBody());
     row = each.getInductionVar();
   }

@@ -35,8 +35,9 @@ Value KernelEmitter::emitSteps(size_t axis, SmallVectorImpl<Loop> &at) {
     where = arith::SubIOp::create(b, loc, arith::SubIOp::create(b, loc, extent, index(1)), number);
   at.push_back({number, where});
   if (!resets.empty())
-    emitResets(at.back());
+    onOneThread([&] { emitResets(at.back()); });
   emitSteps(axis + 1, at);
+  meet();
   at.pop_back();
   return extent;
 }
@@ -162,12 +163,26 @@ void KernelEmitter::prefetchNext(const Body &body, ArrayRef<Loop> at) {
 void KernelEmitter::emitPrologues() {
   for (Body &body : bodies)
     emitNests(body, body.plan.prologue, {});
+  meet();
 }
 
 void KernelEmitter::emitNests(Body &body, ArrayRef<Nest> nests, ArrayRef<Place> outputPlaces) {
+  SmallVector<const Nest *> sinceMeeting;
+  for (const Nest &nest : nests) {
+    if (mustMeet(body, sinceMeeting, nest)) {
+      meet();
+      sinceMeeting.clear();
+    }
+    sinceMeeting.push_back(&nest);
+    NestEnvironment environment = environmentOf(body, nest, outputPlaces);
+    NestEmitter(b, loc, body.plan, nest, environment).emit();
+  }
+}
+
+NestEnvironment KernelEmitter::environmentOf(Body &body, const Nest &nest, ArrayRef<Place> outputPlaces) {
   NestEnvironment environment;
   environment.placeOf = [&](Value value) { return placeOf(body, value); };
-  environment.destination = [&](const Destination &to) {
+  environment.destination = [&body, outputPlaces, this](const Destination &to) {
     switch (to.kind) {
     case Destination::Output:
       return outputPlaces[to.number];
@@ -181,8 +196,19 @@ void KernelEmitter::emitNests(Body &body, ArrayRef<Nest> nests, ArrayRef<Place> 
   environment.real = real;
   environment.batchTile = rows;
   environment.vectorBits = vectorBits;
-  for (const Nest &nest : nests)
-    NestEmitter(b, loc, body.plan, nest, environment).emit();
+  if (!team)
+    return environment;
+  environment.rowCount = rowCount;
+  if (!rowsAreSteps) {
+    environment.member = member;
+    environment.members = members;
+  }
+  environment.panelOf = [&](Value param, ArrayRef<Index> at) {
+    auto panel = llvm::find_if(
+        panels, [&](const Panel &p) { return p.nest == &nest && p.param == param && ArrayRef(p.at) == at; });
+    return Place{scratch, index(panel->offset), {}, {panel->elements}, real};
+  };
+  return environment;
 }
 
 /// An input or an output at a step, or at the steps of a chunk, which go against time where the scan does.

@@ -25,6 +25,9 @@ using namespace rondo::cpu;
 
 namespace {
 
+/// Elements of parameters that are worth a kernel of their own.
+constexpr int64_t kLeastPanels = 1024;
+
 struct LowerScan : rondo::cpu::impl::LowerScanBase<LowerScan> {
   using LowerScanBase::LowerScanBase;
 
@@ -56,6 +59,19 @@ private:
     launch.splits = tiles->extent / block;
     launch.splitSymbol = split.symbol;
     launch.scratchBytes = std::max(launch.scratchBytes, split.scratchBytes);
+  }
+
+  /// A kernel whose threads work on one task together, for scans that sum up parameters of some size.
+  void addTeam(recur::ScanInterface scan, const Program &program, const ScanTensors &of, Launch &launch) {
+    if (scan.numAxes() > 1 || isa<chunk::ScanOp>(scan.getOperation()))
+      return;
+    KernelEmitter emitter(scan, program, of, vectorBits, /*blocks=*/1, /*team=*/true);
+    if (emitter.panelElements() < kLeastPanels)
+      return;
+    Launch team = emitter.emit(getOperation(), launch.symbol + "_team");
+    launch.teamSymbol = team.symbol;
+    launch.teamScratchBytes = team.teamScratchBytes;
+    launch.scratchBytes = std::max(launch.scratchBytes, team.scratchBytes);
   }
 
   Launch lowerSum(recur::SumToOp sum, ModelTensors &tensors, StringRef symbol) {
@@ -109,6 +125,7 @@ private:
     ScanTensors of = tensors.of(scan);
     Launch launch = KernelEmitter(scan, tensors.program, of, vectorBits).emit(getOperation(), symbol);
     addSplit(scan, tensors.program, of, launch);
+    addTeam(scan, tensors.program, of, launch);
     return launch;
   }
 

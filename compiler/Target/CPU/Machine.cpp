@@ -28,3 +28,14 @@ const Machine &rondo::cpu::hostMachine() {
   static const Machine machine = detect();
   return machine;
 }
+
+std::optional<Machine> rondo::cpu::machineOfLevel(const std::string &level) {
+  constexpr int64_t manyThreads = 64; // so that kernels are made that use them where they are there
+  if (level == "x86-64" || level == "x86-64-v2")
+    return Machine{level, "", 128, manyThreads};
+  if (level == "x86-64-v3")
+    return Machine{level, "", 256, manyThreads};
+  if (level == "x86-64-v4")
+    return Machine{level, "", 512, manyThreads};
+  return std::nullopt;
+}

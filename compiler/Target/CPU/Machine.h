@@ -1,6 +1,7 @@
 // The processor that code is generated for.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace rondo::cpu {
@@ -14,5 +15,8 @@ struct Machine {
 
 /// The machine that this process runs on.
 const Machine &hostMachine();
+
+/// Any machine of a level: "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4". Nothing for other names.
+std::optional<Machine> machineOfLevel(const std::string &level);
 
 } // namespace rondo::cpu

@@ -83,7 +83,11 @@ Element NestEmitter::evaluate(Value value, ArrayRef<Index> at, bool isRoot) {
   bool fromMemory = !op || (!splat && plan.isStored(value) && !isComputedHere(value));
   if (isRoot)
     fromMemory = false;
-  Element element = fromMemory ? load(env.placeOf(value), at, level) : evaluateOp(op, at, level);
+  auto fetch = [&] {
+    return plan.readsPanel(nest, value, at) ? loadPanel(env.panelOf(value, at), at, level)
+                                            : load(env.placeOf(value), at, level);
+  };
+  Element element = fromMemory ? fetch() : evaluateOp(op, at, level);
   memo[key] = {element, level, dimsOf(resolved)};
   return element;
 }
@@ -146,13 +150,7 @@ Value NestEmitter::address(const Place &place, ArrayRef<Index> at, int level) {
   Indices resolved = resolve(at, static_cast<bool>(place.batchStride));
   SmallVector<int64_t> strides = place.strides();
   int64_t constant = 0;
-  // A summand is a loop's variable plus an offset times a stride; an offset times a stride that is known goes to `constant`.
-  struct Summand {
-    int level;
-    Index index;
-    int64_t stride;
-    Value dynamicStride;
-  };
+  // An offset times a stride that is known goes to `constant`.
   SmallVector<Summand> summands;
   auto isLoop = [&](Index index) { return index.dim >= 0 && dims[index.dim].iv; };
   if (place.batchStride)
@@ -172,6 +170,11 @@ Value NestEmitter::address(const Place &place, ArrayRef<Index> at, int level) {
     else
       summands.push_back({dims[dim].level, Index{dim, 0}, strides[i], {}});
   }
+  return sumUp(place, summands, constant, level);
+}
+
+/// Each summand is added at its loop's level. Leaves the builder at `level`.
+Value NestEmitter::sumUp(const Place &place, SmallVectorImpl<Summand> &summands, int64_t constant, int level) {
   auto rank = [](const Summand &s) { return std::make_tuple(s.level, !s.dynamicStride, s.index.dim, s.stride); };
   llvm::sort(summands, [&](const Summand &x, const Summand &y) { return rank(x) < rank(y); });
 

@@ -29,13 +29,24 @@ SmallVector<NestEmitter::Segment> NestEmitter::segments(int dim) const {
   return result;
 }
 
+/// Chooses the tiles, which are the same whenever the nest is emitted.
+void NestEmitter::tile() {
+  int64_t lanes = env.vectorBits / env.real.getIntOrFloatBitWidth();
+  tiling = chooseTiling(plan, nest, {lanes, env.vectorBits >= 512 ? 32 : 16, rows});
+  cuts.clear();
+  for (int d = 0; d <= batchDim(); ++d)
+    cuts.push_back(d == batchDim() && rows > 1 && env.rowCount ? rowSegments() : segments(d));
+}
+
 void NestEmitter::emit() {
   if (llvm::all_of(nest.statements, [](const Statement &s) { return s.destinations.empty(); }))
     return;
   if (nest.chunkOp)
     return ChunkEmitter(b, loc, plan, nest, env).emit();
-  int64_t lanes = env.vectorBits / env.real.getIntOrFloatBitWidth();
-  tiling = chooseTiling(plan, nest, {lanes, env.vectorBits >= 512 ? 32 : 16, rows});
+  tile();
+  OpBuilder::InsertionGuard guard(b);
+  if (env.members)
+    shareOut();
   sumLoops = nest.sumLoops();
   for (SmallVector<int> &loops : sumLoops)
     if (auto *vectors = llvm::find(loops, tiling.vectorDim); vectors != loops.end())
@@ -43,7 +54,6 @@ void NestEmitter::emit() {
   bool atEnd = b.getInsertionPoint() == b.getInsertionBlock()->end();
   levels.push_back({b.getInsertionBlock(), atEnd ? nullptr : &*b.getInsertionPoint()});
   emitParallel(0);
-  moveTo(0);
 }
 
 /// Opens the loop of one segment, or none when it has a single iteration, and runs `body` inside.
@@ -52,7 +62,7 @@ void NestEmitter::inLoop(int dim, const Segment &segment, SmallVectorImpl<Value>
   dims[dim].vector = segment.vector;
   dims[dim].count = segment.count;
   dims[dim].iv = nullptr;
-  if (segment.end - segment.begin == segment.step) {
+  if (!segment.from && segment.end - segment.begin == segment.step) {
     dims[dim].start = segment.begin;
     dims[dim].level = 0;
     body();
@@ -63,8 +73,8 @@ void NestEmitter::inLoop(int dim, const Segment &segment, SmallVectorImpl<Value>
   }
   moveTo(innermost());
   auto bound = [&](int64_t value) { return arith::ConstantIndexOp::create(b, loc, value).getResult(); };
-  auto loop = scf::ForOp::create(b, loc, bound(segment.begin), bound(segment.end), bound(segment.step),
-                                 carried ? ValueRange(*carried) : ValueRange());
+  Value from = segment.from ? segment.from : bound(segment.begin), to = segment.to ? segment.to : bound(segment.end);
+  auto loop = scf::ForOp::create(b, loc, from, to, bound(segment.step), carried ? ValueRange(*carried) : ValueRange());
   if (!levels.back().firstLoop)
     levels.back().firstLoop = loop;
   int level = levels.size();
@@ -89,7 +99,7 @@ void NestEmitter::inLoop(int dim, const Segment &segment, SmallVectorImpl<Value>
 void NestEmitter::emitParallel(size_t position) {
   if (position < tiling.parallel.size()) {
     int dim = tiling.parallel[position];
-    for (const Segment &segment : segments(dim))
+    for (const Segment &segment : cuts[dim])
       inLoop(dim, segment, nullptr, [&] { emitParallel(position + 1); });
     return;
   }
@@ -108,7 +118,7 @@ void NestEmitter::emitReduction(size_t term, size_t position) {
     return accumulate(term);
   }
   int dim = sumLoops[term][position];
-  for (const Segment &segment : segments(dim))
+  for (const Segment &segment : cuts[dim])
     inLoop(dim, segment, &sums, [&] { emitReduction(term, position + 1); });
 }
 
@@ -184,7 +194,7 @@ void NestEmitter::startSums() {
   sumScalar = false;
   int64_t lanes = v >= 0 && (vectorReduced || dims[v].vector) ? tiling.lanes : 0;
   if (vectorReduced)
-    for (const Segment &segment : segments(v))
+    for (const Segment &segment : cuts[v])
       if (!segment.vector)
         sumScalar = true;
   if (lanes == 1)

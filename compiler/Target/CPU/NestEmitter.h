@@ -19,6 +19,10 @@ struct NestEnvironment {
   mlir::Type real;       // type of computation
   int64_t batchTile = 1; // rows
   int64_t vectorBits = 256;
+  mlir::Value rowCount = {};             // rows, where they are known at run time only; `batchTile` of them at most
+  mlir::Value member = {}, members = {}; // of the threads that share out the nest; null where one does it all
+  /// Where a parameter lies that is laid out for the nest's tiles (StepNests::readsPanel).
+  std::function<Place(mlir::Value, llvm::ArrayRef<Index>)> panelOf = {};
 };
 
 class NestEmitter {
@@ -26,13 +30,23 @@ public:
   NestEmitter(mlir::OpBuilder &b, mlir::Location loc, const StepNests &plan, const Nest &nest,
               const NestEnvironment &environment);
   void emit();
+  /// Lays out a parameter for the nest's tiles: `panel`'s memory is filled from what the nest reads at `at`.
+  void emitPanel(const Place &panel, mlir::Value param, llvm::ArrayRef<Index> at);
 
 private:
   /// Iterations [begin, end) of one dimension in steps of `step`; `vector` when they are vectors.
   struct Segment {
     int64_t begin, end, step;
     bool vector;
-    int64_t count; // elements, or vectors, per step
+    int64_t count;            // elements, or vectors, per step
+    mlir::Value from{}, to{}; // in place of `begin` and `end` where they are known at run time only
+  };
+  /// A loop's variable, or a number, times a stride, as a part of an address.
+  struct Summand {
+    int level;
+    Index index;
+    int64_t stride;
+    mlir::Value dynamicStride;
   };
   /// One open loop body, or what surrounds the nest. New operations go before `end` (null: to the block's end), or, when inner
   /// loops ask for them, before the first inner loop.
@@ -58,7 +72,11 @@ private:
   /// Offsets of one unrolled iteration, per dimension (batch last).
   using Point = llvm::SmallVector<int64_t>;
 
+  void tile();
   llvm::SmallVector<Segment> segments(int dim) const;
+  llvm::SmallVector<Segment> rowSegments();
+  void shareOut();
+  Segment shareOf(Segment segment);
   int batchDim() const { return nest.dims.size(); }
   int64_t extent(int dim) const { return dim == batchDim() ? rows : nest.dims[dim].extent; }
   bool isReduction(int dim) const { return dim != batchDim() && nest.dims[dim].reduction; }
@@ -89,6 +107,8 @@ private:
   void store(const Place &place, llvm::ArrayRef<Index> at, Element element);
   Key keyOf(mlir::Value value, llvm::ArrayRef<Index> resolved) const;
   mlir::Value address(const Place &place, llvm::ArrayRef<Index> at, int level);
+  mlir::Value sumUp(const Place &place, llvm::SmallVectorImpl<Summand> &summands, int64_t constant, int level);
+  Element loadPanel(const Place &panel, llvm::ArrayRef<Index> at, int level);
   mlir::Value position(Index resolved);
   bool isComputedHere(mlir::Value value) const;
   bool movesWithLanes(llvm::ArrayRef<Index> at) const;
@@ -109,6 +129,7 @@ private:
   ElementOps ops;
   int64_t rows;
   NestTiling tiling;
+  std::vector<llvm::SmallVector<Segment>> cuts;       // of each dimension, batch last
   llvm::SmallVector<llvm::SmallVector<int>> sumLoops; // per term, dimensions from the outermost loop to the innermost
   llvm::SmallVector<DimState> dims;                   // batch last
   llvm::SmallVector<Level> levels;

@@ -39,8 +39,15 @@ static std::optional<int64_t> accessPenalty(const StepNests &plan, const Nest &n
     gathers |= stride > 1;
     penalty += stride == 0;
   };
-  for (const Read &read : reads)
-    add(shapeOf(read.value), read.at);
+  for (const Read &read : reads) {
+    if (!plan.readsPanel(nest, read.value, read.at)) {
+      add(shapeOf(read.value), read.at);
+      continue;
+    }
+    bool reads = llvm::any_of(read.at, [&](Index index) { return index.dim == dim; });
+    gathers |= reads && nest.dims[dim].reduction;
+    penalty += !reads;
+  }
   // A part of a concatenation lies in the whole, where its rows are further apart.
   for (const Statement &statement : nest.statements)
     for (const Destination &to : statement.destinations) {

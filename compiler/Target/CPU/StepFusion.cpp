@@ -131,6 +131,7 @@ static std::optional<Statement> fuse(const StepNests &plan, const Nest &nest, co
 static std::optional<Statement> fuseAfterSums(const StepNests &plan, const Nest &nest, const Statement &statement,
                                               ArrayRef<int64_t> extents, ArrayRef<Read> own) {
   size_t parallel = llvm::count_if(nest.dims, [](const NestDim &dim) { return !dim.reduction; });
+  SmallVector<Read> there = plan.reads(nest);
   if (!nest.hasSums() || statement.isReduction() || plan.readsItself(statement) || parallel != extents.size())
     return std::nullopt;
   Placement placement(extents, nest);
@@ -151,6 +152,8 @@ static std::optional<Statement> fuseAfterSums(const StepNests &plan, const Nest 
   // Sums along vectors leave single numbers behind, with which little should be done.
   int vectors = vectorDimension(plan, nest, kPlannedLanes);
   bool single = vectors >= 0 && nest.dims[vectors].reduction;
+  // Tiles of as many sizes as a team's rows need would repeat long code.
+  single |= llvm::any_of(there, [&](const Read &read) { return plan.readsPanel(nest, read.value, read.at); });
   if (vectorDimension(plan, with, kPlannedLanes) != vectors ||
       (single && plan.ownCost(statement.value) > kMostSingleCost))
     return std::nullopt;

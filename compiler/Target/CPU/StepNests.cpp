@@ -171,7 +171,7 @@ SmallVector<SmallVector<int>> Nest::sumLoops() const {
   return loops;
 }
 
-StepNests::StepNests(recur::Step step) : step(step), scan(step.getScan()) {
+StepNests::StepNests(recur::Step step, bool packs) : step(step), scan(step.getScan()), packs(packs) {
   classify();
   chooseStored();
   recur::YieldOp yield = step.yield();
@@ -220,6 +220,10 @@ void StepNests::classify() {
   for (auto [argument, operand] : llvm::zip(step.paramArgs(), scan.getParams())) {
     timeVarying[argument] = false;
     perSequence[argument] = recur::dimsOf(operand.getType()).axisPosition("batch") >= 0;
+    auto type = cast<RankedTensorType>(argument.getType());
+    if (type.getRank() == 2 && isa<FloatType>(type.getElementType()) &&
+        recur::dimsOf(operand.getType()).getAxes().empty())
+      packable.insert(argument);
   }
   for (Operation &op : *step.getBlock())
     for (Value result : op.getResults()) {

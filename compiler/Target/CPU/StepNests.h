@@ -109,8 +109,8 @@ struct Read {
 /// The plan of a step.
 class StepNests {
 public:
-  /// `step` is the step region of a scan, or a chunk.
-  explicit StepNests(recur::Step step);
+  /// `step` is the step region of a scan, or a chunk. Where it `packs`, matrices that are parameters may be laid out for their nests.
+  explicit StepNests(recur::Step step, bool packs = false);
 
   std::vector<Nest> prologue; // what does not change over time, once per task
   std::vector<Nest> nests;    // every step, in order
@@ -132,6 +132,8 @@ public:
   int ownCost(mlir::Value value) const { return computeCost.lookup(value); }
   /// True for a statement that copies what lies in memory; others compute their value.
   bool readsItself(const Statement &statement) const;
+  /// True where `nest` reads, at `at`, a matrix whose rows or columns it sums up and that is laid out for its tiles (NestPanels.cpp).
+  bool readsPanel(const Nest &nest, mlir::Value value, llvm::ArrayRef<Index> at) const;
   /// Stored values and arguments that `nest` reads, with the indices.
   llvm::SmallVector<Read> reads(const Nest &nest) const;
 
@@ -156,6 +158,8 @@ private:
 
   recur::Step step;
   mutable recur::ScanInterface scan; // an op handle, whose accessors are not const
+  bool packs;
+  llvm::DenseSet<mlir::Value> packable; // parameters that all tasks share
   llvm::DenseMap<mlir::Value, bool> timeVarying, perSequence;
   llvm::DenseMap<mlir::Value, int> computeCost;
   llvm::DenseSet<mlir::Value> stored;

@@ -1,7 +1,137 @@
-// No kernels for tensor cores yet. See ChunkHook.h.
+// See ChunkHook.h.
 #include "compiler/Target/CUDA/ChunkHook.h"
+#include "compiler/Target/CUDA/ChunkKernel.h"
+#include "compiler/Target/CUDA/TileCost.h"
+#include "compiler/Target/CUDA/TilePasses.h"
 
-std::optional<rondo::Launch> rondo::cuda::emitChunkKernel(chunk::ScanOp, const Program &, const ScanTensors &,
-                                                          mlir::ModuleOp, llvm::StringRef, const DeviceTarget &) {
-  return std::nullopt;
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::cuda;
+
+int64_t rondo::cuda::capabilityOf(StringRef arch) {
+  int64_t number = 0;
+  arch.consume_front("sm_");
+  arch.consumeInteger(10, number);
+  return number;
+}
+
+TileChoice rondo::cuda::chooseTiles(chunk::ScanOp scan, int64_t arch) {
+  TileProgramOrReason planned = planTiles(scan);
+  TileChoice choice{std::move(planned.program), {}, std::move(planned.reason), 0};
+  if (!choice.reason.empty())
+    return choice;
+  chunk::PlanAttr asked = scan.getPlan();
+  if (asked.getValueTile()) {
+    choice.plan = {scan.size(), asked.getValueTile(), asked.getWarps(), asked.getStages(), asked.getAhead(), arch};
+    choice.reason = whyNot(choice.program, choice.plan);
+  } else if (std::optional<TilePlan> plan = chooseTilePlan(choice.program, arch)) {
+    choice.plan = *plan;
+  } else {
+    choice.reason = whyNoPlan(choice.program, arch);
+  }
+  if (choice.reason.empty())
+    choice.nanosecondsPerStep = chunkNanoseconds(choice.program, choice.plan) / scan.size();
+  return choice;
+}
+
+namespace {
+
+/// Nanoseconds of a step of a step kernel, of a block alone and of each of several; measured on an H100 (README.md).
+constexpr double kStepAlone = 400, kStepShared = 300;
+/// What a launch takes before its first chunk or step, and after the last one.
+constexpr double kTileFixed = 6000, kStepFixed = 3000, kLinkFixed = 3000;
+/// A segment of the linking kernel: a load that waits for memory.
+constexpr double kLinkAlone = 700, kLinkShared = 100;
+
+class TileLaunches {
+public:
+  TileLaunches(const TileChoice &tiles, const ScanTensors &tensors, ModuleOp module, StringRef symbol, int64_t choice)
+      : tiles(tiles), module(module), symbol(symbol.str()), choice(choice) {
+    for (auto *list : {&tensors.inputs, &tensors.params, &tensors.inits, &tensors.outputs, &tensors.finals})
+      operands.insert(operands.end(), list->begin(), list->end());
+  }
+
+  void addWhole() {
+    add(tiles.program, tiles.plan,
+        emitChunkKernel(tiles.program, tiles.plan, module, symbol + "_chunks", Part::Whole, Calling::Strided));
+  }
+
+  /// What each segment adds to the states; the states that segments begin with; each segment's outputs.
+  void addSegments() {
+    chunk::ScanOp scan = tiles.program.scan;
+    TileProgram ends = planTiles(scan, /*withOutputs=*/false).program;
+    TilePlan plan = tiles.plan;
+    plan.ahead = false; // without scores nothing can run ahead
+    if (!hasSegments(tiles.program) || !whyNot(ends, plan).empty())
+      return;
+    size_t bytes = (segmentBytes(ends) + 15) / 16 * 16;
+    add(ends, plan, emitChunkKernel(ends, plan, module, symbol + "_ends", Part::Ends, Calling::Strided), bytes, true);
+    for (unsigned state = 0; state < ends.states.size(); ++state) {
+      add(ends, plan, emitStridedLink(ends, plan, state, module, symbol + "_link" + std::to_string(state)), bytes);
+      launches.back().aligned.clear();
+      launches.back().cost = {scan.size(), kLinkAlone, kLinkShared, kLinkFixed};
+    }
+    add(tiles.program, tiles.plan,
+        emitChunkKernel(tiles.program, tiles.plan, module, symbol + "_within", Part::Within, Calling::Strided), bytes,
+        true);
+  }
+
+  void addSteps(Launch steps, bool demanded) {
+    steps.choice = choice;
+    steps.way = way;
+    steps.cost = {1, kStepAlone, kStepShared, kStepFixed};
+    if (demanded) // for calls that leave no other way
+      steps.cost.alone = steps.cost.shared = 1e12;
+    launches.push_back(std::move(steps));
+  }
+
+  void nextWay() { ++way; }
+
+  std::vector<Launch> launches;
+
+private:
+  void add(const TileProgram &program, const TilePlan &plan, const KernelLaunch &kernel, size_t bytes = 0,
+           bool perSegment = false) {
+    useFastMath(module.lookupSymbol(kernel.name));
+    Launch launch;
+    launch.symbol = kernel.name;
+    launch.operands = operands;
+    launch.perHead = hasHeads(program);
+    launch.splits = kernel.valueBlocks;
+    launch.threads = kernel.threads;
+    launch.sharedBytes = kernel.sharedBytes;
+    launch.choice = choice;
+    launch.way = way;
+    SmallVector<int> aligned = alignedOperands(program);
+    launch.aligned.assign(aligned.begin(), aligned.end());
+    BlockCost cost = blockCost(program, plan);
+    launch.cost = {plan.chunk, cost.alone, cost.shared, kTileFixed};
+    launch.segmentBytes = bytes;
+    launch.perSegment = perSegment;
+    launches.push_back(std::move(launch));
+  }
+
+  const TileChoice &tiles;
+  ModuleOp module;
+  std::string symbol;
+  int64_t choice, way = 0;
+  std::vector<int> operands;
+};
+
+} // namespace
+
+std::vector<Launch> rondo::cuda::emitTileLaunches(const TileChoice &tiles, const ScanTensors &tensors, ModuleOp module,
+                                                  StringRef symbol, int64_t choice, Launch steps, bool demanded) {
+  TileLaunches ways(tiles, tensors, module, symbol, choice);
+  int64_t segments = cast<chunk::PlanAttr>(const_cast<chunk::ScanOp &>(tiles.program.scan).getPlan()).getSegments();
+  if (segments < 2) {
+    ways.addWhole();
+    ways.nextWay();
+  }
+  if (segments != 1) {
+    ways.addSegments();
+    ways.nextWay();
+  }
+  ways.addSteps(std::move(steps), demanded);
+  return std::move(ways.launches);
 }

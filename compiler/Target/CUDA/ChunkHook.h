@@ -1,5 +1,7 @@
-// Where kernels for tensor cores enter: LowerScan asks for one for each chunk.scan, and emits a step kernel where there is none.
+// Where kernels for tensor cores enter the target: how a chunk.scan is laid over tiles, why it is not, and the launches that compute it.
+// The kernels are ChunkKernel.h's; scans without such kernels, and calls that those cannot take, go by StepKernel's.
 #pragma once
+#include "compiler/Target/CUDA/TilePlan.h"
 #include "compiler/Target/ModelTensors.h"
 #include "dialects/Chunk/Chunk.h"
 #include <optional>
@@ -7,13 +9,25 @@
 
 namespace rondo::cuda {
 
-/// What a kernel may use.
-struct DeviceTarget {
-  std::string arch = "sm_80"; // "sm_90a"
+/// A scan on tiles. Where there is a `reason`, it says why it cannot be, and the rest is empty.
+struct TileChoice {
+  TileProgram program;
+  TilePlan plan;
+  std::string reason;
+  double nanosecondsPerStep = 0; // of all columns of one head, on a full GPU; what plans are compared by
 };
 
-/// Emits a kernel of `scan` named `symbol` at the end of `module`, or emits nothing and returns nothing where the scan has no such form.
-std::optional<Launch> emitChunkKernel(chunk::ScanOp scan, const Program &program, const ScanTensors &tensors,
-                                      mlir::ModuleOp module, llvm::StringRef symbol, const DeviceTarget &target);
+/// The tile program of `scan`, with the sizes that its plan says, or those that the cost model takes where the plan says none. `arch` is the
+/// compute capability times ten.
+TileChoice chooseTiles(chunk::ScanOp scan, int64_t arch);
+
+/// Emits the kernels of a scan on tiles at the end of `module`, named `symbol` and `symbol`_..., and returns their launches: the ways to
+/// compute the scan, numbered by `choice`, of which a call takes the cheapest that is possible (Launch::choice). All of them want aligned
+/// rows, so that `steps`, the launch of a step kernel of the same scan, is the last way.
+std::vector<Launch> emitTileLaunches(const TileChoice &tiles, const ScanTensors &tensors, mlir::ModuleOp module,
+                                     llvm::StringRef symbol, int64_t choice, Launch steps, bool demanded);
+
+/// 90 of "sm_90a".
+int64_t capabilityOf(llvm::StringRef arch);
 
 } // namespace rondo::cuda

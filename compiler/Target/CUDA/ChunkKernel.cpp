@@ -31,6 +31,18 @@ KernelLaunch rondo::cuda::emitChunkKernel(const TileProgram &program, const Tile
   return ChunkKernelEmitter(program, plan, module, part, calling).emit(name);
 }
 
+SmallVector<int> rondo::cuda::alignedOperands(const TileProgram &program) {
+  chunk::ScanOp scan = program.scan;
+  SmallVector<int> positions;
+  for (const Tile &tile : program.tiles)
+    if (tile.make == Make::Staged && !llvm::is_contained(positions, tile.input))
+      positions.push_back(tile.input);
+  size_t results = scan.getInputs().size() + scan.getParams().size() + scan.getInits().size();
+  for (size_t i = 0; i < program.outputs.size(); ++i)
+    positions.push_back(results + i);
+  return positions;
+}
+
 KernelLaunch ChunkKernelEmitter::emit(StringRef name) {
   Block *entry = makeFunction(name);
   b.setInsertionPointToStart(entry);
@@ -41,7 +53,7 @@ KernelLaunch ChunkKernelEmitter::emit(StringRef name) {
     placeContiguous(entry);
   placeOperands();
   loadParams();
-  if (part != Part::Whole)
+  if (part == Part::Ends || part == Part::Within)
     placeSegment();
   clearTables();
   moveStates(/*store=*/false);
@@ -50,12 +62,15 @@ KernelLaunch ChunkKernelEmitter::emit(StringRef name) {
     moveStates(/*store=*/true);
   if (part == Part::Ends)
     storeTotals();
+  emitReturn();
+  return {name.str(), parts(), plan.threads(), map.total};
+}
+
+void ChunkKernelEmitter::emitReturn() {
   if (calling == Calling::Strided)
     func::ReturnOp::create(b, l.loc);
   else
     gpu::ReturnOp::create(b, l.loc);
-  int64_t blocks = program.states.front().values / plan.valueTile;
-  return {name.str(), blocks, plan.threads(), map.total};
 }
 
 Block *ChunkKernelEmitter::makeFunction(StringRef name) {
@@ -74,6 +89,8 @@ Block *ChunkKernelEmitter::makeFunction(StringRef name) {
     }
     types.append(5, b.getI64Type());
     types.push_back(pointer);
+    if (part != Part::Whole)
+      types.append(2, b.getI64Type());
     auto function = func::FuncOp::create(b, l.loc, name, b.getFunctionType(types, {}));
     return function.addEntryBlock();
   }
@@ -116,35 +133,52 @@ void ChunkKernelEmitter::placeContiguous(Block *entry) {
   group = l.div(l.mul(head, groups), heads);
 }
 
-bool ChunkKernelEmitter::hasHeads() const {
+bool rondo::cuda::hasHeads(const TileProgram &program) {
   chunk::ScanOp scan = program.scan;
   return llvm::any_of(scan->getOperandTypes(), [](Type type) {
     auto array = dyn_cast<RankedTensorType>(type);
-    return array && recur::isArray(array) && recur::dimsOf(array).axisPosition("head") >= 0;
+    return array && recur::isArray(array) &&
+           (recur::dimsOf(array).axisPosition("head") >= 0 || recur::dimsOf(array).axisPosition("group") >= 0);
   });
 }
 
 void ChunkKernelEmitter::placeStrided(Block *entry) {
   Type i32 = b.getI32Type();
   auto narrow = [&](Value number) -> Value { return arith::TruncIOp::create(b, l.loc, i32, number); };
-  size_t count = (entry->getNumArguments() - 6) / 6;
+  SmallVector<Value> sizes(entry->getArguments().take_back(part == Part::Whole ? 6 : 8));
+  size_t count = (entry->getNumArguments() - sizes.size()) / 6;
   for (size_t i = 0; i < count; ++i) {
     pointers.push_back(entry->getArgument(6 * i));
     strides.push_back({entry->getArgument(6 * i + 1), entry->getArgument(6 * i + 2), entry->getArgument(6 * i + 4)});
   }
-  steps = narrow(entry->getArgument(6 * count + 1));
-  heads = narrow(entry->getArgument(6 * count + 3));
+  steps = narrow(sizes[1]);
+  heads = narrow(sizes[3]);
+  workspace = sizes[5];
   Value task = NVVM::BlockIdXOp::create(b, l.loc, i32);
-  int64_t parts = program.states.front().values / plan.valueTile;
-  valueStart = l.mul(parts > 1 ? l.rem(task, parts) : l.i32(0), plan.valueTile);
-  task = l.div(task, parts);
+  Value number = parts() > 1 ? l.rem(task, parts()) : l.i32(0);
+  valueStart = l.mul(number, part == Part::Link ? kLinkThreads : plan.valueTile);
+  task = l.div(task, parts());
   head = l.i32(0);
-  if (hasHeads()) {
+  if (hasHeads(program)) {
     head = arith::RemUIOp::create(b, l.loc, task, heads);
     task = l.div(task, heads);
   }
   batch = task;
-  group = l.div(head, narrow(entry->getArgument(6 * count + 4)));
+  if (part != Part::Whole) {
+    segmentSteps = narrow(sizes[6]);
+    segments = narrow(sizes[7]);
+  }
+  if (part == Part::Ends || part == Part::Within) {
+    segment = arith::RemUIOp::create(b, l.loc, task, segments);
+    batch = l.div(task, segments);
+  }
+  group = l.div(head, narrow(sizes[4]));
+}
+
+/// Blocks that share a head: parts of the value axis, or of a state's elements.
+int64_t ChunkKernelEmitter::parts() const {
+  const TileState &state = program.states[part == Part::Link ? linked : 0];
+  return part == Part::Link ? state.keys * state.values / kLinkThreads : state.values / plan.valueTile;
 }
 
 GlobalRows ChunkKernelEmitter::place(Value tensor, size_t operand, bool overTime) {

@@ -10,10 +10,11 @@ namespace rondo::cuda {
 /// - Contiguous: a gpu.func; one pointer per operand, then as i32 the number of steps T, of heads H (1 where there are none) and of groups G
 ///   (H where there are none). Grid: valueBlocks x heads x batch.
 /// - Strided: a func.func, as the runtime calls kernels; per operand a pointer and five strides in elements (batch, time, time1, head,
-///   lag), then as i64 batch, time, time1, heads, heads per group, then a pointer to a workspace, which is not used. Grid: one axis; of a
+///   lag), then as i64 batch, time, time1, heads, heads per group, then a pointer to a workspace, which segments use. Grid: one axis; of a
 ///   block's number the part of the value axis is innermost, then the head, if an operand has heads, then the batch entry.
 ///
-/// Rows of inputs and outputs start at multiples of 16 bytes: who calls a strided kernel asks for that first.
+/// Rows of staged inputs and of outputs start at multiples of 16 bytes: who calls a strided kernel asks for that first
+/// (`alignedOperands`). There is at least one step.
 enum class Calling { Contiguous, Strided };
 
 struct KernelLaunch {
@@ -29,8 +30,17 @@ struct KernelLaunch {
 ///
 /// The kernels of segments have one more pair of arguments per state before T, H, G: scratch f32 [B, P, H, state] for states and f32
 /// [B, P, H, keys, or 1] for decays; and two more behind: the steps of a segment (a multiple of the chunk), and P, the number of
-/// segments. Their grid is valueBlocks x heads x (batch * P).
-enum class Part { Whole, Ends, Within };
+/// segments. Their grid is valueBlocks x heads x (batch * P). Strided, their scratch is the workspace, `segmentBytes` for each of [B, P, H],
+/// and two more arguments stand behind it, as i64; in their grid the segment stands between the head and the batch entry.
+enum class Part { Whole, Ends, Within, Link };
+
+constexpr int64_t kLinkThreads = 256;
+
+/// Bytes of the workspace that one segment of one head needs.
+int64_t segmentBytes(const TileProgram &program);
+
+/// Positions among a scan's operands and results of those whose rows a kernel reads or writes 16 bytes at a time.
+llvm::SmallVector<int> alignedOperands(const TileProgram &program);
 
 /// Emits the kernel of `program` at the end of `module`, a gpu.module or a module. `whyNot(program, plan)` is empty. For `Ends` it is a
 /// program without outputs. Segments are contiguous.
@@ -44,8 +54,11 @@ bool hasSegments(const TileProgram &program);
 /// go out), scratch of decays, final states, H, P. Grid: valueBlocks x heads x batch.
 KernelLaunch emitLinkKernel(const TileProgram &program, unsigned state, mlir::gpu::GPUModuleOp module,
                             llvm::StringRef name);
+/// The same as the runtime calls kernels. `valueBlocks` counts the blocks of a head.
+KernelLaunch emitStridedLink(const TileProgram &program, const TilePlan &plan, unsigned state, mlir::Operation *module,
+                             llvm::StringRef name);
 
-/// The plan that the cost model takes; nothing where none fits.
-std::optional<TilePlan> chooseTilePlan(const TileProgram &program, int64_t arch);
+/// Whether a block works on one head: an operand has heads, or groups of them.
+bool hasHeads(const TileProgram &program);
 
 } // namespace rondo::cuda

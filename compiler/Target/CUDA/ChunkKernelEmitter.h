@@ -34,6 +34,8 @@ public:
   ChunkKernelEmitter(const TileProgram &program, const TilePlan &plan, mlir::Operation *module, Part part,
                      Calling calling);
   KernelLaunch emit(llvm::StringRef name);
+  /// The kernel of `Part::Link` for one state; strided.
+  KernelLaunch emitLink(unsigned state, llvm::StringRef name);
 
 private:
   using State = llvm::SmallVector<Accumulator>;   // column tile by column tile, along the keys
@@ -44,11 +46,14 @@ private:
   void placeThreads();
   void placeContiguous(mlir::Block *entry);
   void placeStrided(mlir::Block *entry);
-  bool hasHeads() const;
+  int64_t parts() const;
+  void emitReturn();
   void placeOperands();
   GlobalRows place(mlir::Value tensor, size_t operand, bool overTime);
   void placeOffsets(recur::DimsAttr dims, size_t operand, bool overTime, GlobalRows &rows, int64_t features);
   void placeSegment();
+  mlir::Value segmentAt(mlir::Value number);
+  GlobalRows scratchOf(size_t state, bool decay, mlir::Value index);
   void growTotal(int64_t state, int64_t entry, mlir::Value by);
   void storeTotals();
   int64_t totalsOf(const TileState &state) const;
@@ -185,7 +190,8 @@ private:
   llvm::SmallVector<State> states;
   llvm::SmallVector<GlobalRows> segmentStates, segmentDecays;    // scratch, of this segment
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> decayTotals; // of `Ends`, per state: 1, or a lane's keys
-  mlir::Value segmentSteps, segments, segment;
+  mlir::Value segmentSteps, segments, segment, workspace;
+  unsigned linked = 0;                                                               // of `Link`: the state
   llvm::SmallVector<llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedStates; // [state][tile * K/16 + k]
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, Columns> columnCache;
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedCache;

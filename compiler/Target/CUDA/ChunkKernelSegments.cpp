@@ -22,19 +22,44 @@ void ChunkKernelEmitter::placeSegment() {
   for (GlobalRows &rows : results)
     rows.base = l.at(rows.base, l.mul(l.wide(first), rows.stride)); // of states: not used
   steps = l.least(segmentSteps, l.sub(steps, first));
-  Value index = l.wide(l.add(l.mul(l.add(l.mul(batch, segments), segment), heads), head));
-  ArrayRef<Value> scratch = ArrayRef<Value>(pointers).take_back(2 * program.states.size());
+  Value index = segmentAt(segment);
   for (auto [s, state] : llvm::enumerate(program.states)) {
-    auto place = [&](Value pointer, int64_t numbers) {
-      GlobalRows rows;
-      rows.base = l.at(pointer, l.mul(index, l.wide(l.i32(4 * numbers))));
-      return rows;
-    };
-    segmentStates.push_back(place(scratch[2 * s], state.keys * state.values));
-    segmentDecays.push_back(place(scratch[2 * s + 1], state.keyDecay ? state.keys : 1));
+    segmentStates.push_back(scratchOf(s, /*decay=*/false, index));
+    segmentDecays.push_back(scratchOf(s, /*decay=*/true, index));
     if (part == Part::Ends)
       decayTotals.emplace_back(totalsOf(state), l.f32(1));
   }
+}
+
+/// A segment of this block's batch entry and head, among all; i64.
+Value ChunkKernelEmitter::segmentAt(Value number) {
+  return l.wide(l.add(l.mul(l.add(l.mul(batch, segments), number), heads), head));
+}
+
+/// Numbers of a state's scratch: of its elements, or of its decay.
+static int64_t scratchNumbers(const TileState &state, bool decay) {
+  return !decay ? state.keys * state.values : state.keyDecay ? state.keys : 1;
+}
+
+int64_t rondo::cuda::segmentBytes(const TileProgram &program) {
+  int64_t numbers = 0;
+  for (const TileState &state : program.states)
+    numbers += scratchNumbers(state, false) + scratchNumbers(state, true);
+  return 4 * numbers;
+}
+
+GlobalRows ChunkKernelEmitter::scratchOf(size_t s, bool decay, Value index) {
+  GlobalRows rows;
+  if (calling == Calling::Contiguous) {
+    Value pointer = pointers[pointers.size() - 2 * program.states.size() + 2 * s + decay];
+    rows.base = l.at(pointer, l.mul(index, l.wide(l.i32(4 * scratchNumbers(program.states[s], decay)))));
+    return rows;
+  }
+  int64_t before = decay ? scratchNumbers(program.states[s], false) : 0;
+  for (size_t earlier = 0; earlier < s; ++earlier)
+    before += scratchNumbers(program.states[earlier], false) + scratchNumbers(program.states[earlier], true);
+  rows.base = l.at(workspace, l.add(l.mul(index, l.wide(l.i32(segmentBytes(program)))), l.wide(l.i32(4 * before))));
+  return rows;
 }
 
 void ChunkKernelEmitter::growTotal(int64_t state, int64_t entry, Value by) {
@@ -55,10 +80,56 @@ void ChunkKernelEmitter::storeTotals() {
     }
 }
 
-/// One thread per element of a state, from segment to segment.
+/// From segment to segment, for one element of a state: what comes in and what it adds become what it begins with.
+static Value linkSegments(Lanes &l, Value start, Value segments,
+                          llvm::function_ref<std::pair<Value, Value>(Value)> places) {
+  OpBuilder &b = l.b;
+  auto loop = scf::ForOp::create(b, l.loc, l.i32(0), segments, l.i32(1), ValueRange{start});
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  auto [place, decayPlace] = places(loop.getInductionVar());
+  Value now = loop.getRegionIterArgs()[0];
+  Value added = l.load(b.getF32Type(), place), decay = l.load(b.getF32Type(), decayPlace);
+  l.store(now, place);
+  scf::YieldOp::create(b, l.loc, ValueRange{l.fma(now, decay, added)});
+  return loop.getResult(0);
+}
+
+/// Which of the numbers of its decay is an element's.
+static Value decayOfElement(Lanes &l, const TileState &state, Value element) {
+  if (!state.keyDecay)
+    return l.i32(0);
+  return state.keyAxis == 0 ? l.div(element, state.values) : l.rem(element, state.keys);
+}
+
+KernelLaunch ChunkKernelEmitter::emitLink(unsigned state, StringRef name) {
+  linked = state;
+  Block *entry = makeFunction(name);
+  b.setInsertionPointToStart(entry);
+  thread = NVVM::ThreadIdXOp::create(b, l.loc, b.getI32Type());
+  placeStrided(entry);
+  placeOperands();
+  Value element = l.add(valueStart, thread), bytes = l.wide(l.shl(element, 2));
+  Value decayBytes = l.wide(l.shl(decayOfElement(l, program.states[state], element), 2));
+  size_t result = results.size() - program.states.size() + state;
+  Value start = l.load(b.getF32Type(), l.at(inits[state].base, bytes));
+  Value last = linkSegments(l, start, segments, [&](Value number) {
+    Value index = segmentAt(number);
+    return std::pair(l.at(scratchOf(state, false, index).base, bytes),
+                     l.at(scratchOf(state, true, index).base, decayBytes));
+  });
+  l.store(last, l.at(results[result].base, bytes));
+  emitReturn();
+  return {name.str(), parts(), kLinkThreads, 0};
+}
+
+KernelLaunch rondo::cuda::emitStridedLink(const TileProgram &program, const TilePlan &plan, unsigned state,
+                                          Operation *module, StringRef name) {
+  return ChunkKernelEmitter(program, plan, module, Part::Link, Calling::Strided).emitLink(state, name);
+}
+
 KernelLaunch rondo::cuda::emitLinkKernel(const TileProgram &program, unsigned index, gpu::GPUModuleOp module,
                                          StringRef name) {
-  constexpr int64_t threads = 256;
   const TileState &state = program.states[index];
   int64_t elements = state.keys * state.values, numbers = state.keyDecay ? state.keys : 1;
   OpBuilder b(module.getContext());
@@ -70,30 +141,25 @@ KernelLaunch rondo::cuda::emitLinkKernel(const TileProgram &program, unsigned in
   types.append(2, i32);
   auto function = gpu::GPUFuncOp::create(b, loc, name, b.getFunctionType(types, {}));
   function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
-  function->setAttr("known_block_size", b.getDenseI32ArrayAttr({threads, 1, 1}));
+  function->setAttr("known_block_size", b.getDenseI32ArrayAttr({kLinkThreads, 1, 1}));
   Block *entry = &function.getBody().front();
   b.setInsertionPointToStart(entry);
   Value thread = NVVM::ThreadIdXOp::create(b, loc, i32);
-  Value element = l.add(l.mul(NVVM::BlockIdXOp::create(b, loc, i32), threads), thread);
+  Value element = l.add(l.mul(NVVM::BlockIdXOp::create(b, loc, i32), kLinkThreads), thread);
   Value head = NVVM::BlockIdYOp::create(b, loc, i32), batch = NVVM::BlockIdZOp::create(b, loc, i32);
   Value heads = entry->getArgument(4), segments = entry->getArgument(5);
   auto number = [&](Value pointer, Value row, int64_t perRow, Value at) {
     return l.at(pointer, l.mul(l.add(l.mul(l.wide(row), l.wide(l.i32(perRow))), l.wide(at)), l.wide(l.i32(4))));
   };
-  Value key = numbers == 1 ? l.i32(0) : state.keyAxis == 0 ? l.div(element, state.values) : l.rem(element, state.keys);
+  Value key = decayOfElement(l, state, element);
   Value row = l.add(l.mul(batch, heads), head);
   Value start = l.load(f32, number(entry->getArgument(0), row, elements, element));
-  auto loop = scf::ForOp::create(b, loc, l.i32(0), segments, l.i32(1), ValueRange{start});
-  {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(loop.getBody());
-    Value here = l.add(l.mul(l.add(l.mul(batch, segments), loop.getInductionVar()), heads), head);
-    Value place = number(entry->getArgument(1), here, elements, element), now = loop.getRegionIterArgs()[0];
-    Value added = l.load(f32, place), decay = l.load(f32, number(entry->getArgument(2), here, numbers, key));
-    l.store(now, place);
-    scf::YieldOp::create(b, loc, ValueRange{l.fma(now, decay, added)});
-  }
-  l.store(loop.getResult(0), number(entry->getArgument(3), row, elements, element));
+  Value last = linkSegments(l, start, segments, [&](Value each) {
+    Value here = l.add(l.mul(l.add(l.mul(batch, segments), each), heads), head);
+    return std::pair(number(entry->getArgument(1), here, elements, element),
+                     number(entry->getArgument(2), here, numbers, key));
+  });
+  l.store(last, number(entry->getArgument(3), row, elements, element));
   gpu::ReturnOp::create(b, loc);
-  return {name.str(), elements / threads, threads, 0};
+  return {name.str(), elements / kLinkThreads, kLinkThreads, 0};
 }

@@ -1,11 +1,13 @@
 // LLVM's part: conversion, optimisation, PTX, ptxas. See Codegen.h.
 #include "compiler/Target/CUDA/Codegen.h"
+#include "compiler/Target/CUDA/Assembler.h"
 #include "compiler/Target/Signature.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVMPass.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
 #include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/NVVMToLLVM/NVVMToLLVM.h"
 #include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
 #include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
 #include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
@@ -16,10 +18,6 @@
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
-#include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Program.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 
@@ -43,6 +41,7 @@ void rondo::cuda::buildToLLVM(OpPassManager &passes) {
   passes.addPass(createArithToLLVMConversionPass());
   passes.addPass(createConvertFuncToLLVMPass());
   passes.addPass(createConvertControlFlowToLLVMPass());
+  passes.addPass(createConvertNVVMToLLVMPass()); // instructions that LLVM has no intrinsics for
   passes.addPass(createReconcileUnrealizedCastsPass());
 }
 
@@ -86,8 +85,10 @@ static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeMachine(StringRe
   const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, why);
   if (!target)
     return llvm::createStringError("this LLVM has no NVPTX back end: " + why);
+  // What tile kernels use wants PTX 8.0; later architectures ask for more by themselves.
+  const char *features = arch.starts_with("sm_8") || arch.starts_with("sm_90") ? "+ptx80" : "";
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, arch, "", llvm::TargetOptions(), std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+      triple, arch, features, llvm::TargetOptions(), std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
 static llvm::Expected<std::string> toPTX(llvm::Module &code, llvm::TargetMachine &machine) {
@@ -100,55 +101,40 @@ static llvm::Expected<std::string> toPTX(llvm::Module &code, llvm::TargetMachine
   return text.str().str();
 }
 
-/// Assembles PTX by NVIDIA's ptxas, from the PATH or from where the toolkit is usually installed.
-static llvm::Expected<std::string> assemble(StringRef ptx, StringRef arch) {
-  auto program = llvm::sys::findProgramByName("ptxas");
-  if (!program)
-    program = llvm::sys::findProgramByName("ptxas", {"/usr/local/cuda/bin"});
-  if (!program)
-    return llvm::createStringError("no ptxas on the PATH or in /usr/local/cuda/bin: a cubin needs it, PTX does not");
-  llvm::SmallString<128> in, out, log;
-  if (llvm::sys::fs::createTemporaryFile("rondo", "ptx", in) ||
-      llvm::sys::fs::createTemporaryFile("rondo", "cubin", out) ||
-      llvm::sys::fs::createTemporaryFile("rondo", "log", log))
-    return llvm::createStringError("cannot make a temporary file for ptxas");
-  llvm::FileRemover removeIn(in), removeOut(out), removeLog(log);
-  std::error_code code;
-  llvm::raw_fd_ostream(in, code) << ptx;
-  if (code)
-    return llvm::createStringError("cannot write '" + in.str().str() + "': " + code.message());
-  std::string why;
-  std::optional<StringRef> redirects[] = {std::nullopt, StringRef(log), StringRef(log)};
-  int status = llvm::sys::ExecuteAndWait(*program, {*program, "-O3", ("-arch=" + arch).str(), in, "-o", out},
-                                         std::nullopt, redirects, 120, 0, &why);
-  if (status) {
-    auto said = llvm::MemoryBuffer::getFile(log);
-    return llvm::createStringError("ptxas failed: " + (said ? (*said)->getBuffer().str() : why));
-  }
-  auto result = llvm::MemoryBuffer::getFile(out, /*IsText=*/false);
-  if (!result)
-    return llvm::createStringError("cannot read what ptxas wrote");
-  return (*result)->getBuffer().str();
-}
-
-static void markKernel(llvm::Module &code, const Launch &launch) {
-  llvm::Function *kernel = code.getFunction(launch.symbol);
-  if (!kernel)
-    return;
-  kernel->setCallingConv(llvm::CallingConv::PTX_Kernel);
-  kernel->addFnAttr("nvvm.maxntid", std::to_string(launch.threads));
-  if (launch.cluster)
-    kernel->addFnAttr("nvvm.cluster_dim", std::to_string(launch.cluster) + ",1,1");
-  for (const Launch &other : launch.oneStep)
-    markKernel(code, other);
+static std::optional<Program> programOf(ModuleOp module) {
+  auto attribute = module->getAttrOfType<DictionaryAttr>(kProgramAttr);
+  return attribute ? programFromAttr(attribute) : std::nullopt;
 }
 
 /// What the launches start becomes kernels, which the assembler gives registers for blocks of their size.
 static void markKernels(llvm::Module &code, ModuleOp module) {
-  auto attribute = module->getAttrOfType<DictionaryAttr>(kProgramAttr);
-  std::optional<Program> program = attribute ? programFromAttr(attribute) : std::nullopt;
+  std::optional<Program> program = programOf(module);
   for (const Launch &launch : program ? program->launches : std::vector<Launch>())
-    markKernel(code, launch);
+    if (llvm::Function *kernel = code.getFunction(launch.symbol)) {
+      kernel->setCallingConv(llvm::CallingConv::PTX_Kernel);
+      kernel->addFnAttr("nvvm.maxntid", std::to_string(launch.threads));
+      if (launch.cluster)
+        kernel->addFnAttr("nvvm.cluster_dim", std::to_string(launch.cluster) + ",1,1");
+    }
+}
+
+/// A line for each kernel: "gla_0_chunks: 256 threads, 98 KiB shared, 168 registers, 0 bytes spilled".
+static llvm::Expected<std::string> describeResources(ModuleOp module, StringRef ptx, StringRef arch) {
+  auto assembled = assemble(ptx, arch);
+  if (!assembled)
+    return assembled.takeError();
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  std::optional<Program> program = programOf(module);
+  for (const Launch &launch : program ? program->launches : std::vector<Launch>()) {
+    out << launch.symbol << ": " << launch.threads << " threads, " << (launch.sharedBytes + 1023) / 1024
+        << " KiB shared";
+    auto found = assembled->resources.find(launch.symbol);
+    if (found != assembled->resources.end())
+      out << ", " << found->second.registers << " registers, " << found->second.spilledBytes << " bytes spilled";
+    out << "\n";
+  }
+  return text;
 }
 
 llvm::Expected<std::string> rondo::cuda::printCode(ModuleOp module, StringRef arch, CodeText what) {
@@ -171,12 +157,18 @@ llvm::Expected<std::string> rondo::cuda::printCode(ModuleOp module, StringRef ar
     return text;
   }
   auto ptx = toPTX(*code, **machine);
-  return !ptx || what == CodeText::PTX ? std::move(ptx) : assemble(*ptx, arch);
+  if (!ptx || what == CodeText::PTX)
+    return ptx;
+  if (what == CodeText::Resources)
+    return describeResources(module, *ptx, arch);
+  auto assembled = assemble(*ptx, arch);
+  if (!assembled)
+    return assembled.takeError();
+  return std::move(assembled->cubin);
 }
 
 llvm::Expected<std::shared_ptr<const Program>> rondo::cuda::describe(ModuleOp module, StringRef arch) {
-  auto attribute = module->getAttrOfType<DictionaryAttr>(kProgramAttr);
-  std::optional<Program> program = attribute ? programFromAttr(attribute) : std::nullopt;
+  std::optional<Program> program = programOf(module);
   if (!program)
     return llvm::createStringError("the module describes no program");
   auto ptx = printCode(module, arch, CodeText::PTX);

@@ -16,9 +16,10 @@ bool isArchitecture(llvm::StringRef name);
 /// Adds the passes from func, scf, arith, math and memref to the LLVM dialect.
 void buildToLLVM(mlir::OpPassManager &passes);
 
-enum class CodeText { LLVM, PTX, Cubin };
+enum class CodeText { LLVM, PTX, Cubin, Resources };
 
-/// The optimised LLVM IR, the PTX, or the machine code (bytes) of a module in the LLVM dialect. Without ptxas the last is an error.
+/// The optimised LLVM IR, the PTX, the machine code (bytes) of a module in the LLVM dialect, or a line for each kernel that says what it
+/// takes of a multiprocessor. Without ptxas the last two are errors.
 llvm::Expected<std::string> printCode(mlir::ModuleOp module, llvm::StringRef arch, CodeText what);
 
 /// The program that a module in the LLVM dialect carries as an attribute, with its PTX as image. It has still to be loaded on a device

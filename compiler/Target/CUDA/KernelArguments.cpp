@@ -96,11 +96,11 @@ Value KernelArguments::shared(Type real) { return memrefAt(sharedPointer(), real
 Value KernelArguments::sharedPointer() {
   constexpr const char *kName = "rondo_shared";
   auto type = LLVM::LLVMArrayType::get(b.getI8Type(), 0);
-  if (!module.lookupSymbol(kName)) {
+  if (!module.lookupSymbol(kName)) { // kernels on tiles share it
     OpBuilder::InsertionGuard keep(b);
     b.setInsertionPointToStart(module.getBody());
     LLVM::GlobalOp::create(b, loc, type, /*isConstant=*/false, LLVM::Linkage::External, kName, Attribute(),
-                           /*alignment=*/16, static_cast<unsigned>(Space::Shared));
+                           /*alignment=*/128, static_cast<unsigned>(Space::Shared));
   }
   Type pointer = LLVM::LLVMPointerType::get(b.getContext(), static_cast<unsigned>(Space::Shared));
   return LLVM::AddressOfOp::create(b, loc, pointer, kName);

@@ -1,5 +1,6 @@
 // The pass: plans and emits one kernel per scan. See TilePasses.td.
 #include "compiler/Target/CUDA/ChunkKernel.h"
+#include "compiler/Target/CUDA/TileCost.h"
 #include "compiler/Target/CUDA/TilePasses.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -47,7 +48,7 @@ private:
     if (why.empty() && valueTile == 0) {
       plan = chooseTilePlan(planned.program, arch);
       if (!plan)
-        why = "no plan fits";
+        why = whyNoPlan(planned.program, arch);
     } else if (why.empty()) {
       plan = TilePlan{scan.size(), valueTile, warps, stages, ahead, arch};
       why = whyNot(planned.program, *plan);

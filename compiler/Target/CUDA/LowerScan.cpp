@@ -5,6 +5,7 @@
 #include "compiler/Target/CUDA/Passes.h"
 #include "compiler/Target/CUDA/ProductKernel.h"
 #include "compiler/Target/CUDA/StepKernel.h"
+#include "compiler/Target/CUDA/SumKernel.h"
 #include "compiler/Target/Signature.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -65,11 +66,22 @@ private:
     Value state = recur::Step(scan, &scan->getRegion(0).front()).yield().getStates().front();
     auto type = cast<RankedTensorType>(state.getType());
     int64_t part = partOf(tiles->extent, type.getRank() >= 2 ? kMatrixPart : kVectorPart);
-    Launch launch = emitParts(scan, *tiles, part, program, of, symbol, false);
-    int64_t others = type.getNumElements() / tiles->extent, columns = std::max(kFewestColumns, kTokenElements / others);
-    if (others >= kTokenColumn && scan.numAxes() == 1 && !launch.packed && columns < tiles->extent)
-      launch.oneStep.push_back(
-          emitParts(scan, *tiles, partOf(tiles->extent, columns), program, of, symbol.str() + "_token", true));
+    return emitParts(scan, *tiles, part, program, of, symbol, false);
+  }
+
+  /// For calls of one token of a matrix state, where its columns can be shared out further than for long sequences.
+  std::optional<Launch> emitToken(recur::ScanInterface scan, const Program &program, const ScanTensors &of,
+                                  StringRef symbol) {
+    std::optional<cpu::ValueTiles> tiles = cpu::findValueTiles(scan);
+    if (!tiles || scan.numAxes() != 1 || scan.getOffsets())
+      return std::nullopt;
+    Value state = recur::Step(scan, &scan->getRegion(0).front()).yield().getStates().front();
+    int64_t others = cast<RankedTensorType>(state.getType()).getNumElements() / tiles->extent;
+    int64_t columns = std::max(kFewestColumns, kTokenElements / others);
+    if (others < kTokenColumn || columns >= tiles->extent)
+      return std::nullopt;
+    Launch launch = emitParts(scan, *tiles, partOf(tiles->extent, columns), program, of, symbol.str() + "_token", true);
+    launch.mostSteps = 1;
     return launch;
   }
 
@@ -84,10 +96,53 @@ private:
     return launch;
   }
 
+  /// On tensor cores where it can, with steps for the calls that these cannot take.
+  std::vector<Launch> lowerScan(recur::ScanInterface scan, ModelTensors &tensors, StringRef symbol) {
+    ScanTensors of = tensors.of(scan);
+    if (form != "step") {
+      if (auto launch = emitCellKernel(scan, tensors.program, of, getOperation(), symbol, arch))
+        return {std::move(*launch)};
+      if (auto launch = emitProductKernel(scan, tensors.program, of, getOperation(), symbol))
+        return {std::move(*launch)};
+    }
+    std::vector<Launch> made = emitLong(scan, tensors, of, symbol);
+    std::optional<Launch> token = emitToken(scan, tensors.program, of, symbol);
+    if (!token)
+      return made;
+    if (!made.back().choice) { // one launch, so far without a choice
+      made.back().choice = ++choices;
+      made.back().cost.fixed = 1; // the token's has none
+    }
+    token->choice = made.back().choice;
+    token->way = made.back().way + 1;
+    made.push_back(std::move(*token));
+    return made;
+  }
+
+  std::vector<Launch> emitLong(recur::ScanInterface scan, ModelTensors &tensors, const ScanTensors &of,
+                               StringRef symbol) {
+    Launch steps = emitSteps(scan, tensors.program, of, symbol);
+    auto chunked = dyn_cast<chunk::ScanOp>(scan.getOperation());
+    if (!chunked)
+      return {std::move(steps)};
+    TileChoice tiles = chooseTiles(chunked, capabilityOf(arch));
+    if (tiles.reason.empty())
+      return emitTileLaunches(tiles, of, getOperation(), symbol, ++choices, std::move(steps), form == "chunk");
+    chunked.emitRemark("lower-scan-cuda keeps to steps: ") << tiles.reason;
+    return {std::move(steps)};
+  }
+
+  Launch lowerSum(recur::SumToOp sum, ModelTensors &tensors, StringRef symbol) {
+    SmallVector<int> operands;
+    for (Value operand : sum.getOperands_())
+      operands.push_back(tensors.numberOf(operand));
+    return emitSum(getOperation(), symbol, sum, tensors.program, operands, tensors.numberOf(sum));
+  }
+
   LogicalResult lower(func::FuncOp model) {
     for (Operation &op : model.getBody().front().without_terminator()) {
       auto scan = dyn_cast<recur::ScanInterface>(op);
-      if (!scan && !isa<recur::ReshapeOp>(op))
+      if (!scan && !isa<recur::ReshapeOp, recur::SumToOp>(op))
         return op.emitError("'") << op.getName() << "' has no CUDA kernel yet";
       if (scan && failed(checkAxes(scan, "CUDA")))
         return failure();
@@ -96,28 +151,27 @@ private:
       return failure();
     ModelTensors tensors(model);
     std::vector<Launch> launches;
-    for (auto scan : model.getOps<recur::ScanInterface>()) {
-      ScanTensors of = tensors.of(scan);
+    for (Operation &op : model.getBody().front()) {
       std::string symbol = model.getName().str() + "_" + std::to_string(launches.size());
-      std::optional<Launch> launch;
-      if (auto chunked = dyn_cast<chunk::ScanOp>(scan.getOperation()))
-        launch = emitChunkKernel(chunked, tensors.program, of, getOperation(), symbol, {arch});
-      if (!launch && cells)
-        launch = emitCellKernel(scan, tensors.program, of, getOperation(), symbol, arch);
-      if (!launch && cells)
-        launch = emitProductKernel(scan, tensors.program, of, getOperation(), symbol);
-      if (!launch)
-        launch = emitSteps(scan, tensors.program, of, symbol);
-      if (launch->operands.size() > kMostOperands)
-        return scan->emitError("a scan with ") << launch->operands.size() << " operands has no CUDA kernel; at most "
-                                               << kMostOperands << " can be passed";
-      launches.push_back(std::move(*launch));
+      std::vector<Launch> made;
+      if (auto scan = dyn_cast<recur::ScanInterface>(op))
+        made = lowerScan(scan, tensors, symbol);
+      else if (auto sum = dyn_cast<recur::SumToOp>(op))
+        made.push_back(lowerSum(sum, tensors, symbol));
+      for (Launch &launch : made) {
+        if (launch.operands.size() > kMostOperands)
+          return op.emitError("'") << op.getName() << "' with " << launch.operands.size()
+                                   << " operands has no CUDA kernel; at most " << kMostOperands << " can be passed";
+        launches.push_back(std::move(launch));
+      }
     }
     tensors.program.launches = std::move(launches);
     getOperation()->setAttr(kProgramAttr, programToAttr(tensors.program, &getContext()));
     model.erase();
     return success();
   }
+
+  int64_t choices = 0; // scans that can be computed in several ways
 };
 
 } // namespace

@@ -2,11 +2,49 @@
 #define RONDO_TARGET_CUDA_PASSES
 include "mlir/Pass/PassBase.td"
 
+def ChooseTiles : Pass<"choose-tiles", "::mlir::ModuleOp"> {
+  let summary = "plans of chunks become plans of kernels on matrix instructions, or of steps";
+  let description = [{
+    After `choose-plans`: of each scan whose plan has chunks, the size of a chunk (64 or 32 steps, unless `chunk` says it), columns and warps
+    of a block, stages, and whether scores run ahead, as the cost model takes them (README-tiles.md). A plan that names a value_tile
+    already is kept where it fits.
+
+    Requires: static step types and chosen element types. Ensures: every plan with chunks has a kernel on tiles. Declines, with a remark that
+    says why, what has none: its plan is one of steps then. With `form=chunk` it fails where that leaves no chunks at all.
+    Cost: scans are formed twice, on a copy.
+
+    ```mlir
+    // rondo-opt --choose-plans="form=chunk" --choose-tiles="arch=sm_90a"
+    func.func @sums(%k: tensor<?x?x64xbf16, #recur.dims<batch, time | "64">>, %S0: tensor<?x64x64xf32, #recur.dims<batch | "64", "64">>)
+        -> (tensor<?x?x64xbf16, #recur.dims<batch, time | "64">>, tensor<?x64x64xf32, #recur.dims<batch | "64", "64">>) {
+      %o, %S = recur.expand_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>]
+          inputs(%k : tensor<?x?x64xbf16, #recur.dims<batch, time | "64">>)
+          inits(%S0 : tensor<?x64x64xf32, #recur.dims<batch | "64", "64">>)
+          key_axes [0] decays [#recur.decay<0, []>] outers [0] readouts [#recur.readout<0, 0>] coefficients {
+      ^bb0(%kt: tensor<64xf32, #recur.dims<| "64">>):
+        %a = arith.constant dense<0.9> : tensor<f32, #recur.dims<>>
+        recur.coefficients decays(%a : tensor<f32, #recur.dims<>>) keys(%kt : tensor<64xf32, #recur.dims<| "64">>)
+          values(%kt : tensor<64xf32, #recur.dims<| "64">>) queries(%kt : tensor<64xf32, #recur.dims<| "64">>)
+      } readout {
+      ^bb0(%kt: tensor<64xf32, #recur.dims<| "64">>, %y: tensor<64xf32, #recur.dims<| "64">>):
+        recur.yield outputs(%y : tensor<64xf32, #recur.dims<| "64">>)
+      } : tensor<?x?x64xbf16, #recur.dims<batch, time | "64">>, tensor<?x64x64xf32, #recur.dims<batch | "64", "64">>
+      return %o, %S : tensor<?x?x64xbf16, #recur.dims<batch, time | "64">>, tensor<?x64x64xf32, #recur.dims<batch | "64", "64">>
+    }
+    ```
+  }];
+  let options = [Option<"form", "form", "std::string", "\"auto\"", "auto, step or chunk">,
+                 Option<"chunk", "chunk", "int64_t", "0", "steps per chunk; 0 leaves them to the pass">,
+                 Option<"arch", "arch", "std::string", "\"sm_80\"", "the GPU: sm_80, sm_89, sm_90a, ...">];
+  let dependentDialects = ["::rondo::chunk::ChunkDialect"];
+}
+
 def LowerScanCuda : Pass<"lower-scan-cuda", "::mlir::ModuleOp"> {
   let summary = "scans to kernels for NVIDIA GPUs: blocks over tasks, threads over the elements of a step";
   let description = [{
     As `lower-scan` of the CPU target: each scan of the model's function becomes a kernel over raw memory, and the function becomes the
-    module attribute `rondo.program`. A task is a block. Where threads own the elements that they update, those stay in registers over
+    module attribute `rondo.program`. A task is a block. A `chunk.scan` gets kernels on matrix instructions, where it has such, beside the
+    one that goes by steps: a call takes one or the other. Where threads own the elements that they update, those stay in registers over
     all steps; what threads share lies in shared memory, and what does not fit there in device memory.
 
     Requires: static step types and chosen element types (`bind-sizes`, `set-precision`). Ensures: func, scf, arith, math, memref, NVVM
@@ -31,7 +69,7 @@ def LowerScanCuda : Pass<"lower-scan-cuda", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [Option<"arch", "arch", "std::string", "\"sm_80\"", "the GPU: sm_80, sm_89, sm_90a, ...">,
-                 Option<"cells", "cells", "bool", "true", "matrices that multiply states or inputs as operands of matrix instructions">];
+                 Option<"form", "form", "std::string", "\"auto\"", "auto, step or chunk. step: nothing but single steps; chunk: calls that chunks can take do not go by steps">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect",
                            "::mlir::scf::SCFDialect"];

@@ -1,5 +1,5 @@
-// Which plan a kernel gets when nobody chooses. See README-tiles.md for the measurements that it is fitted to.
-#include "compiler/Target/CUDA/ChunkKernel.h"
+// See TileCost.h.
+#include "compiler/Target/CUDA/TileCost.h"
 
 using namespace rondo::cuda;
 
@@ -22,46 +22,84 @@ int64_t sharedTraffic(const TileProgram &program, const TilePlan &plan) {
   return bytes;
 }
 
-/// Cycles of a multiprocessor for a chunk of all columns, when there are heads enough for all of them.
-double cycles(const TileProgram &program, const TilePlan &plan) {
-  int64_t keys = 0, values = program.states.front().values;
+constexpr double kCyclesPerNanosecond = 1.75;
+
+/// Blocks that a multiprocessor can have at a time.
+int64_t residentBlocks(const TileProgram &program, const TilePlan &plan) {
+  int64_t keys = 0;
   for (const TileState &state : program.states)
     keys += state.keys;
   int64_t registers = std::min<int64_t>(255, 110 + keys * plan.columnTiles());
-  int64_t resident =
-      std::min((227 * 1024) / (SharedMap(program, plan).total + 1024), 65536 / (registers * plan.threads()));
-  if (resident < 1)
-    return 1e30;
+  return std::min(sharedLimit(plan.arch) / (SharedMap(program, plan).total + 1024),
+                  65536 / (registers * plan.threads()));
+}
+
+/// Cycles of a chunk of `pieces` blocks of one head, `resident` blocks sharing a multiprocessor.
+double cycles(const TileProgram &program, const TilePlan &plan, double pieces, int64_t resident) {
   double bytesPerCycle = 128, stalls = 2.1; // measured: see README-tiles.md
   double exposed = resident > 1 ? (plan.ahead ? 500 : 400)
                    : plan.ahead ? 700
                                 : 1700; // barriers that no other block hides
   double warps = std::min<double>(8, resident * plan.warps);
-  double pieces = static_cast<double>(values) / plan.valueTile;
   return (stalls * pieces * sharedTraffic(program, plan) / bytesPerCycle + exposed) * 8 / warps;
+}
+
+/// All plans that are thought of, the best of equal ones first.
+void eachPlan(const TileProgram &program, int64_t arch, llvm::function_ref<void(const TilePlan &, bool)> visit) {
+  int64_t steps = const_cast<rondo::chunk::ScanOp &>(program.scan).size();
+  for (int64_t valueTile : {128, 64, 32, 16})
+    for (bool ahead : {false, true})
+      for (int64_t stages : {4, 3, 2}) {
+        TilePlan plan{steps, valueTile, valueTile / 16, stages, ahead, arch};
+        int64_t least = ahead                ? program.readsTiles ? 4 : 3
+                        : program.readsTiles ? 3
+                                             : 2; // sums of rows want a chunk early
+        if (stages > least)
+          continue;
+        bool fits = whyNot(program, plan).empty();
+        visit(plan, fits);
+        if (fits)
+          break; // fewer stages only where these do not fit
+      }
 }
 
 } // namespace
 
+BlockCost rondo::cuda::blockCost(const TileProgram &program, const TilePlan &plan) {
+  double alone = cycles(program, plan, 1, 1) / kCyclesPerNanosecond;
+  double pieces = static_cast<double>(program.states.front().values) / plan.valueTile;
+  return {alone, std::min(alone, chunkNanoseconds(program, plan) / pieces)};
+}
+
+double rondo::cuda::chunkNanoseconds(const TileProgram &program, const TilePlan &plan) {
+  int64_t resident = residentBlocks(program, plan);
+  if (resident < 1)
+    return 1e30;
+  double pieces = static_cast<double>(program.states.front().values) / plan.valueTile;
+  return cycles(program, plan, pieces, resident) / kCyclesPerNanosecond;
+}
+
 std::optional<TilePlan> rondo::cuda::chooseTilePlan(const TileProgram &program, int64_t arch) {
-  chunk::ScanOp scan = program.scan;
   std::optional<TilePlan> best;
   double lowest = 0;
-  for (int64_t valueTile : {128, 64, 32, 16})
-    for (bool ahead : {false, true})
-      for (int64_t stages : {4, 3, 2}) {
-        TilePlan plan{scan.size(), valueTile, valueTile / 16, stages, ahead, arch};
-        int64_t least = ahead                ? program.readsTiles ? 4 : 3
-                        : program.readsTiles ? 3
-                                             : 2; // sums of rows want a chunk early
-        if (stages > least || !whyNot(program, plan).empty())
-          continue;
-        double cost = cycles(program, plan);
-        if (!best || cost < lowest) {
-          best = plan;
-          lowest = cost;
-        }
-        break; // fewer stages only where these do not fit
-      }
+  eachPlan(program, arch, [&](const TilePlan &plan, bool fits) {
+    double cost = fits ? chunkNanoseconds(program, plan) : 1e30;
+    if (cost < 1e30 && (!best || cost < lowest)) {
+      best = plan;
+      lowest = cost;
+    }
+  });
   return best;
+}
+
+std::string rondo::cuda::whyNoPlan(const TileProgram &program, int64_t arch) {
+  int64_t values = program.states.front().values;
+  if (values % 16)
+    return "a value axis of " + std::to_string(values) + " is no multiple of 16";
+  std::string why;
+  eachPlan(program, arch, [&](const TilePlan &plan, bool) {
+    if (why.empty() && values % plan.valueTile == 0)
+      why = whyNot(program, plan);
+  });
+  return why.empty() ? "no plan has a block that a multiprocessor can hold" : why;
 }

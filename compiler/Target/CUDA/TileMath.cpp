@@ -26,21 +26,23 @@ static Value fastExp(OpBuilder &b, Location loc, Value x) {
   return arith::MulFOp::create(b, loc, power, correction); // infinite stays infinite
 }
 
+void rondo::cuda::useFastMath(Operation *kernel) {
+  kernel->walk([](Operation *op) {
+    if (auto division = dyn_cast<arith::DivFOp>(op); division && division.getType().isF32())
+      division.setFastmath(arith::FastMathFlags::afn);
+    auto exp = dyn_cast<math::ExpOp>(op);
+    if (!exp || !exp.getType().isF32())
+      return;
+    OpBuilder b(op);
+    exp.getResult().replaceAllUsesWith(fastExp(b, op->getLoc(), exp.getOperand()));
+    op->erase();
+  });
+}
+
 namespace {
 
 struct TileMath : rondo::cuda::impl::TileMathBase<TileMath> {
-  void runOnOperation() override {
-    getOperation()->walk([](Operation *op) {
-      if (auto division = dyn_cast<arith::DivFOp>(op); division && division.getType().isF32())
-        division.setFastmath(arith::FastMathFlags::afn);
-      auto exp = dyn_cast<math::ExpOp>(op);
-      if (!exp || !exp.getType().isF32())
-        return;
-      OpBuilder b(op);
-      exp.getResult().replaceAllUsesWith(fastExp(b, op->getLoc(), exp.getOperand()));
-      op->erase();
-    });
-  }
+  void runOnOperation() override { rondo::cuda::useFastMath(getOperation()); }
 };
 
 } // namespace

@@ -11,6 +11,9 @@ namespace rondo::cuda {
 #define GEN_PASS_REGISTRATION
 #include "compiler/Target/CUDA/TilePasses.h.inc"
 
+/// What `tile-math` does to one kernel.
+void useFastMath(mlir::Operation *kernel);
+
 /// Adds the passes from kernels in a gpu.module to PTX in a gpu.binary, for a chip such as "sm_90a".
 void buildTilesToPTX(mlir::OpPassManager &passes, llvm::StringRef chip);
 /// Registers that as the pipeline `tiles-to-ptx`.

@@ -40,6 +40,12 @@ SharedMap::SharedMap(const TileProgram &program, const TilePlan &plan) : chunk(p
   total = scratchAt + (program.solves.empty() ? 0 : plan.warps * kScratchBytes);
 }
 
+int64_t rondo::cuda::sharedLimit(int64_t arch) {
+  bool isData = arch == 80 || arch == 87; // as against 86 and 89, of the same generations
+  int64_t kibibytes = isData ? 163 : arch >= 90 && arch < 120 ? 227 : 99;
+  return kibibytes * 1024;
+}
+
 std::string rondo::cuda::whyNot(const TileProgram &program, const TilePlan &plan) {
   if (plan.chunk % 32 || plan.chunk > plan.threads())
     return "a chunk has a multiple of 32 steps, at most one per thread";
@@ -81,7 +87,7 @@ std::string rondo::cuda::whyNot(const TileProgram &program, const TilePlan &plan
   for (mlir::Value output : scan->getResults().take_front(program.outputs.size()))
     if (elementOf(output) != element)
       return "an output has another type than the rows";
-  if (SharedMap(program, plan).total > 227 * 1024)
+  if (SharedMap(program, plan).total > sharedLimit(plan.arch))
     return "more shared memory than a block can have";
   return "";
 }

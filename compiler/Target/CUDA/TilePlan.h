@@ -72,6 +72,9 @@ private:
   int64_t chunk, decaysAt = 0;
 };
 
+/// Bytes of shared memory that a block can have, by the compute capability times ten.
+int64_t sharedLimit(int64_t arch);
+
 /// Why a program cannot be laid out so; empty where it can.
 std::string whyNot(const TileProgram &program, const TilePlan &plan);
 

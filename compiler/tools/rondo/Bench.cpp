@@ -1,19 +1,17 @@
 // `rondo bench`: how fast a model runs and compiles.
+#include "compiler/tools/rondo/BenchCall.h"
 #include "compiler/tools/rondo/Commands.h"
 #include "compiler/tools/rondo/Examples.h"
-#include "compiler/tools/rondo/RandomInputs.h"
 #include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Stepping.h"
 #include "compiler/tools/rondo/Terminal.h"
+#include "compiler/tools/rondo/TunedPlan.h"
 #include "rondo/Cuda.h"
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
-#include <cstring>
 #include <fmt/format.h>
 #include <memory>
 #include <optional>
-#include <thread>
 
 namespace rondo::tool {
 namespace {
@@ -32,26 +30,13 @@ double secondsSince(Clock::time_point begin) { return std::chrono::duration<doub
 /// All times in seconds.
 struct Measurement {
   double compile = 0;     // from nothing (no engine yet) to a kernel
+  std::string plan;       // of a tuning record, if there was one
+  bool cached = false;    // the kernel came from the cache
   double firstLaunch = 0; // from nothing to the end of the first run
   CompileTimes parts;
   double median = 0, least = 0;
   size_t repeats = 0;
   double tokens = 0, bytes = 0; // per run
-};
-
-/// Everything that a run reads or writes.
-struct BenchCall {
-  NamedBuffers inputs, outputs;
-  double bytes = 0;
-
-  BenchCall(const Program &program, const CallShape &shape, uint64_t seed) {
-    inputs = convert(drawInputs(program, shape, seed, Inits::Drawn), program);
-    for (const TensorSpec *spec : computedTensors(program))
-      outputs.emplace_back(spec->name, Buffer(spec->type, shapeOf(*spec, shape)));
-    for (const NamedBuffers *buffers : {&inputs, &outputs})
-      for (const auto &[name, buffer] : *buffers)
-        bytes += double(buffer.bytes());
-  }
 };
 
 void summarise(std::vector<double> &times, Measurement &measurement) {
@@ -80,66 +65,6 @@ Result<void> measureRuns(const Kernel &kernel, const BenchCall &call, const RunO
     times.push_back(secondsSince(start));
   }
   summarise(times, measurement);
-  return {};
-}
-
-/// The GPU that a kernel is loaded on; empty for the host.
-std::optional<int> gpuOf(const CompileOptions &options) {
-  if (options.target.rfind("cuda", 0) != 0)
-    return std::nullopt;
-  const size_t digit = options.target.find_first_of("0123456789");
-  return digit != std::string::npos && options.target[digit - 1] == ':'
-             ? int(std::strtol(&options.target[digit], nullptr, 10))
-             : 0;
-}
-
-/// The tensors of a call on a GPU, and what is needed to time it there.
-struct GpuCall {
-  std::vector<cuda::DeviceBuffer> memory;
-  NamedTensors inputs, outputs;
-  cuda::Stream stream;
-  cuda::DeviceBuffer cacheFiller;
-
-  static Result<GpuCall> create(const BenchCall &call, int ordinal);
-  /// Whether the outputs are bit for bit those of `call`.
-  Result<void> compare(const BenchCall &call) const;
-};
-
-Result<GpuCall> GpuCall::create(const BenchCall &call, int ordinal) {
-  GpuCall gpu;
-  Result<cuda::Stream> stream = cuda::Stream::create(ordinal);
-  if (!stream)
-    return stream.error();
-  gpu.stream = std::move(*stream);
-  constexpr int64_t moreThanAnyCache = int64_t(256) << 20;
-  for (const NamedBuffers *buffers : {&call.inputs, &call.outputs})
-    for (const auto &[name, buffer] : *buffers) {
-      Result<cuda::DeviceBuffer> copy = cuda::DeviceBuffer::create(ordinal, buffer.type(), buffer.shape());
-      if (!copy)
-        return copy.error();
-      if (Result<void> copied = copy->copyFrom(buffer.view()); buffer.bytes() && !copied)
-        return copied.error();
-      (buffers == &call.inputs ? gpu.inputs : gpu.outputs).emplace_back(name, copy->view());
-      gpu.memory.push_back(std::move(*copy));
-    }
-  Result<cuda::DeviceBuffer> filler = cuda::DeviceBuffer::create(ordinal, DType::Bool, {moreThanAnyCache});
-  if (!filler)
-    return filler.error();
-  gpu.cacheFiller = std::move(*filler);
-  return gpu;
-}
-
-Result<void> GpuCall::compare(const BenchCall &call) const {
-  for (size_t i = 0; i < call.outputs.size(); ++i) {
-    const auto &[name, expected] = call.outputs[i];
-    Buffer got(expected.type(), expected.shape());
-    if (!got.data())
-      return Error("out of memory");
-    if (Result<void> copied = memory[call.inputs.size() + i].copyTo(got.view()); expected.bytes() && !copied)
-      return copied;
-    if (std::memcmp(got.data(), expected.data(), expected.bytes()) != 0)
-      return Error(fmt::format("'{}' differs between two runs on the same inputs", name));
-  }
   return {};
 }
 
@@ -174,13 +99,7 @@ Result<void> measureOnGpu(const Kernel &kernel, const BenchCall &call, int ordin
   const auto begin = Clock::now();
   const size_t warmUp = 3, least = arguments.repeats > 0 ? size_t(arguments.repeats) : 10;
   for (size_t i = 0; i < warmUp + least || (arguments.repeats == 0 && secondsSince(begin) < arguments.seconds); ++i) {
-    Result<void> step = gpu.cacheFiller.fill(uint8_t(i), options.stream);
-    step = step ? gpu.stream.start() : step;
-    step = step ? runOnce() : step;
-    step = step ? gpu.stream.stop() : step;
-    if (!step)
-      return step;
-    Result<double> seconds = gpu.stream.elapsed();
+    Result<double> seconds = gpu.time(runOnce, uint8_t(i));
     if (!seconds)
       return seconds.error();
     if (i >= warmUp)
@@ -188,14 +107,6 @@ Result<void> measureOnGpu(const Kernel &kernel, const BenchCall &call, int ordin
   }
   summarise(times, measurement);
   return {};
-}
-
-int threadsOf(int asked) {
-  if (asked > 0)
-    return asked;
-  const char *openMP = std::getenv("OMP_NUM_THREADS");
-  const int wished = openMP ? int(std::strtol(openMP, nullptr, 10)) : 0;
-  return wished > 0 ? wished : int(std::max(1u, std::thread::hardware_concurrency()));
 }
 
 std::string quoted(const std::string &text) {
@@ -209,13 +120,6 @@ std::string quoted(const std::string &text) {
       out += c;
   }
   return out + "\"";
-}
-
-std::string typesText(const CompileOptions &options) {
-  std::string text(nameOf(options.type));
-  for (const auto &[name, type] : options.types)
-    text += fmt::format(",{}={}", name, nameOf(type));
-  return text;
 }
 
 void printJson(const BenchArguments &arguments, const ModelInfo &info, const CompileOptions &options,
@@ -233,6 +137,7 @@ void printJson(const BenchArguments &arguments, const ModelInfo &info, const Com
   fmt::print("  \"compile_ms\": {{\"frontend\": {:.3f}, \"passes\": {:.3f}, \"codegen\": {:.3f}, \"total\": {:.3f}, "
              "\"to_first_result\": {:.3f}}},\n",
              1e3 * m.parts.frontend, 1e3 * m.parts.passes, 1e3 * m.parts.codegen, 1e3 * m.compile, 1e3 * m.firstLaunch);
+  fmt::print("  \"cached\": {},\n  \"record\": {},\n", m.cached, m.plan.empty() ? "null" : quoted(m.plan));
   fmt::print("  \"repeats\": {},\n  \"median_ms\": {:.6f},\n  \"min_ms\": {:.6f},\n", m.repeats, 1e3 * m.median,
              1e3 * m.least);
   fmt::print("  \"tokens_per_s\": {:.6g},\n  \"gb_per_s\": {:.6g}\n}}\n", m.tokens / m.median,
@@ -248,7 +153,12 @@ void printText(const BenchArguments &arguments, const ModelInfo &info, const Com
   fmt::print("  run      {:.4g} ms median of {} (least {:.4g} ms)\n", 1e3 * m.median, m.repeats, 1e3 * m.least);
   fmt::print("  speed    {:.4g} tokens/s, {:.4g} GB/s of tensors read and written\n", m.tokens / m.median,
              m.bytes / m.median / 1e9);
-  fmt::print("  compile  {:.0f} ms cold (frontend {:.1f}, passes {:.1f}, code {:.1f}); {:.0f} ms to the first result\n",
+  if (!m.plan.empty())
+    fmt::print("  plan     {}, as rondo tune found it\n", m.plan);
+  if (m.cached)
+    fmt::print("  load     {:.2g} ms from the cache; {:.3g} ms to the first result\n", 1e3 * m.compile, 1e3 * m.firstLaunch);
+  else
+    fmt::print("  compile  {:.0f} ms cold (frontend {:.1f}, passes {:.1f}, code {:.1f}); {:.0f} ms to the first result\n",
              1e3 * m.compile, 1e3 * m.parts.frontend, 1e3 * m.parts.passes, 1e3 * m.parts.codegen, 1e3 * m.firstLaunch);
 }
 
@@ -260,18 +170,22 @@ int bench(const BenchArguments &arguments) {
     return fail(info.error());
   if (Result<void> complete = completeDims(*info, std::vector<int64_t>(8, 64), options.dims); !complete)
     return fail(complete.error());
+  const RandomRequest request = randomRequest(arguments.spec);
+  const CallShape wanted = request.over({1, 1024, 32, 8, 1});
+  const std::optional<Record> record = recordFor(arguments.spec, path, options, fitted(info->tensors, wanted));
   Measurement measurement;
+  measurement.plan = record ? record->plan : "";
   const auto begin = Clock::now();
   Engine engine; // a new one: the latency that an application sees
-  Result<Kernel> kernel = engine.compileFile(path, options);
+  Result<Kernel> kernel = compileWith(record, engine, path, options);
   measurement.compile = secondsSince(begin);
   measurement.parts = engine.times();
+  measurement.cached = engine.fromCache();
   warn(engine.remarks());
   if (!kernel)
     return fail(kernel.error());
   const Program &program = kernel->program();
-  const RandomRequest request = randomRequest(arguments.spec);
-  const CallShape shape = fitted(program.tensors, request.over({1, 1024, 32, 8, 1}));
+  const CallShape shape = fitted(program.tensors, wanted);
   const BenchCall call(program, shape, request.seed);
   const RunOptions callWith = callOptions(program, shape, arguments.spec.threads);
   const auto launch = Clock::now();
@@ -308,6 +222,8 @@ void addBench(CLI::App &app, int &status) {
   addBoundaries(*command, arguments->spec);
   addRandom(*command, arguments->spec, "the seed and the sizes; default: 1,B=1,T=1024,H=8");
   addThreads(*command, arguments->spec);
+  addCaching(*command, arguments->spec);
+  addRecords(*command, arguments->spec);
   command->add_option("--seconds", arguments->seconds, "measure for so long")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

@@ -12,5 +12,9 @@ void addVerify(CLI::App &app, int &status);
 void addExplain(CLI::App &app, int &status);
 void addBench(CLI::App &app, int &status);
 void addList(CLI::App &app, int &status);
+void addCache(CLI::App &app, int &status);
+void addTune(CLI::App &app, int &status);
+/// `rondo tune db`.
+void addTuneDatabase(CLI::App &tune, int &status);
 
 } // namespace rondo::tool

@@ -1,14 +1,14 @@
-// `rondo compile`: the text of a phase.
+// `rondo compile`: the text of a phase, or code for other machines.
 #include "compiler/tools/rondo/Commands.h"
 #include "compiler/tools/rondo/Examples.h"
 #include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Terminal.h"
-#include <cstdio>
-#include <cstring>
+#include "compiler/tools/rondo/TextFile.h"
+#include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
 #include <memory>
-#include <unistd.h>
+#include <sstream>
 
 namespace rondo::tool {
 namespace {
@@ -17,24 +17,10 @@ struct CompileArguments {
   SpecArguments spec;
   std::string emit, out, from, dumpPhases;
   bool listPhases = false;
+  bool targetGiven = false;
+  /// With a target, a place to write to and no phase to print: code for programs that run without the compiler.
+  bool isAhead() const { return targetGiven && !out.empty() && emit.empty(); }
 };
-
-/// Whole or not at all: beside the file, then renamed over it.
-Result<void> writeText(const std::string &path, const std::string &text) {
-  const std::string beside = fmt::format("{}.{}.tmp", path, getpid());
-  std::FILE *file = std::fopen(beside.c_str(), "wb");
-  if (!file)
-    return Error(fmt::format("cannot write '{}': {}", path, std::strerror(errno)));
-  bool fine = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  fine &= std::fflush(file) == 0 && fsync(fileno(file)) == 0;
-  int code = errno;
-  fine &= std::fclose(file) == 0;
-  if (fine && std::rename(beside.c_str(), path.c_str()) == 0)
-    return {};
-  code = fine ? errno : code;
-  std::remove(beside.c_str());
-  return Error(fmt::format("cannot write '{}': {}", path, std::strerror(code)));
-}
 
 int printPhases() {
   fmt::print("{:<16} {}\n", "ast", "the syntax tree, printed as a spec");
@@ -44,9 +30,45 @@ int printPhases() {
   return 0;
 }
 
+std::vector<std::string> split(const std::string &text) {
+  std::vector<std::string> parts;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, ',');)
+    if (std::find(parts.begin(), parts.end(), part) == parts.end())
+      parts.push_back(part);
+  return parts;
+}
+
+/// Code for other machines, into a folder.
+int compileAhead(const CompileArguments &arguments) {
+  const std::string path = resolveSpec(arguments.spec.spec);
+  Result<std::string> text = readText(path);
+  if (!text)
+    return fail(text.error());
+  Engine engine;
+  Result<std::vector<MadeFile>> files =
+      engine.compileAhead(*text, path, compileOptions(arguments.spec), split(arguments.spec.target));
+  warn(engine.remarks());
+  if (!files)
+    return fail(files.error());
+  std::error_code code;
+  std::filesystem::create_directories(arguments.out, code);
+  if (code)
+    return fail(fmt::format("cannot make the folder '{}': {}", arguments.out, code.message()));
+  for (const MadeFile &file : *files) {
+    const std::string where = (std::filesystem::path(arguments.out) / file.name).string();
+    if (Result<void> written = writeText(where, file.bytes); !written)
+      return fail(written.error());
+    fmt::print("{}  {} bytes\n", where, file.bytes.size());
+  }
+  return 0;
+}
+
 int compile(const CompileArguments &arguments) {
   if (arguments.listPhases)
     return printPhases();
+  if (arguments.isAhead())
+    return compileAhead(arguments);
   CompileOptions options = compileOptions(arguments.spec);
   options.from = arguments.from;
   options.dumpPhases = arguments.dumpPhases;
@@ -73,13 +95,13 @@ int compile(const CompileArguments &arguments) {
 } // namespace
 
 void addCompile(CLI::App &app, int &status) {
-  CLI::App *command = app.add_subcommand("compile", "print what a phase of the compiler makes of a spec");
+  CLI::App *command = app.add_subcommand("compile", "print what a phase of the compiler makes of a spec, or compile for other machines");
   auto arguments = std::make_shared<CompileArguments>();
   command->add_option("spec", arguments->spec.spec, "a spec's file, the name of an example, or IR (*.mlir with --from)")
       ->type_name("SPEC");
   command->add_option("--emit", arguments->emit, "ast, recur, the name of a phase, llvm or asm; default: recur")
       ->type_name("PHASE");
-  command->add_option("-o,--out", arguments->out, "the file to write; default: the terminal")->type_name("FILE");
+  command->add_option("-o,--out", arguments->out, "the file to write; default: the terminal. With --target and without --emit: the folder for code")->type_name("FILE");
   command->add_option("--from", arguments->from, "the phase that an .mlir file was printed after")->type_name("PHASE");
   command->add_option("--dump-phases", arguments->dumpPhases, "a folder that gets one file per phase")
       ->type_name("DIR");
@@ -91,12 +113,15 @@ void addCompile(CLI::App &app, int &status) {
   addPlan(*command, arguments->spec);
   addGradient(*command, arguments->spec);
   addBoundaries(*command, arguments->spec);
-  command->footer("Examples:\n"
+  command->footer("With --target, --out and without --emit, code for programs that run without the compiler: MODEL.artifact for all\n"
+                  "targets (rondo/Artifact.h), and for a CPU an object and a C header. Examples:\n"
+                  "  rondo compile gla --dim K=64 V=64 --target cpu:x86-64-v3,cuda:sm_80,cuda:sm_90a --out DIR\n"
                   "  rondo compile gla --emit recur\n"
                   "  rondo compile gla --emit asm --dim K=64 V=64 --dtype bf16,g=f32 -o gla.s\n"
                   "  rondo compile gla --emit asm --dim K=64 V=64 --dump-phases phases/\n"
                   "  rondo compile edited.mlir --from recur --emit llvm --dim K=64 V=64");
-  command->callback([arguments, &status] {
+  command->callback([arguments, command, &status] {
+    arguments->targetGiven = command->count("--target") > 0;
     if (arguments->spec.spec.empty() && !arguments->listPhases)
       throw CLI::RequiredError("spec");
     status = compile(*arguments);

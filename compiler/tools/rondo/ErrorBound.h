@@ -21,6 +21,19 @@
 // Where g makes the bound exceed 1e-2 the draw shows nothing; verification redraws it and says so. f64: 1e-12 throughout.
 // f16 and bf16 tensors: the inputs are rounded for both sides, the step computes in f32, and the results are rounded once more when
 // they are stored, which Comparison.h takes off: the same bound.
+//
+// Matrix instructions. Where a kernel computes by chunks on these, operands of products are rounded once to 16 bits; sums, states that are
+// carried and everything else are f32, to which the above applies. What the roundings do is not modelled but computed: the reference
+// interprets the kernel's own chunks (the IR after the phase `form`, with the sizes of its plan) in f64, and rounds operands to nearest,
+// and nothing else, where the kernel does: rows and columns of products, scores and the states that are read, both decayed rows of
+// a score where decays lie along the keys, the matrix and the solutions of a solve (Reference/Sizes.h, Rounding). With r its distance from
+// the exact reference, per block,
+//
+//     ||x - ref||_2 <= (4 sqrt(n + 64) g 2^-24 + 2 r / ||ref||_2) ||ref||_2
+//
+// The 2 is for what the two do differently: a factor per step may stand on either side of a product, and which of the two is
+// rounded with it makes other roundings of the same size. r is 0 where nothing goes by chunks, and for f32 and f64. Where the bound
+// exceeds 4e-2 the draw shows nothing and is redrawn.
 #pragma once
 #include "compiler/tools/rondo/Comparison.h"
 #include "rondo/Kernel.h"
@@ -31,6 +44,7 @@ namespace rondo::tool {
 constexpr double toleranceF64 = 1e-12;
 constexpr double toleranceF64Gradient = 1e-11; // gradients chain about three times as many operations, and cancel more
 constexpr double largestTolerance = 1e-2;
+constexpr double largestRounded = 4e-2; // with operands of 8 significant bits
 
 /// Whether every floating-point tensor of the program is 64 bits wide, and with it the step.
 bool computesInF64(const Program &program);
@@ -57,6 +71,11 @@ Result<Growth> measureGrowth(const Kernel &reference, const NamedBuffers &inputs
 /// Whether the model gives the same when it is run step by step with its states fed back.
 Result<bool> runsByStep(const Kernel &reference, const NamedBuffers &inputs, const NamedBuffers &results,
                         const CallShape &shape, int threads);
+
+/// Twice the distance of `rounded` from the reference, relative, for every tensor and block.
+Result<std::vector<std::vector<double>>> roundingsOf(const Kernel &rounded, const Kernel &reference,
+                                                     const NamedBuffers &inputs, const NamedBuffers &results,
+                                                     const CallShape &shape, int threads);
 
 /// 4 sqrt(n + 64) g unit.
 double boundOf(const Program &program, double growth, double unit);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <memory>
+#include <sstream>
 
 namespace rondo::tool {
 namespace {
@@ -76,6 +77,15 @@ int explain(const SpecArguments &arguments) {
   if (!info)
     return fail(info.error());
   printModel(*info);
+  const bool sized = arguments.target.starts_with("cuda") && !info->dims.empty() && !info->plans.empty();
+  if (!sized)
+    return 0;
+  const Result<std::string> kernels =
+      engine.emitFile(resolveSpec(arguments.spec), compileOptions(arguments), "resources");
+  fmt::print("{}\n", paint(Colour::Bold, "kernels"));
+  std::istringstream lines(kernels ? *kernels : kernels.error().message());
+  for (std::string line; std::getline(lines, line);)
+    fmt::print("    {}\n", line);
   return 0;
 }
 
@@ -86,9 +96,13 @@ void addExplain(CLI::App &app, int &status) {
   auto arguments = std::make_shared<SpecArguments>();
   addSpec(*command, *arguments);
   addModel(*command, *arguments);
+  addTarget(*command, *arguments);
+  addTypes(*command, *arguments, "element types of the tensors: with --target cuda, what goes to matrix instructions");
   addDims(*command, *arguments);
   addPlan(*command, *arguments);
-  command->footer("With sizes, the plan that is chosen for each recurrence is printed, too.\n"
+  command->footer("With sizes, the plan that is chosen for each recurrence is printed, too; with --target cuda also "
+                  "its kernels, and, where\n"
+                  "ptxas is installed, their registers and what they spill.\n"
                   "Example: rondo explain gla --dim K=64 V=64");
   command->callback([arguments, &status] { status = explain(*arguments); });
 }

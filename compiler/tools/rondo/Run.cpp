@@ -6,6 +6,7 @@
 #include "compiler/tools/rondo/Stepping.h"
 #include "compiler/tools/rondo/Terminal.h"
 #include "compiler/tools/rondo/Trial.h"
+#include "compiler/tools/rondo/TunedPlan.h"
 #include "rondo/TensorFile.h"
 #include <chrono>
 #include <cmath>
@@ -62,6 +63,7 @@ public:
 
 private:
   Result<void> readInputs();
+  CallShape expectedShape() const;
   Result<Kernel> compileReference();
 
   const RunArguments &arguments;
@@ -72,7 +74,8 @@ private:
   Kernel kernel;
   NamedBuffers inputs, results;
   CallShape shape;
-  bool shapeComplete = true;
+  std::optional<Record> record; // of tuning, for this call
+  bool shapeComplete = true, cached = false;
   double compileTime = 0, runTime = 0;
 };
 
@@ -86,6 +89,17 @@ Result<void> Runner::readInputs() {
   if (arguments.spec.dtypes.empty())
     inferTypes(info, inputs, options);
   return {};
+}
+
+/// The shape of the call as far as it is known before anything is compiled.
+CallShape Runner::expectedShape() const {
+  if (arguments.inputs.empty())
+    return fitted(info.tensors, randomRequest(arguments.spec).over({2, 128, 16, 4, 1}));
+  Program signature;
+  signature.model = info.name;
+  signature.tensors = info.tensors;
+  signature.hasHeads = info.hasHeads;
+  return inferShape(signature, inputs).shape;
 }
 
 Result<void> Runner::prepare() {
@@ -102,9 +116,11 @@ Result<void> Runner::prepare() {
           completeDims(info, random ? std::vector<int64_t>(8, 64) : std::vector<int64_t>{}, options.dims);
       !complete)
     return complete;
+  record = recordFor(arguments.spec, path, options, expectedShape());
   const auto begin = std::chrono::steady_clock::now();
-  Result<Kernel> compiled = engine.compileFile(path, options);
+  Result<Kernel> compiled = compileWith(record, engine, path, options);
   compileTime = milliseconds(begin);
+  cached = engine.fromCache();
   if (!compiled)
     return compiled.error();
   kernel = std::move(*compiled);
@@ -164,9 +180,11 @@ void Runner::print() const {
     if (view.elements() > view.shape.back())
       fmt::print("         {}\n", rowText(view, true));
   }
+  if (record)
+    fmt::print("plan {}, as rondo tune found it\n", record->plan);
   const std::string dims = describeDims(info, options.dims);
-  fmt::print("{}: {} on {}{}{}; compiled in {:.0f} ms, ran in {:.3g} ms\n", arguments.spec.spec, info.name,
-             options.target, dims.empty() ? "" : ", ", dims, compileTime, runTime);
+  fmt::print("{}: {} on {}{}{}; {} in {:.0f} ms, ran in {:.3g} ms\n", arguments.spec.spec, info.name, options.target,
+             dims.empty() ? "" : ", ", dims, cached ? "loaded from the cache" : "compiled", compileTime, runTime);
 }
 
 Result<Kernel> Runner::compileReference() {
@@ -240,6 +258,8 @@ void addRun(CLI::App &app, int &status) {
   addBoundaries(*command, arguments->spec);
   addRandom(*command, arguments->spec, "draw the inputs by declaration, instead of --inputs");
   addThreads(*command, arguments->spec);
+  addCaching(*command, arguments->spec);
+  addRecords(*command, arguments->spec);
   command->footer(
       "Sizes and element types that the file tells need not be given, nor --resets and --packed where it has tensors\n"
       "of these names. Examples:\n"

@@ -56,6 +56,11 @@ void addModel(CLI::App &command, SpecArguments &arguments) {
   command.add_option("--model", arguments.model, "which model of the file; default: the last")->type_name("NAME");
 }
 
+/// "cpu", "cpu:x86-64-v3"; which levels there are is the compiler's to say.
+static bool isCpuTarget(const std::string &text) {
+  return text == "cpu" || (text.rfind("cpu:", 0) == 0 && text.size() > 4);
+}
+
 /// "cuda", "cuda:1", "cuda:sm_90a", "cuda:1:sm_80"; which architectures there are is the compiler's to say.
 static bool isCudaTarget(const std::string &text) {
   return text == "cuda" || (text.rfind("cuda:", 0) == 0 && text.size() > 5);
@@ -65,11 +70,11 @@ void addTarget(CLI::App &command, SpecArguments &arguments) {
   command
       .add_option(
           "--target", arguments.target,
-          "what runs it: cpu; cuda, cuda:1 (the second GPU), cuda:sm_80 (code for that); reference (the interpreter, "
+          "what runs it: cpu, cpu:x86-64-v3 (code for that level); cuda, cuda:1 (the second GPU), cuda:sm_80 (code for that); reference (the interpreter, "
           "slow and exact)")
       ->type_name("TARGET")
       ->check([](const std::string &text) {
-        return text == "cpu" || text == "reference" || isCudaTarget(text)
+        return isCpuTarget(text) || text == "reference" || isCudaTarget(text)
                    ? std::string()
                    : fmt::format("'{}' is no target; expected cpu, cuda or reference", text);
       })
@@ -114,6 +119,12 @@ void addPlan(CLI::App &command, SpecArguments &arguments) {
   command.add_option("--chunk", arguments.chunk, "steps per chunk; default: the compiler's choice")
       ->type_name("N")
       ->check(CLI::Range(2, 1024));
+  command
+      .add_option("--plan", arguments.plans,
+                  "parameters of the plan, as rondo explain prints them: of every recurrence, or 'S: <...>' of the one "
+                  "with state S; what is left out is the compiler's choice")
+      ->type_name("'<form = chunk, chunk = 32>'")
+      ->allow_extra_args(false);
 }
 
 void addGradient(CLI::App &command, SpecArguments &arguments) {
@@ -138,6 +149,14 @@ void addThreads(CLI::App &command, SpecArguments &arguments) {
   command.add_option("--threads", arguments.threads, "threads; default: as many as the machine has")
       ->type_name("N")
       ->check(CLI::Range(1, 4096));
+}
+
+void addCaching(CLI::App &command, SpecArguments &arguments) {
+  command.add_flag("--no-cache", arguments.noCache, "compile, even if the code is on disk (see rondo cache)");
+}
+
+void addRecords(CLI::App &command, SpecArguments &arguments) {
+  command.add_flag("--no-records", arguments.noRecords, "do not look for a plan that rondo tune found");
 }
 
 std::vector<std::string> joinDims(int argc, char **argv) {
@@ -230,6 +249,8 @@ CompileOptions compileOptions(const SpecArguments &arguments) {
   options.types = choice.types;
   options.form = arguments.form;
   options.chunk = arguments.chunk;
+  options.cache = !arguments.noCache;
+  options.plan = fmt::format("{}", fmt::join(arguments.plans, "; "));
   options.gradient = arguments.gradient;
   options.wrt = arguments.wrt;
   options.resets = arguments.resets;

@@ -19,10 +19,12 @@ struct SpecArguments {
   std::string random;              // "seed,B=2,T=128"
   std::string form = "auto";
   int64_t chunk = 0;
+  std::vector<std::string> plans; // "<chunk = 32>", "S: <form = step>"
   bool resets = false, packed = false;
   int gradient = 0;
   std::vector<std::string> wrt;
   int threads = 0;
+  bool noCache = false, noRecords = false;
 };
 
 /// Each adds options to a subcommand; badly written values end the parse as usage errors.
@@ -36,6 +38,8 @@ void addPlan(CLI::App &command, SpecArguments &arguments);
 void addGradient(CLI::App &command, SpecArguments &arguments);
 void addBoundaries(CLI::App &command, SpecArguments &arguments);
 void addThreads(CLI::App &command, SpecArguments &arguments);
+void addCaching(CLI::App &command, SpecArguments &arguments);
+void addRecords(CLI::App &command, SpecArguments &arguments);
 
 /// Joins the values of `--dim K=64 V=32` into `--dim K=64,V=32`, so that the spec's name may stand behind them.
 std::vector<std::string> joinDims(int argc, char **argv);

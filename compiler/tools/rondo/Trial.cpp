@@ -75,10 +75,10 @@ bool partlyConclusive(Trial &trial) {
   return trial.weak < blocks;
 }
 
-bool conclusive(const std::vector<std::vector<double>> &tolerances) {
+bool conclusive(const std::vector<std::vector<double>> &tolerances, double largest) {
   for (const auto &blocks : tolerances)
     for (double tolerance : blocks)
-      if (!(tolerance <= largestTolerance))
+      if (!(tolerance <= largest))
         return false;
   return true;
 }
@@ -108,7 +108,17 @@ Result<bool> complete(Trial &trial, const Kernel &reference, const Kernel &kerne
       for (size_t b = 0; b < trial.tolerances[i].size(); ++b)
         trial.tolerances[i][b] =
             std::max(toleranceF64Gradient, boundOf(kernel.program(), growth->factors[i][b], 0x1p-53));
-  return options.gradient ? partlyConclusive(trial) : conclusive(trial.tolerances);
+  const bool good = options.gradient ? partlyConclusive(trial) : conclusive(trial.tolerances, largestTolerance);
+  if (!good || options.rounded.empty())
+    return good;
+  Result<std::vector<std::vector<double>>> roundings =
+      roundingsOf(options.rounded.front(), reference, inputs, trial.results, trial.shape, options.threads);
+  if (!roundings)
+    return roundings.error();
+  for (size_t i = 0; i < trial.tolerances.size(); ++i)
+    for (size_t b = 0; b < trial.tolerances[i].size(); ++b)
+      trial.tolerances[i][b] += (*roundings)[i][b];
+  return conclusive(trial.tolerances, largestRounded);
 }
 
 } // namespace

@@ -20,6 +20,8 @@ struct TrialOptions {
   bool gradient = false;
   /// Of gradients: the reference with noise in its operations (CompileOptions::noise). Terms that cancel for any inputs show up there alone.
   std::vector<Kernel> noisy = {};
+  /// The reference with the roundings of the kernel's matrix instructions (CompileOptions::roundings), where it has such.
+  std::vector<Kernel> rounded = {}; // at most one
 };
 
 /// How many draws were thrown away, and why.

@@ -6,6 +6,7 @@
 #include "compiler/tools/rondo/Stepping.h"
 #include "compiler/tools/rondo/Terminal.h"
 #include "compiler/tools/rondo/Trial.h"
+#include "compiler/tools/rondo/VerifyCases.h"
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
@@ -21,50 +22,6 @@ struct VerifyArguments {
   std::vector<std::string> specs;
   bool defaultInits = false;
 };
-
-/// Sizes under which a model is verified. Odd and distinct, below and above the width of a vector, so that tails and full vectors
-/// are both run, and no two dimensions can be taken for each other.
-struct Case {
-  std::vector<int64_t> dims;
-  CallShape shape;
-  Inits inits;
-  bool resets = false, packed = false;
-  std::string form = "step";
-  int64_t chunk = 0; // 0: the compiler's choice
-  /// What tells kernels of one model and one type apart.
-  std::string name() const {
-    std::string text = form + (chunk ? std::to_string(chunk) : "");
-    return text + (packed ? " packed" : resets ? " resets" : "");
-  }
-};
-std::vector<int64_t> smallDims() { return {7, 5, 3, 9, 11, 13, 15}; }
-
-std::vector<Case> standardCases() {
-  return {
-      {smallDims(), {3, 1, 3, 3, 1}, Inits::Drawn},               // decoding
-      {smallDims(), {2, 17, 5, 1, 1}, Inits::Default},            // a prime, one head
-      {{19, 33, 5, 3, 9, 11, 7}, {3, 67, 7, 3, 1}, Inits::Drawn}, // a longer prime, beyond the vectors' widths
-  };
-}
-
-/// Of gradients, which take longer.
-std::vector<Case> gradientCases() {
-  return {{smallDims(), {2, 17, 5, 1, 1}, Inits::Drawn}, {{19, 33, 5, 3, 9, 11, 7}, {3, 37, 7, 3, 1}, Inits::Drawn}};
-}
-
-/// By chunks: of a size that the length is no multiple of, with a rest, and shorter ones than the length of a vector.
-std::vector<Case> chunkCases() {
-  return {{smallDims(), {2, 17, 5, 1, 1}, Inits::Default, false, false, "chunk", 5},
-          {{19, 33, 5, 3, 9, 11, 7}, {3, 67, 7, 3, 1}, Inits::Drawn, false, false, "chunk", 16},
-          {smallDims(), {2, 31, 1, 2, 1}, Inits::Drawn, true, false, "chunk", 8},
-          {smallDims(), {1, 43, 1, 3, 1, 5}, Inits::Drawn, true, true, "chunk", 4}};
-}
-
-/// Where sequences begin: more rows than a tile of the batch has, and sequences of which one is empty, with resets inside.
-std::vector<Case> boundaryCases() {
-  return {{smallDims(), {11, 9, 1, 2, 1}, Inits::Drawn, true, false},
-          {smallDims(), {1, 23, 1, 3, 1, 5}, Inits::Drawn, true, true}};
-}
 
 struct Totals {
   int models = 0, checks = 0, failures = 0, redrawn = 0;
@@ -82,6 +39,9 @@ public:
 
 private:
   bool hasChunkForm(bool resets, bool packed);
+  bool hasTiles(const Case &which, const std::string &type);
+  bool isCuda() const { return arguments.spec.target.starts_with("cuda"); }
+  Result<std::vector<Kernel>> compileRounded(const Case &which, const TypeChoice &choice);
   std::vector<Case> cases();
   std::vector<std::string> typesOf(const Case &which) const;
   Result<void> compileReference(const Case &which);
@@ -120,6 +80,21 @@ bool ModelVerifier::hasChunkForm(bool resets, bool packed) {
   return std::ranges::find(forms, "chunk") != forms.end();
 }
 
+/// Whether the target's plan for these sizes has chunks.
+bool ModelVerifier::hasTiles(const Case &which, const std::string &type) {
+  CompileOptions options = compileOptions(arguments.spec);
+  TypeChoice choice;
+  parseTypes(type, choice);
+  options.model = info.name;
+  options.type = choice.type.value_or(DType::F32);
+  options.types = choice.types;
+  if (!completeDims(info, which.dims, options.dims))
+    return false;
+  Result<ModelInfo> sized = engine.inspectFile(path, options);
+  return sized && std::ranges::any_of(
+                      sized->plans, [](const std::string &plan) { return plan.find(": chunk") != std::string::npos; });
+}
+
 std::vector<Case> ModelVerifier::cases() {
   const RandomRequest request = randomRequest(arguments.spec);
   const bool resets = arguments.spec.resets, packed = arguments.spec.packed;
@@ -134,7 +109,7 @@ std::vector<Case> ModelVerifier::cases() {
                    compilerChooses ? "step" : arguments.spec.form,
                    arguments.spec.chunk};
     std::vector<Case> both{one, one};
-    both.back().form = "chunk";
+    both.back().form = isCuda() ? "auto" : "chunk";
     both.resize(chunks ? 2 : 1);
     return both;
   }
@@ -142,7 +117,7 @@ std::vector<Case> ModelVerifier::cases() {
   if (asksFor(info.tensors, Axis::Group)) // three groups of three heads
     all.back().shape.heads = 9;
   if (chunks)
-    for (const Case &each : chunkCases())
+    for (const Case &each : isCuda() ? tileCases() : chunkCases())
       all.push_back(each);
   for (Case &each : all) {
     if (!compilerChooses) {
@@ -162,6 +137,8 @@ std::vector<Case> ModelVerifier::cases() {
 std::vector<std::string> ModelVerifier::typesOf(const Case &which) const {
   if (!arguments.spec.dtypes.empty())
     return arguments.spec.dtypes;
+  if (which.tiles)
+    return {"bf16", "f16"};
   const bool asked = arguments.spec.resets || arguments.spec.packed;
   if ((which.resets || which.packed) && !asked)
     return {"f32"};
@@ -229,6 +206,28 @@ Result<void> ModelVerifier::compileReference(const Case &which) {
   return {};
 }
 
+/// The reference with the roundings of the kernel's matrix instructions; none for types that have none.
+Result<std::vector<Kernel>> ModelVerifier::compileRounded(const Case &which, const TypeChoice &choice) {
+  const DType stored = choice.type.value_or(DType::F32);
+  if (!isCuda() || which.form == "step" || (stored != DType::BF16 && stored != DType::F16))
+    return std::vector<Kernel>();
+  CompileOptions options = compileOptions(arguments.spec);
+  options.model = info.name;
+  options.dims = dims;
+  options.type = stored;
+  options.types = choice.types;
+  options.form = which.form;
+  options.chunk = which.chunk;
+  options.resets = which.resets;
+  options.packed = which.packed;
+  options.target = "reference";
+  options.roundings = arguments.spec.target;
+  Result<Kernel> kernel = engine.compileFile(path, options);
+  if (!kernel)
+    return kernel.error();
+  return std::vector<Kernel>{*kernel};
+}
+
 Result<Kernel> ModelVerifier::compileKernel(const Case &which, const std::string &type, const TypeChoice &choice) {
   const std::string key = which.name() + (" " + type);
   if (const auto known = kernels.find(key); known != kernels.end())
@@ -280,9 +279,12 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
   Result<Kernel> kernel = compileKernel(which, type, choice);
   if (!kernel)
     return fault(type, kernel.error());
+  Result<std::vector<Kernel>> rounded = compileRounded(which, choice);
+  if (!rounded)
+    return fault(type, rounded.error());
   Result<Trial> trial = drawTrial(*reference, *kernel,
                                   {which.shape, randomRequest(arguments.spec).seed, which.inits, arguments.spec.threads,
-                                   arguments.spec.gradient > 0, noisy});
+                                   arguments.spec.gradient > 0, noisy, *rounded});
   if (!trial)
     return fault(type, trial.error());
   totals.redrawn += trial->redraws.total();
@@ -362,7 +364,8 @@ void ModelVerifier::verify() {
     if (arguments.spec.gradient > 0 && which.form == "step" && which.dims == smallDims())
       verifyDifferences(which);
     for (const std::string &type : typesOf(which))
-      verifyType(which, type);
+      if (!which.tiles || hasTiles(which, type))
+        verifyType(which, type);
   }
 }
 
@@ -390,7 +393,9 @@ void verifyFile(Engine &engine, Progress &progress, const VerifyArguments &argum
   }
 }
 
-int verify(const VerifyArguments &arguments) {
+int verify(const VerifyArguments &asked) {
+  VerifyArguments arguments = asked;
+  arguments.spec.noCache = true; // what is verified is the compiler
   Engine engine;
   Progress progress;
   Totals totals;
@@ -417,6 +422,10 @@ roundings over the longest contraction n and the elementwise rest of a step, 4 t
 below 1e-3. With f16 and bf16, inputs are rounded before both see them, the step is f32, and the one rounding of stored results is
 taken off before the same bound applies. A draw whose results leave 1e+-30, or whose tolerance would exceed 1e-2, is redrawn and
 counted.
+
+With --target cuda, models with kernels on matrix instructions are also run on those, in bf16 and f16 ("chunk", and "auto" on a sequence
+that is cut into segments): T=1, a chunk that is not full, chunks and a rest. What rounding their operands to 16 bits does is computed by
+running the reference with these very roundings; twice its distance is added to the tolerance (ErrorBound.h).
 
 With --grad the gradient is verified: the reference's own against fourth-order differences of the model's results, along random
 directions, one tensor after another, to 1e-6 of the gradient's norm; kernels against the reference, to 1e-11 in f64, in f32 as above, where g is

@@ -15,6 +15,7 @@ constexpr const char *examples = R"(Examples:
   rondo run gla --dim K=64 V=64 --random 1,B=2,T=128,H=4
   rondo compile gla --emit recur                      the IR after import; --emit asm needs --dim
   rondo verify gla deltanet                           kernels against the reference interpreter
+  rondo tune gla --dim K=64 V=64 --random 1,T=4096    find the fastest plan, and remember it
   rondo bench gla --dim K=64 V=64 --random 1,B=1,T=2048,H=16 --threads 2 --json
 
 'rondo COMMAND --help' tells more. Exit status: 0 done, 1 an error or a failed verification, 2 wrong usage.)";
@@ -35,6 +36,8 @@ int main(int argc, char **argv) {
   addExplain(app, status);
   addBench(app, status);
   addList(app, status);
+  addCache(app, status);
+  addTune(app, status);
   try {
     std::vector<std::string> words = joinDims(argc, argv);
     std::reverse(words.begin(), words.end()); // what CLI11 wants of a vector

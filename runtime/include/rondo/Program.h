@@ -49,10 +49,22 @@ struct KernelCall {
   void *const *pointers;
   const int64_t *strides;
   int64_t batch, time, time1, heads, headsPerGroup;
+  /// For threads that work on one task together: returns once all of them have called it with `meeting`.
+  void (*meet)(void *meeting) = nullptr;
+  void *meeting = nullptr;
 };
 
 /// Runs tasks [begin, end) of one launch. `scratch` holds scratchBytes bytes, 64-byte aligned, private to the calling thread.
 using KernelFunction = void (*)(const KernelCall *call, int64_t begin, int64_t end, void *scratch);
+
+/// What a launch on a GPU is expected to take. A block moves `steps` steps of the time axis at a time (or, of a launch over segments that
+/// is not per segment, one segment); a move takes `alone` where a block has a multiprocessor for itself, and n * shared where n blocks
+/// have it and that is more.
+struct LaunchCost {
+  int64_t steps = 0;            // 0: nothing is known
+  double alone = 0, shared = 0; // nanoseconds
+  double fixed = 0;             // of the launch
+};
 
 /// One kernel and what it works on. Tasks are independent; their number is
 /// (perBatch ? ceil(batch / batchTile) : 1) * (perHead ? heads : 1) * (timeBlock ? ceil(time / timeBlock) : 1).
@@ -69,6 +81,12 @@ struct Launch {
   int64_t splits = 1;
   std::string splitSymbol;
   std::function<KernelFunction()> splitFunction; // finds it, and may compile it first; null where that fails
+  /// Where there is a third function: its threads do all tasks together, sharing out the elements of every step and meeting in between
+  /// (KernelCall::meet). It is called on every thread as function(call, thread, threads, scratch), with one scratch for all, of
+  /// teamScratchBytes and scratchBytes for each thread. It begins by laying out parameters anew, so it is meant for calls with many steps or rows.
+  std::string teamSymbol;
+  std::function<KernelFunction()> teamFunction; // as splitFunction
+  size_t teamScratchBytes = 0;
   /// Steps of one task where the steps are independent of each other (a scan without states); 0 where a task takes all of them.
   /// Such a kernel may be called with batch and time as one axis, where the operands' strides allow it.
   int64_t timeBlock = 0;
@@ -79,13 +97,24 @@ struct Launch {
   /// On a GPU, blocks wait for each other: `splits` of them share a task, all blocks of the grid are resident, and where that is too few for
   /// the tasks, they take several in turn. All bits of the workspace are set before the launch.
   bool cooperative = false;
-  /// On a GPU: the kernel for calls of a single step, where that is another one; at most one, with the same operands.
-  std::vector<Launch> oneStep;
-  int64_t cluster = 0; // on a GPU: blocks of a cluster, which divides the grid; 0: none
+  int64_t cluster = 0; // on a GPU: blocks of a cluster, a divisor of `splits`; 0: none
+  /// On a GPU: launches in a row with the same number above 0 are several ways to compute one thing, of which a call takes one, with all
+  /// launches of that `way`: the cheapest by `cost` of those that are possible (runtime/cuda/Ways.h).
+  int64_t choice = 0, way = 0;
+  int64_t mostSteps = 0; // of a call that this way is possible for; 0: any number
+  /// Positions in `operands` of tensors whose rows (of feature elements) must begin at multiples of 16 bytes.
+  std::vector<int> aligned;
+  LaunchCost cost;
+  /// Above 0: the launch works on segments of the time axis. Its kernel has two more arguments, the steps of a segment (a multiple of
+  /// cost.steps of the way's launches) and the number of segments; the workspace is one for all launches of the way, so many bytes for
+  /// each batch entry, segment and head.
+  size_t segmentBytes = 0;
+  bool perSegment = false; // a task is one segment; else all of them
 };
 
 /// Kernels for another device than the host, by the launches' symbols. Their arguments: for each operand of the launch a pointer and five
-/// strides in elements (as in KernelCall); then batch, time, time1, heads, heads per group; then the workspace, scratchBytes per block.
+/// strides in elements (as in KernelCall); then batch, time, time1, heads, heads per group; then the workspace, scratchBytes per block;
+/// then, of a launch over segments, the steps of one and their number.
 struct DeviceImage {
   std::string device;       // "cuda"
   std::string architecture; // "sm_90a"

@@ -13,6 +13,18 @@ func.func private @f() attributes {a = #chunk.plan<form = step, schedule = carry
 
 // -----
 
+// Warps belong to a tile.
+// expected-error @+1 {{warps, stages and ahead belong to a value_tile, got value_tile = 0, warps = 4, stages = 0}}
+func.func private @f() attributes {a = #chunk.plan<form = chunk, schedule = carry, chunk = 32, warps = 4>}
+
+// -----
+
+// A tile has warps.
+// expected-error @+1 {{warps, stages and ahead belong to a value_tile, got value_tile = 64, warps = 0, stages = 0}}
+func.func private @f() attributes {a = #chunk.plan<form = chunk, schedule = carry, chunk = 32, value_tile = 64>}
+
+// -----
+
 // A form is out of a list.
 // expected-error @+2 {{expected one of [step, scan, chunk, attention] for how the steps of a recurrence are combined, got: tree}}
 // expected-error @+1 {{failed to parse Chunk_PlanAttr parameter 'form'}}

@@ -1,0 +1,24 @@
+// Reverse mode through an expansion of states as a whole: the gradients of expand_scan are readouts of its states and of their cotangents,
+// so each of them is a scan that keeps one matrix state and reads it along one axis. No state is handed from one scan to another:
+//
+//   S[t] = a[t] ∘ S[t-1] + k[t] v[t]ᵀ        y[t] = q[t] S[t]
+//   M[t] = q[t] dy[t]ᵀ + a[t+1] ∘ M[t+1]     dq[t] = S[t] dy[t],  dk[t] = M[t] v[t],  dv[t] = k[t] M[t]
+//   a ∘ da = Σ over s >= t of (q ∘ dq - k ∘ dk)[s], and the final states' part: the cotangent of log a
+//
+// The last line needs no state for a step either. It is the gradient of a logarithm, whose error is that of dq and dk, which the target has
+// rounded to 16 bits: so it serves tensors that are stored in 16 bits, and decays that are exponentials or bounded away from 0.
+#pragma once
+#include "compiler/Differentiate/ScanAdjoint.h"
+
+namespace rondo {
+
+/// Why an expansion does not go back so; empty where it does.
+std::string noExpansionAdjoint(recur::ExpandScanOp scan, const WantedCotangents &wanted);
+
+/// As differentiateScan, for a scan of which `noExpansionAdjoint` says nothing.
+mlir::FailureOr<ScanCotangents> buildExpansionAdjoint(mlir::OpBuilder &b, recur::ExpandScanOp scan,
+                                                      llvm::ArrayRef<mlir::Value> ofOutputs,
+                                                      llvm::ArrayRef<mlir::Value> ofFinals,
+                                                      const WantedCotangents &wanted);
+
+} // namespace rondo

@@ -1,0 +1,156 @@
+// Plans on the command line. See AskedPlans.h.
+#include "compiler/Transforms/AskedPlans.h"
+#include "mlir/AsmParser/AsmParser.h"
+#include "mlir/IR/Diagnostics.h"
+
+using namespace mlir;
+using namespace rondo;
+using chunk::Form;
+using chunk::PlanAttr;
+
+/// "form = chunk, chunk = 16" as pairs. False where something else stands there.
+static bool parseParameters(StringRef text, std::vector<std::pair<std::string, std::string>> &parameters) {
+  SmallVector<StringRef> assignments;
+  text.split(assignments, ',');
+  for (StringRef assignment : assignments) {
+    auto [name, value] = assignment.split('=');
+    name = name.trim();
+    value = value.trim();
+    if (name.empty() || value.empty())
+      return false;
+    parameters.emplace_back(name.str(), value.str());
+  }
+  return true;
+}
+
+FailureOr<AskedPlans> AskedPlans::parse(StringRef text, function_ref<InFlightDiagnostic()> emitError) {
+  AskedPlans asked;
+  SmallVector<StringRef> pieces;
+  text.split(pieces, ';', -1, false);
+  for (StringRef piece : pieces) {
+    Part part;
+    StringRef rest = piece.trim();
+    if (size_t colon = rest.find(':'); colon != StringRef::npos) {
+      part.state = rest.take_front(colon).trim().str();
+      rest = rest.drop_front(colon + 1).trim();
+    }
+    if (!rest.consume_front("<") || !rest.consume_back(">") || !parseParameters(rest, part.parameters)) {
+      emitError() << "'" << piece.trim()
+                  << "' is no plan; expected one like '<form = chunk, chunk = 32>', or 'S: <...>' for one scan";
+      return failure();
+    }
+    asked.parts.push_back(std::move(part));
+  }
+  return asked;
+}
+
+bool AskedPlans::isFor(const Part &part, recur::ScanInterface scan) const {
+  if (part.state.empty())
+    return true;
+  for (unsigned s = 0; s < scan.numStates(); ++s)
+    if (scan.state(s).getName().getValue() == part.state)
+      return true;
+  return false;
+}
+
+std::optional<AskedPlans::Value> AskedPlans::find(recur::ScanInterface scan, StringRef parameter) {
+  std::optional<Value> found;
+  for (Part &part : parts) {
+    if (!isFor(part, scan))
+      continue;
+    part.used = true;
+    for (const auto &[name, value] : part.parameters)
+      if (name == parameter && (!part.state.empty() || !found || !found->named))
+        found = {value, !part.state.empty()};
+  }
+  return found;
+}
+
+std::string AskedPlans::unknown() const {
+  for (const Part &part : parts)
+    if (!part.state.empty() && !part.used)
+      return part.state;
+  return "";
+}
+
+std::string rondo::planText(PlanAttr plan) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  stream << Attribute(plan);
+  return text.substr(text.find('<'));
+}
+
+std::string rondo::stateNames(recur::ScanInterface scan) {
+  std::string text;
+  for (unsigned s = 0; s < scan.numStates(); ++s)
+    text += (text.empty() ? "" : ", ") + scan.state(s).getName().str();
+  return text;
+}
+
+/// The plan that a text says. Null, with an error at `place`, where it says none.
+static PlanAttr parsePlan(const std::string &text, Operation *place) {
+  std::string why;
+  Attribute attribute;
+  {
+    ScopedDiagnosticHandler handler(place->getContext(), [&](Diagnostic &diagnostic) {
+      if (why.empty() && diagnostic.getSeverity() == DiagnosticSeverity::Error)
+        why = diagnostic.str();
+      return success();
+    });
+    attribute = parseAttribute("#chunk.plan" + text, place->getContext());
+  }
+  if (auto plan = dyn_cast_or_null<PlanAttr>(attribute))
+    return plan;
+  place->emitError("'") << text << "' is no plan: " << why;
+  return {};
+}
+
+/// Whether what is asked of every scan is asked of one that goes by `chosen`: a scan without the form `chunk` goes by steps, and has
+/// no use for the parameters of chunks.
+static bool concerns(ArrayRef<std::pair<std::string, std::string>> parameters, PlanAttr chosen) {
+  if (chosen.getForm() != Form::Step)
+    return true;
+  return llvm::any_of(parameters, [](const auto &one) { return one.first == "form" && one.second != "chunk"; });
+}
+
+PlanAttr AskedPlans::apply(PlanAttr chosen, recur::ScanInterface scan) {
+  std::string printed = planText(chosen);
+  Parameters parameters;
+  parseParameters(StringRef(printed).drop_front().drop_back(), parameters);
+  auto put = [&](const Part &part) {
+    for (const auto &[name, value] : part.parameters) {
+      auto known = llvm::find_if(parameters, [&](const auto &one) { return one.first == name; });
+      if (known == parameters.end())
+        parameters.emplace_back(name, value);
+      else
+        known->second = value;
+    }
+  };
+  for (const Part &part : parts)
+    if (part.state.empty() && concerns(part.parameters, chosen))
+      put(part);
+  for (const Part &part : parts)
+    if (!part.state.empty() && isFor(part, scan))
+      put(part);
+  std::string text = "<";
+  for (const auto &[name, value] : parameters)
+    text += (text.size() > 1 ? ", " : "") + name + " = " + value;
+  return parsePlan(text + ">", scan);
+}
+
+Refusal rondo::refuse(PlanAttr plan, StringRef noChunk) {
+  auto with = [&](Form form, int64_t steps) {
+    return PlanAttr::get(plan.getContext(), form, chunk::Schedule::Carry, steps);
+  };
+  const int64_t steps = std::clamp<int64_t>(plan.getChunk(), 2, kLongestChunk);
+  const PlanAttr nearest = noChunk.empty() && plan.getForm() != Form::Step ? with(Form::Chunk, steps) : with(Form::Step, 1);
+  if (plan.getForm() == Form::Chunk && !noChunk.empty())
+    return {"it has no form 'chunk': " + noChunk.str(), nearest};
+  if (plan.getForm() != Form::Step && plan.getForm() != Form::Chunk)
+    return {"no pass makes the form '" + chunk::stringifyForm(plan.getForm()).str() + "' yet", nearest};
+  if (plan.getSchedule() != chunk::Schedule::Carry)
+    return {"no pass makes the schedule '" + chunk::stringifySchedule(plan.getSchedule()).str() + "' yet", nearest};
+  if (plan.getForm() == Form::Chunk && plan.getChunk() != steps)
+    return {"a chunk has from 2 to " + std::to_string(kLongestChunk) + " steps", nearest};
+  return {};
+}

@@ -1,0 +1,312 @@
+// `rondo tune`: the fastest plan for a model and a size of call, found by measuring and remembered.
+#include "compiler/tools/rondo/BenchCall.h"
+#include "compiler/tools/rondo/Commands.h"
+#include "compiler/tools/rondo/Examples.h"
+#include "compiler/tools/rondo/SpecArguments.h"
+#include "compiler/tools/rondo/Stepping.h"
+#include "compiler/tools/rondo/Terminal.h"
+#include "compiler/tools/rondo/TextFile.h"
+#include "compiler/tools/rondo/TuneReport.h"
+#include "compiler/tools/rondo/TunedPlan.h"
+#include <chrono>
+#include <ctime>
+#include <fmt/format.h>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+namespace rondo::tool {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct TuneArguments {
+  SpecArguments spec;
+  double seconds = 30;
+  bool exhaustive = false, fresh = false, dryRun = false;
+  std::string report;
+};
+
+/// Plans for all recurrences at once, by what they are expected to cost together. Where there are very many, the cheapest.
+std::vector<tune::Candidate> combine(const std::vector<PlanChoices> &recurrences) {
+  constexpr size_t most = 4096;
+  std::vector<tune::Candidate> all = {{"", 0}};
+  for (const PlanChoices &recurrence : recurrences) {
+    std::vector<tune::Candidate> longer;
+    for (const tune::Candidate &before : all)
+      for (const PlanChoices::Choice &choice : recurrence.choices)
+        longer.push_back({fmt::format("{}{}{}: {}", before.plan, before.plan.empty() ? "" : "; ", recurrence.state,
+                                      choice.plan),
+                          before.cost + choice.cost});
+    std::sort(longer.begin(), longer.end(),
+              [](const auto &a, const auto &b) { return std::pair(a.cost, a.plan) < std::pair(b.cost, b.plan); });
+    if (longer.size() > most)
+      longer.resize(most);
+    all = std::move(longer);
+  }
+  return all;
+}
+
+/// One `rondo tune`.
+class Tuner {
+public:
+  explicit Tuner(const TuneArguments &arguments)
+      : arguments(arguments), path(resolveSpec(arguments.spec.spec)), options(compileOptions(arguments.spec)) {}
+
+  Result<void> prepare();
+  Result<void> search();
+  void print() const;
+  Result<void> remember();
+  Result<void> writeReport() const;
+  bool isDryRun() const { return arguments.dryRun; }
+  void printSpace() const;
+
+private:
+  Result<tune::Runner> compile(const std::string &plan, Engine &engine);
+  tune::SearchHooks makeHooks(Progress &progress, std::vector<Engine> &engines);
+  void readKnown(tune::SearchOptions &how);
+
+  const TuneArguments &arguments;
+  std::string path, text;
+  CompileOptions options;
+  ModelInfo info;
+  CallShape shape;
+  RunOptions callWith;
+  RecordKey key;
+  std::vector<tune::Candidate> candidates;
+  std::optional<BenchCall> call;
+  std::optional<GpuCall> gpu;
+  std::optional<Records> records;
+  std::mutex loading; // of kernels on a GPU
+  TuneSummary summary;
+};
+
+Result<void> Tuner::prepare() {
+  Result<std::string> read = readText(path);
+  if (!read)
+    return read.error();
+  text = *read;
+  Engine engine;
+  Result<ModelInfo> inspected = engine.inspectFile(path, options);
+  if (!inspected)
+    return inspected.error();
+  if (Result<void> complete = completeDims(*inspected, std::vector<int64_t>(8, 64), options.dims); !complete)
+    return complete;
+  inspected = engine.inspectFile(path, options); // with sizes there are plans
+  if (!inspected)
+    return inspected.error();
+  info = std::move(*inspected);
+  if (info.choices.empty())
+    return Error(fmt::format("model '{}' has no recurrence with a choice of plans", info.name));
+  candidates = combine(info.choices);
+  summary.defaultPlan = fmt::format("{}", fmt::join(info.planTexts, "; "));
+  summary.space = candidates.size();
+  if (isDryRun())
+    return {};
+  Result<Kernel> kernel = engine.compileFile(path, options);
+  if (!kernel)
+    return kernel.error();
+  const Program &program = kernel->program();
+  const RandomRequest request = randomRequest(arguments.spec);
+  shape = fitted(program.tensors, request.over({1, 1024, 32, 8, 1}));
+  callWith = callOptions(program, shape, arguments.spec.threads);
+  call.emplace(program, shape, request.seed);
+  if (const std::optional<int> ordinal = gpuOf(options)) {
+    Result<GpuCall> made = GpuCall::create(*call, *ordinal);
+    if (!made)
+      return made.error();
+    gpu = std::move(*made);
+    callWith.stream = gpu->stream.handle();
+  }
+  Result<RecordKey> named = Engine::recordKey(text, options, sizesOf(options, shape), arguments.spec.threads);
+  if (!named)
+    return named.error();
+  key = *named;
+  summary.title = fmt::format("{}{}, {}, {}", options.gradient ? "gradient of " : "", info.name,
+                              describeDims(info, options.dims), typesText(options));
+  summary.call = fmt::format("{} on {}", describe(program.tensors, shape), key.device);
+  summary.bytes = call->bytes;
+  return {};
+}
+
+void Tuner::printSpace() const {
+  for (const tune::Candidate &candidate : candidates)
+    fmt::print("{:>10.4g}  {}{}\n", candidate.cost, candidate.plan,
+               candidate.plan == summary.defaultPlan ? "  (default)" : "");
+  fmt::print("{} plans\n", candidates.size());
+}
+
+Result<tune::Runner> Tuner::compile(const std::string &plan, Engine &engine) {
+  CompileOptions how = options;
+  how.plan = plan;
+  how.form = "auto";
+  how.chunk = 0;
+  Result<Kernel> kernel = engine.compileFile(path, how);
+  if (!kernel)
+    return kernel.error();
+  if (gpu) {
+    auto count = std::make_shared<uint8_t>(0);
+    return tune::Runner([this, kernel = *kernel, count] {
+      return gpu->time([&] { return kernel.run(gpu->inputs, gpu->outputs, callWith); }, ++*count);
+    });
+  }
+  return tune::Runner([this, kernel = *kernel, inputs = views(call->inputs), outputs = views(call->outputs)]() -> Result<double> {
+    const auto begin = Clock::now();
+    if (Result<void> ran = kernel.run(inputs, outputs, callWith); !ran)
+      return ran.error();
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  });
+}
+
+tune::SearchHooks Tuner::makeHooks(Progress &progress, std::vector<Engine> &engines) {
+  tune::SearchHooks hooks;
+  hooks.compile = [&](const std::string &plan, int thread) { return compile(plan, engines[size_t(thread)]); };
+  hooks.progress = [&](const std::string &what, double share) {
+    constexpr int width = 30;
+    const int full = int(share * width);
+    progress.show(fmt::format("[{:=<{}}{:<{}}] {}", "", full, "", width - full, what));
+  };
+  hooks.keep = [this](const tune::Trial &trial) {
+    if (records) // a time that cannot be kept is measured again
+      (void)records->putPartial(key, {trial.candidate.plan, trial.median, int(trial.times.size())});
+  };
+  return hooks;
+}
+
+/// What a search that was stopped has left behind.
+void Tuner::readKnown(tune::SearchOptions &how) {
+  const std::string file = Records::standardPath();
+  if (file.empty())
+    return;
+  if (Result<Records> opened = Records::open(file, Records::Access::Write))
+    records = std::move(*opened);
+  else
+    fmt::print(stderr, "{}", opened.error().message()); // the search goes on without
+  if (!records || arguments.fresh)
+    return;
+  for (const PartialTime &time : records->partial(key)) {
+    tune::Trial trial;
+    trial.candidate.plan = time.plan;
+    trial.median = time.seconds;
+    how.known.push_back(std::move(trial));
+  }
+}
+
+Result<void> Tuner::search() {
+  tune::SearchOptions how;
+  how.seconds = arguments.seconds;
+  how.exhaustive = arguments.exhaustive;
+  how.compileThreads = int(std::max(1u, std::thread::hardware_concurrency()));
+  how.deviceIsHost = !gpu;
+  how.defaultPlan = summary.defaultPlan;
+  readKnown(how);
+  Progress progress;
+  std::vector<Engine> engines(size_t(how.compileThreads));
+  Result<tune::SearchResult> found = tune::search(candidates, makeHooks(progress, engines), how);
+  if (!found)
+    return found.error();
+  summary.trials = std::move(found->trials);
+  summary.chosen = summary.trials.front().candidate.plan;
+  summary.seconds = found->seconds;
+  summary.compiled = found->compiled;
+  summary.ended = found->ended;
+  return {};
+}
+
+void Tuner::print() const {
+  fmt::print("{}, {}\n", paint(Colour::Bold, summary.title), summary.call);
+  constexpr size_t most = 12;
+  size_t shown = 0;
+  for (const tune::Trial &trial : summary.trials)
+    if (trial.isMeasured() && (arguments.exhaustive || shown++ < most))
+      fmt::print("  {:>10.4g} ms ± {:<8.2g} {:>5.2f}x  {}{}\n", 1e3 * trial.median, 1e3 * trial.noise,
+                 trial.median / summary.trials.front().median, trial.candidate.plan,
+                 trial.candidate.plan == summary.defaultPlan ? "  (default)" : "");
+  for (const tune::Trial &trial : summary.trials)
+    if (!trial.error.empty() && trial.error.find("no time was left") == std::string::npos)
+      fmt::print("  not measured: {}: {}\n", trial.candidate.plan, trial.error);
+  fmt::print("{} of {} plans compiled in {:.1f} s{}\n", summary.compiled, summary.space, summary.seconds,
+             summary.ended ? "" : "; the time was over");
+  const tune::Trial *usual = trialOf(summary, summary.defaultPlan);
+  fmt::print("--plan '{}'{}\n", paint(Colour::Green, summary.chosen),
+             usual && usual->isMeasured()
+                 ? fmt::format(", {:.2f} times the default's speed", usual->median / summary.trials.front().median)
+                 : "");
+}
+
+Result<void> Tuner::remember() {
+  if (!records)
+    return {};
+  const tune::Trial *usual = trialOf(summary, summary.defaultPlan);
+  Record record;
+  record.key = key;
+  record.model = info.name;
+  record.plan = summary.chosen;
+  record.seconds = summary.trials.front().median;
+  if (summary.trials.size() > 1 && summary.trials[1].isMeasured()) {
+    record.runnerUp = summary.trials[1].candidate.plan;
+    record.runnerUpSeconds = summary.trials[1].median;
+  }
+  record.defaultSeconds = usual ? usual->median : 0;
+  record.measured = std::time(nullptr);
+  return records->put(record);
+}
+
+Result<void> Tuner::writeReport() const {
+  return arguments.report.empty() ? Result<void>() : writeText(arguments.report, tuneReport(summary));
+}
+
+int tuneModel(const TuneArguments &arguments) {
+  Tuner tuner(arguments);
+  if (Result<void> prepared = tuner.prepare(); !prepared)
+    return fail(prepared.error());
+  if (tuner.isDryRun()) {
+    tuner.printSpace();
+    return 0;
+  }
+  if (Result<void> found = tuner.search(); !found)
+    return fail(found.error());
+  tuner.print();
+  if (Result<void> kept = tuner.remember(); !kept) // the result stands, and is printed
+    fmt::print(stderr, "{}", kept.error().message());
+  Result<void> written = tuner.writeReport();
+  return written ? 0 : fail(written.error());
+}
+
+} // namespace
+
+void addTune(CLI::App &app, int &status) {
+  CLI::App *command = app.add_subcommand("tune", "find the fastest plan by measuring, and remember it");
+  auto arguments = std::make_shared<TuneArguments>();
+  command->add_option("spec", arguments->spec.spec, "a spec's file, or the name of an example (see rondo list)")
+      ->type_name("SPEC");
+  addModel(*command, arguments->spec);
+  addTarget(*command, arguments->spec);
+  addDims(*command, arguments->spec);
+  addTypes(*command, arguments->spec, "element types: for all tensors, for some by name; default: f32");
+  addGradient(*command, arguments->spec);
+  addBoundaries(*command, arguments->spec);
+  addRandom(*command, arguments->spec, "the seed and the sizes; default: 1,B=1,T=1024,H=8");
+  addThreads(*command, arguments->spec);
+  command->add_option("--seconds", arguments->seconds, "search for at most so long")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_flag("--exhaustive", arguments->exhaustive, "measure every plan, whatever the cost model expects");
+  command->add_flag("--fresh", arguments->fresh, "forget what a search that was stopped has measured");
+  command->add_flag("--dry-run", arguments->dryRun, "print the plans and their expected cost, and measure nothing");
+  command->add_option("--report", arguments->report, "write what was found as a page for a browser")->type_name("FILE.html");
+  addTuneDatabase(*command, status);
+  command->require_subcommand(0, 1);
+  command->footer("run and bench use the record of the nearest sizes, and say so; --no-records is without. A search that was\n"
+                  "stopped goes on when it is started again. Example:\n"
+                  "  rondo tune gla --dim K=64 V=64 --random 1,B=1,T=4096,H=16 --report gla.html");
+  command->callback([arguments, command, &status] {
+    if (!command->get_subcommands().empty())
+      return;
+    if (arguments->spec.spec.empty())
+      throw CLI::RequiredError("spec");
+    status = tuneModel(*arguments);
+  });
+}
+
+} // namespace rondo::tool

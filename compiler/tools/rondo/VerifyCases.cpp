@@ -1,0 +1,39 @@
+// See VerifyCases.h.
+#include "compiler/tools/rondo/VerifyCases.h"
+
+namespace rondo::tool {
+
+std::vector<int64_t> smallDims() { return {7, 5, 3, 9, 11, 13, 15}; }
+
+std::vector<Case> standardCases() {
+  return {
+      {smallDims(), {3, 1, 3, 3, 1}, Inits::Drawn},               // decoding
+      {smallDims(), {2, 17, 5, 1, 1}, Inits::Default},            // a prime, one head
+      {{19, 33, 5, 3, 9, 11, 7}, {3, 67, 7, 3, 1}, Inits::Drawn}, // a longer prime, beyond the vectors' widths
+  };
+}
+
+std::vector<Case> gradientCases() {
+  return {{smallDims(), {2, 17, 5, 1, 1}, Inits::Drawn}, {{19, 33, 5, 3, 9, 11, 7}, {3, 37, 7, 3, 1}, Inits::Drawn}};
+}
+
+std::vector<Case> chunkCases() {
+  return {{smallDims(), {2, 17, 5, 1, 1}, Inits::Default, false, false, "chunk", 5},
+          {{19, 33, 5, 3, 9, 11, 7}, {3, 67, 7, 3, 1}, Inits::Drawn, false, false, "chunk", 16},
+          {smallDims(), {2, 31, 1, 2, 1}, Inits::Drawn, true, false, "chunk", 8},
+          {smallDims(), {1, 43, 1, 3, 1, 5}, Inits::Drawn, true, true, "chunk", 4}};
+}
+
+std::vector<Case> tileCases() {
+  return {{{32, 64, 16, 32, 64}, {2, 1, 1, 3, 1}, Inits::Drawn, false, false, "chunk", 0, true},
+          {{16, 32, 64, 16, 32}, {2, 17, 1, 1, 1}, Inits::Default, false, false, "chunk", 0, true},
+          {{64, 32, 32, 64, 16}, {3, 131, 1, 3, 1}, Inits::Drawn, false, false, "chunk", 0, true},
+          {{32, 32, 64, 16, 64}, {1, 1111, 1, 1, 1}, Inits::Drawn, false, false, "auto", 0, true}};
+}
+
+std::vector<Case> boundaryCases() {
+  return {{smallDims(), {11, 9, 1, 2, 1}, Inits::Drawn, true, false},
+          {smallDims(), {1, 23, 1, 3, 1, 5}, Inits::Drawn, true, true}};
+}
+
+} // namespace rondo::tool

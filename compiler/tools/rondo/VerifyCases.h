@@ -1,0 +1,39 @@
+// The sizes, forms and boundaries that `rondo verify` runs of its own accord.
+#pragma once
+#include "compiler/tools/rondo/CallShape.h"
+#include "compiler/tools/rondo/RandomInputs.h"
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace rondo::tool {
+
+/// Sizes under which a model is verified. Odd and distinct, below and above the width of a vector, so that tails and full vectors
+/// are both run, and no two dimensions can be taken for each other.
+struct Case {
+  std::vector<int64_t> dims;
+  CallShape shape;
+  Inits inits;
+  bool resets = false, packed = false;
+  std::string form = "step";
+  int64_t chunk = 0;  // 0: the compiler's choice
+  bool tiles = false; // of a size that matrix instructions take; only where there are kernels on these
+  /// What tells kernels of one model and one type apart.
+  std::string name() const {
+    std::string text = form + (chunk ? std::to_string(chunk) : "");
+    return text + (packed ? " packed" : resets ? " resets" : "");
+  }
+};
+std::vector<int64_t> smallDims();
+std::vector<Case> standardCases();
+/// Of gradients, which take longer.
+std::vector<Case> gradientCases();
+/// By chunks: of a size that the length is no multiple of, with a rest, and shorter ones than the length of a vector.
+std::vector<Case> chunkCases();
+/// On matrix instructions: a single step, a chunk that is not full, chunks and a rest; and of the compiler's own accord, where one long
+/// sequence is cut into segments.
+std::vector<Case> tileCases();
+/// Where sequences begin: more rows than a tile of the batch has, and sequences of which one is empty, with resets inside.
+std::vector<Case> boundaryCases();
+
+} // namespace rondo::tool

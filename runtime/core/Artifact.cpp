@@ -1,0 +1,241 @@
+// Artifacts as bytes, and the choice of a variant. See rondo/Artifact.h.
+//   0   8 bytes  "RONDOART"
+//   8   u32      format
+//   12  u32      0
+//   16  u64      bytes of the description
+//   24  16 bytes XXH3 of all that follows
+//   40           the description, CBOR; then the codes, end to end
+#include "rondo/Artifact.h"
+#include "rondo/Cuda.h"
+#include "runtime/core/AtomicFile.h"
+#include "runtime/core/ProgramFile.h"
+#include <bit>
+#include <cstring>
+#include <fmt/format.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace rondo {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr char kMagic[8] = {'R', 'O', 'N', 'D', 'O', 'A', 'R', 'T'};
+/// Counts changes of the file, of the description of a program, and of how kernels are called.
+constexpr uint32_t kFormat = 1;
+constexpr size_t kHeader = 40;
+
+Error damaged(std::string_view what) {
+  Error error(fmt::format("not a sound artifact: {}", what));
+  error.diagnostics.front().slug = "artifact";
+  return error;
+}
+
+std::string digest(std::string_view text) {
+  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, hash);
+  return {reinterpret_cast<const char *>(canonical.digest), sizeof canonical.digest};
+}
+
+/// Takes the next `bytes` off `rest`; fails where there are fewer.
+std::string take(std::string_view &rest, size_t bytes) {
+  if (bytes > rest.size())
+    throw std::out_of_range("its code is cut off");
+  std::string taken(rest.substr(0, bytes));
+  rest.remove_prefix(bytes);
+  return taken;
+}
+
+Artifact describe(const Json &json, std::string_view codes) {
+  Artifact artifact;
+  json.at("compiler").get_to(artifact.compiler);
+  json.at("key").get_to(artifact.key);
+  for (const Json &file : json.at("files"))
+    artifact.files.push_back({file.at(0).get<std::string>(), file.at(1).get<std::string>()});
+  for (const Json &one : json.at("variants")) {
+    Result<Program> program = core::programFromJson(one.at("program"));
+    if (!program)
+      throw std::out_of_range(program.error().message());
+    Variant variant{one.at("target").get<std::string>(), one.at("plan").get<std::string>(), std::move(*program), {}, {}};
+    variant.code = take(codes, one.at("code").get<size_t>());
+    variant.splitCode = take(codes, one.at("split_code").get<size_t>());
+    artifact.variants.push_back(std::move(variant));
+  }
+  for (const Json &one : json.at("choices")) {
+    artifact.choices.push_back({{one.at(0).get<int64_t>(), one.at(1).get<int64_t>()}, one.at(2).get<size_t>()});
+    if (artifact.choices.back().variant >= artifact.variants.size())
+      throw std::out_of_range("a choice is of no variant");
+  }
+  return artifact;
+}
+
+/// How far a call is from what a choice was made for: twice as long, or as many, is one step.
+int distance(CallSizes a, CallSizes b) {
+  const auto scale = [](int64_t size) { return std::bit_width(uint64_t(std::max<int64_t>(1, size)) - 1); };
+  return std::abs(int(scale(a.rows)) - int(scale(b.rows))) + std::abs(int(scale(a.time)) - int(scale(b.time)));
+}
+
+/// "sm_90a" as a number, and whether it is for that GPU alone.
+bool parseArchitecture(std::string_view name, int &number, bool &only) {
+  if (name.substr(0, 3) != "sm_")
+    return false;
+  number = std::atoi(std::string(name.substr(3)).c_str());
+  only = !name.empty() && !std::isdigit(static_cast<unsigned char>(name.back()));
+  return number > 0;
+}
+
+/// "x86-64-v3" as 3, "x86-64" as 1.
+int levelOf(std::string_view level) { return level.size() > 6 ? level.back() - '0' : 1; }
+
+/// How well code for `target` suits `device`; 0: not at all.
+int suits(std::string_view target, std::string_view device) {
+  const bool onHost = device == "cpu";
+  if (onHost)
+    return target == "cpu" ? 5 : target.substr(0, 4) == "cpu:" && hostRuns(target.substr(4)) ? levelOf(target.substr(4)) : 0;
+  int made = 0, has = 0;
+  bool only = false, ignored = false;
+  if (target.substr(0, 5) != "cuda:" || device.substr(0, 5) != "cuda:" ||
+      !parseArchitecture(target.substr(5), made, only) || !parseArchitecture(device.substr(5), has, ignored))
+    return 0;
+  return (only ? made == has : made <= has) ? 2 * made + only : 0;
+}
+
+} // namespace
+
+std::string contentHash(std::string_view text) {
+  std::string hex;
+  for (const char byte : digest(text))
+    hex += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  return hex;
+}
+
+bool hostRuns(std::string_view level) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  return level == "x86-64" || (level == "x86-64-v2" && __builtin_cpu_supports("x86-64-v2")) ||
+         (level == "x86-64-v3" && __builtin_cpu_supports("x86-64-v3")) ||
+         (level == "x86-64-v4" && __builtin_cpu_supports("x86-64-v4"));
+#else
+  return false;
+#endif
+}
+
+std::string Artifact::toBytes() const {
+  Json json{{"compiler", compiler}, {"key", key}, {"files", Json::array()}, {"variants", Json::array()},
+            {"choices", Json::array()}};
+  std::string codes;
+  for (const FileSeen &file : files)
+    json["files"].push_back({file.path, file.hash});
+  for (const Variant &variant : variants) {
+    json["variants"].push_back({{"target", variant.target},
+                                {"plan", variant.plan},
+                                {"program", core::toJson(variant.program)},
+                                {"code", variant.code.size()},
+                                {"split_code", variant.splitCode.size()}});
+    codes += variant.code + variant.splitCode;
+  }
+  for (const Choice &choice : choices)
+    json["choices"].push_back({choice.sizes.rows, choice.sizes.time, choice.variant});
+  std::string bytes(kHeader, '\0');
+  Json::to_cbor(json, bytes);
+  const uint64_t described = bytes.size() - kHeader;
+  bytes += codes;
+  std::memcpy(bytes.data(), kMagic, sizeof kMagic);
+  std::memcpy(bytes.data() + 8, &kFormat, sizeof kFormat);
+  std::memcpy(bytes.data() + 16, &described, sizeof described);
+  const std::string hash = digest(std::string_view(bytes).substr(kHeader));
+  std::memcpy(bytes.data() + 24, hash.data(), hash.size());
+  return bytes;
+}
+
+Result<Artifact> Artifact::fromBytes(std::string_view bytes) try {
+  uint32_t format = 0;
+  uint64_t described = 0;
+  if (bytes.size() < kHeader || std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0)
+    return damaged("it does not begin as one");
+  std::memcpy(&format, bytes.data() + 8, sizeof format);
+  std::memcpy(&described, bytes.data() + 16, sizeof described);
+  if (format != kFormat)
+    return damaged(fmt::format("its format is {}, this version of rondo reads {}; compile it again", format, kFormat));
+  const std::string_view rest = bytes.substr(kHeader);
+  if (described > rest.size() || digest(rest) != bytes.substr(24, 16))
+    return damaged("its contents are not those that were written");
+  return describe(Json::from_cbor(rest.substr(0, described)), rest.substr(described));
+} catch (const std::exception &exception) { // of the JSON library, or thrown above
+  return damaged(exception.what());
+}
+
+Result<void> Artifact::write(const std::string &path) const {
+  core::AtomicFile file;
+  const std::string bytes = toBytes();
+  Result<void> done = file.open(path);
+  done = done ? file.write(bytes.data(), bytes.size()) : done;
+  return done ? file.commit() : done;
+}
+
+Result<Artifact> Artifact::read(const std::string &path) {
+  Result<std::string> bytes = core::readWholeFile(path);
+  if (!bytes)
+    return bytes.error();
+  Result<Artifact> artifact = fromBytes(*bytes);
+  if (artifact)
+    return artifact;
+  Error error = artifact.error();
+  error.diagnostics.front().place.file = path;
+  return error;
+}
+
+Result<const Variant *> Artifact::choose(std::string_view device, CallSizes sizes) const {
+  int best = 0;
+  for (const Variant &variant : variants)
+    best = std::max(best, suits(variant.target, device));
+  if (best == 0) {
+    std::string targets;
+    for (const Variant &variant : variants)
+      targets += (targets.empty() ? "" : ", ") + variant.target;
+    return Error(fmt::format("no code for {} in this artifact; it has {}", device, targets.empty() ? "none" : targets));
+  }
+  const Variant *chosen = nullptr;
+  int nearest = 0;
+  for (const Choice &choice : choices) {
+    const Variant &variant = variants[choice.variant];
+    const int far = distance(choice.sizes, sizes);
+    if (suits(variant.target, device) == best && (!chosen || far < nearest)) {
+      chosen = &variant;
+      nearest = far;
+    }
+  }
+  for (const Variant &variant : variants) // without a choice the first is as good as any
+    if (!chosen && suits(variant.target, device) == best)
+      chosen = &variant;
+  return chosen;
+}
+
+Result<Kernel> Artifact::loadOnHost(CallSizes sizes) const {
+  Result<const Variant *> variant = choose("cpu", sizes);
+  if (!variant)
+    return variant.error();
+  std::function<Result<std::string>()> split;
+  if (!(*variant)->splitCode.empty())
+    split = [code = (*variant)->splitCode]() -> Result<std::string> { return code; };
+  auto program = loadHostCode((*variant)->program, (*variant)->code, std::move(split));
+  if (!program)
+    return program.error();
+  return Kernel(*program);
+}
+
+Result<Kernel> Artifact::loadOnGpu(CallSizes sizes, int ordinal) const {
+  Result<cuda::DeviceInfo> device = cuda::deviceInfo(ordinal);
+  if (!device)
+    return device.error();
+  Result<const Variant *> variant = choose("cuda:" + device->architecture(), sizes);
+  if (!variant)
+    return variant.error();
+  auto program = std::make_shared<Program>((*variant)->program);
+  program->image =
+      std::make_shared<const DeviceImage>(DeviceImage{"cuda", (*variant)->target.substr(5), (*variant)->code});
+  return cuda::load(program, ordinal);
+}
+
+} // namespace rondo
