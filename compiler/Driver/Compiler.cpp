@@ -6,8 +6,10 @@
 #include "compiler/Driver/ReferenceProgram.h"
 #include "compiler/Pipeline/Passes.h"
 #include "compiler/Pipeline/Phases.h"
+#include "compiler/Reference/Sizes.h"
 #include "compiler/Target/CPU/Codegen.h"
 #include "compiler/Target/CPU/Machine.h"
+#include "compiler/Target/CUDA/CellPlan.h"
 #include "compiler/Target/CUDA/Codegen.h"
 #include "compiler/Target/Signature.h"
 #include "dialects/Chunk/Chunk.h"
@@ -383,6 +385,22 @@ static DType operandType(ModuleOp formed) {
   return type;
 }
 
+/// Marks what cells multiply by matrix instructions; the type of their operands, f64 where there are none.
+static DType markCells(ModuleOp formed, StringRef arch) {
+  DType type = DType::F64;
+  formed.walk([&](recur::ScanOp op) {
+    std::optional<cuda::CellPlan> plan = cuda::planCell(cast<recur::ScanInterface>(op.getOperation()), arch);
+    if (!plan)
+      return;
+    type = plan->element.isBF16() ? DType::BF16 : DType::F16;
+    for (const cuda::CellPhase &phase : plan->phases)
+      for (const cuda::CellJob &job : phase.jobs)
+        for (const cuda::CellProduct &product : job.products)
+          product.result.getDefiningOp()->setAttr(reference::kRoundedAttr, UnitAttr::get(op.getContext()));
+  });
+  return type;
+}
+
 /// The reference with a kernel's roundings: the kernel's own chunks, read by the interpreter, between tensors in f64.
 static Outcome<std::shared_ptr<const Program>> compileRounded(std::shared_ptr<MLIRContext> context,
                                                               const Source &source, const Options &options) {
@@ -402,7 +420,11 @@ static Outcome<std::shared_ptr<const Program>> compileRounded(std::shared_ptr<ML
   if (!signature.enter() || !signature.runThrough("set-precision"))
     return signature.finish(std::optional<Made>());
   Program described = describeModel(*signature.module->getOps<func::FuncOp>().begin());
-  DType products = operandType(*formed);
+  DType products = operandType(*formed), cells = DType::F64;
+  if (auto arch = cudaArchitecture(options.roundings); arch && options.form != "step")
+    cells = markCells(*formed, *arch);
+  if (products == DType::F64)
+    products = cells;
   return signature.finish(
       std::optional(makeReferenceProgram(context, std::move(formed), std::move(described), /*noise=*/0, products)));
 }

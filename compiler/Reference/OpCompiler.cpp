@@ -70,7 +70,8 @@ static bool isMatrixProduct(recur::ContractOp op) {
 OpCompiler::Closure OpCompiler::compileRounded(Operation &op) {
   std::vector<std::pair<const Array *, Array *>> operands;
   DenseMap<Value, Array *> kept = slots;
-  if (auto contract = dyn_cast<recur::ContractOp>(op); contract && isMatrixProduct(contract))
+  if (auto contract = dyn_cast<recur::ContractOp>(op);
+      contract && (isMatrixProduct(contract) || op.hasAttr(kRoundedAttr)))
     for (Value operand : contract.getOperands_()) {
       const Array &from = *kept.find(operand)->second;
       operands.push_back({&from, &define(operand, from)});
@@ -95,6 +96,8 @@ OpCompiler::Closure OpCompiler::compileRounded(Operation &op) {
 llvm::Expected<std::function<void()>> OpCompiler::compile(Operation &op) {
   if (auto scan = dyn_cast_or_null<chunk::ScanOp>(op.getParentOp());
       scan && sizes.rounding.bits && op.getParentRegion() == &scan.getChunk())
+    return compileRounded(op);
+  if (sizes.rounding.bits && op.hasAttr(kRoundedAttr))
     return compileRounded(op);
   auto run = compileExact(op);
   if (!run || !sizes.noise.state || !rounds(op))

@@ -17,6 +17,9 @@ struct Noise {
   double factor();
 };
 
+/// On contractions of a step: UnitAttr, its operands are rounded, too (Rounding).
+inline constexpr const char *kRoundedAttr = "recur.rounded";
+
 /// For error analysis of matrix instructions: operands of products inside a chunk are rounded to `bits` significant bits, sums are exact.
 /// Chunks are taken to the end then, as such kernels do: steps behind it are zeros and decay nothing.
 struct Rounding {

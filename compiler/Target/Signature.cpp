@@ -192,6 +192,8 @@ private:
                                   {"per_head", b.getBoolAttr(one.perHead)},
                                   {"packed", b.getBoolAttr(one.packed)},
                                   {"cooperative", b.getBoolAttr(one.cooperative)},
+                                  {"cluster", b.getI64IntegerAttr(one.cluster)},
+                                  {"most_steps", b.getI64IntegerAttr(one.mostSteps)},
                                   {"splits", b.getI64IntegerAttr(one.splits)},
                                   {"split_symbol", b.getStringAttr(one.splitSymbol)},
                                   {"team_symbol", b.getStringAttr(one.teamSymbol)},
@@ -300,6 +302,8 @@ private:
     one.perHead = flag(d, "per_head");
     one.packed = flag(d, "packed");
     one.cooperative = flag(d, "cooperative");
+    one.cluster = number(d, "cluster");
+    one.mostSteps = number(d, "most_steps");
     one.splits = number(d, "splits");
     one.splitSymbol = string(d, "split_symbol");
     one.teamSymbol = string(d, "team_symbol");

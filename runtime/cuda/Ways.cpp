@@ -52,6 +52,8 @@ public:
   bool isPossible() const {
     for (size_t number : numbers) {
       const Launch &launch = program.launches[number];
+      if (launch.mostSteps && sizes.of(Axis::Time) > launch.mostSteps)
+        return false;
       for (int position : launch.aligned) {
         const size_t which = size_t(launch.operands[size_t(position)]);
         if (!isAligned(program.tensors[which], tensors[which]))

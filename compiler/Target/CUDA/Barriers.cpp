@@ -19,7 +19,7 @@ struct Touched {
 
 /// Two accesses by the same thread need no barrier. A store is the first lane's alone where lanes do not share out the array.
 bool sameThread(const Owner &x, const Owner &y) {
-  return x == y && !x.everywhere() && (x.lanes == 1 || x.splitAxis >= 0);
+  return x == y && x.beside == y.beside && !x.everywhere() && (x.lanes == 1 || x.splitAxis >= 0);
 }
 
 bool meets(ArrayRef<Owner> earlier, const Owner &now) {

@@ -25,7 +25,8 @@ Launch CellKernel::emit(ModuleOp module, StringRef symbol) {
   launch.splits = plan.blocks;
   launch.threads = plan.threads();
   launch.sharedBytes = plan.sharedBytes;
-  launch.cooperative = !plan.alone();
+  launch.cooperative = !plan.local();
+  launch.cluster = plan.cluster ? plan.blocks : 0;
   if (launch.cooperative)
     launch.scratchBytes = llvm::alignTo(llvm::divideCeil(plan.exchangeBytes, plan.blocks), 16);
   openOperands(module, symbol);
@@ -72,16 +73,15 @@ void CellKernel::openThread() {
 /// A block's tasks: one, or in a grid as many after another as do not fit beside each other.
 void CellKernel::emitTasks() {
   Value block = NVVM::BlockIdXOp::create(b, loc, b.getI32Type());
-  if (plan.alone()) {
-    blockInTask = l.i32(0);
-    return emitTask(toIndex(block), l.i32(0));
-  }
-  blockInTask = l.rem(block, plan.blocks);
+  blockInTask = l.rem(block, plan.blocks); // its rank, where they form a cluster
   Value place = l.div(block, plan.blocks);
+  if (plan.local())
+    return emitTask(toIndex(place), l.i32(0));
   Value beside = l.div(Value(NVVM::GridDimXOp::create(b, loc, b.getI32Type())), plan.blocks);
   Value scratch = arguments->function().getArguments().back();
   Value global = LLVM::AddrSpaceCastOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext(), 1), scratch);
-  Value bytes = l.mul(l.wide(place), arith::ConstantIntOp::create(b, loc, b.getI64Type(), plan.blocks * launch.scratchBytes));
+  Value bytes =
+      l.mul(l.wide(place), arith::ConstantIntOp::create(b, loc, b.getI64Type(), plan.blocks * launch.scratchBytes));
   exchange = l.add(LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), global), bytes);
   Value tiles = arith::CeilDivUIOp::create(b, loc, batch, index(CellPlan::rows));
   Value tasks = arith::MulIOp::create(b, loc, tiles, heads);
@@ -280,6 +280,7 @@ void CellKernel::emitSequence(Value first) {
         values.push_back(evaluate(job.vector, scope).re);
       publish(job, first, values);
     }
+    orderPublications();
     return Values();
   });
   auto loop = scf::ForOp::create(b, loc, index(0), steps, index(1), carried);
@@ -304,8 +305,8 @@ CellKernel::Values CellKernel::emitStep(Value time, Value number, ValueRange car
   later.append(loadInputs(arith::AddIOp::create(b, loc, time, index(plan.prefetch))));
   Values sums, next;
   for (auto [p, phase] : llvm::enumerate(plan.phases)) {
-    if (plan.alone())
-      l.barrier();
+    if (plan.local())
+      exchangeBarrier();
     for (CellJob &job : phase.jobs)
       multiply(job, number);
     l.barrier();
@@ -332,6 +333,7 @@ CellKernel::Values CellKernel::emitStep(Value time, Value number, ValueRange car
           values.push_back(evaluate(job.vector, scope).re);
         publish(job, number, values);
       }
+      orderPublications();
       return Values(all.begin() + sums.size(), all.end());
     });
     (last ? next : sums).append(results);
@@ -363,6 +365,7 @@ CellKernel::Values CellKernel::finishStep(Value time, Value number, const Values
         values.push_back(evaluate(job.vector, scope).re);
       publish(job, l.add(number, 1), values);
     }
+    orderPublications();
   });
   Value at = time;
   if (scan.axis(0).getReverse())

@@ -1,7 +1,7 @@
 // A recurrence that multiplies its state by matrices, as a kernel that keeps those on chip for the whole sequence: as operands of matrix
 // instructions in registers, and in shared memory what does not fit. What is planned is CellPlan.h's.
 //
-// Where one block has all units of a task (a head, eight rows of the batch), vectors are exchanged through shared memory. Else the
+// Where one block, or a cluster, has all units of a task (a head, eight rows of the batch), vectors are exchanged through shared memory. Else the
 // blocks of a task exchange them through L2, and all blocks of the grid are resident: a word of the exchange buffer is all ones until
 // its owner writes two elements there (no rounded number looks like that), so that a reader waits for data and for nothing else. A buffer
 // is made empty again two steps after it was filled, when everyone is known to have read it, and serves again two steps later.
@@ -52,10 +52,17 @@ private:
     mlir::Value memref, base, rowStride, columnStride;
     mlir::Value tile; // i32, in the block's units of the product
   };
-  Weights weightsOf(const CellJob &job, int64_t tile);
-  Values loadFragment(const CellJob &job, const Weights &from, int64_t group, int64_t half);
+  Weights weightsOf(const CellJob &job, mlir::Value tile);
+  Values loadFragment(const CellJob &job, mlir::Value number);
+  void stageFragments(const CellJob &job, int64_t from, int64_t to, int64_t offset);
+  Values loadStaged(int64_t offset);
   /// The value of each slot, published as step `number`'s.
   void publish(const CellJob &job, mlir::Value number, llvm::ArrayRef<mlir::Value> values);
+  void publishLocally(const CellJob &job, mlir::Value number, mlir::Value offset, mlir::Value word);
+  /// What was published and emptied comes before what will be published.
+  void orderPublications();
+  /// What was published through shared memory can be read.
+  void exchangeBarrier();
   llvm::SmallVector<Values> collect(const CellJob &job, mlir::Value number);
   Values pollGroups(mlir::ArrayRef<mlir::Value> addresses);
   void multiply(CellJob &job, mlir::Value number);

@@ -14,21 +14,24 @@ namespace {
 constexpr int64_t kWeightRegisters = 128, kFewWeightRegisters = 64;
 constexpr int64_t kWarps = 8, kMostWarps = 16;
 constexpr int64_t kMostJobs = 4;
-/// Steps of prefetched inputs: a step of one block takes less time than device memory.
+/// Units up to which a block, or a cluster, is tried.
+constexpr int64_t kMostLocalUnits = 256, kMostClusterUnits = 512;
+/// Steps of prefetched inputs: a step through shared memory takes less time than device memory.
 constexpr int64_t kPrefetchAlone = 3, kPrefetchInGrid = 1;
 
 struct Limits {
   int64_t multiprocessors, sharedBytes;
+  bool clusters = false;
 };
 
-/// Of the largest GPU of an architecture; a smaller one is told at the launch that the grid does not fit.
+/// Of the largest GPU of an architecture; a smaller one is told at load that the grid does not fit.
 Limits limitsOf(StringRef arch) {
   unsigned number = 0;
   arch.consume_front("sm_");
   arch.consumeInteger(10, number);
   int64_t kib = 1024;
   if (number >= 90)
-    return {132, 220 * kib};
+    return {132, 220 * kib, number == 90};
   if (number == 80 || number == 87)
     return {108, 160 * kib};
   return {number == 89 ? 128 : 82, 96 * kib};
@@ -37,8 +40,7 @@ Limits limitsOf(StringRef arch) {
 /// Reads a step: phases by how many products lie before a value.
 class Reader {
 public:
-  Reader(recur::ScanInterface scan, CellPlan &plan)
-      : scan(scan), plan(plan), step(scan, &scan->getRegion(0).front()) {}
+  Reader(recur::ScanInterface scan, CellPlan &plan) : scan(scan), plan(plan), step(scan, &scan->getRegion(0).front()) {}
 
   bool read() {
     if (scan.numAxes() != 1 || scan.numStates() == 0 || scan.getOffsets() || scan.getResets() || !readArguments())
@@ -155,7 +157,7 @@ bool shareOut(CellPlan &plan, const Limits &limits) {
     job->tiles = static_cast<int64_t>(job->products.size()) * plan.blockUnits / 16;
     // In a grid every warp reads its part of the vector from L2, so that no two should read the same.
     job->tileParts = 1;
-    if (plan.alone())
+    if (plan.local())
       while (2 * job->tileParts <= plan.warps && job->tiles % (2 * job->tileParts) == 0)
         job->tileParts *= 2;
     job->cuts = plan.warps / job->tileParts;
@@ -169,23 +171,39 @@ bool shareOut(CellPlan &plan, const Limits &limits) {
     job->keptFragments = std::min(job->fragments(), kept);
     kept -= job->keptFragments;
     job->weightOffset = take((job->fragments() - job->keptFragments) * plan.threads() * 16);
-    job->partialOffset = take(job->cuts * job->tiles * 16 * plan.rows * 4 * (plan.alone() ? 1 : 2));
-    if (plan.alone())
-      job->exchangeOffset = take(plan.vectorBytes());
+    job->partialOffset = take(job->cuts * job->tiles * 16 * plan.rows * 4 * (plan.local() ? 1 : 2));
+    if (plan.local())
+      job->exchangeOffset = take(plan.vectorBytes() * (plan.cluster ? 2 : 1));
     else
       job->exchangeOffset = std::exchange(plan.exchangeBytes, plan.exchangeBytes + plan.buffers * plan.vectorBytes());
   }
-  plan.sharedBytes = at;
+  plan.sharedBytes =
+      std::max(at, std::min(limits.sharedBytes, registers / 4 * plan.threads() * 16)); // weights come this way
   return at <= limits.sharedBytes;
+}
+
+/// Blocks of a cluster, as many as leave each 16 units: what a step takes is mostly latency, and less of it the less a block has to do.
+bool chooseCluster(CellPlan &plan, const Limits &limits) {
+  plan.cluster = true;
+  plan.warps = kWarps;
+  for (plan.blocks = 8; plan.blocks > 1; plan.blocks /= 2) {
+    plan.blockUnits = plan.paddedUnits / plan.blocks;
+    if (plan.paddedUnits % (16 * plan.blocks) == 0 && plan.units <= kMostClusterUnits && shareOut(plan, limits))
+      return true;
+  }
+  plan.cluster = false;
+  return false;
 }
 
 bool choose(CellPlan &plan, const Limits &limits) {
   plan.paddedUnits = llvm::alignTo(plan.units, plan.groupWidth);
+  plan.prefetch = kPrefetchAlone;
+  if (limits.clusters && chooseCluster(plan, limits))
+    return true;
   plan.blocks = 1;
   plan.blockUnits = plan.paddedUnits;
-  plan.prefetch = kPrefetchAlone;
   plan.warps = std::clamp<int64_t>(llvm::bit_floor(uint64_t(plan.elements() / 32)), 4, kMostWarps);
-  if (plan.units <= 256 && shareOut(plan, limits))
+  if (plan.units <= kMostLocalUnits && shareOut(plan, limits))
     return true;
   plan.prefetch = kPrefetchInGrid;
   // Two tasks side by side where that leaves blocks enough units.

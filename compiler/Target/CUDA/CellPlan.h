@@ -42,6 +42,7 @@ struct CellPlan {
   mlir::Type element;                       // bf16 or f16
   int64_t units = 0, paddedUnits = 0;       // length of every vector
   int64_t blockUnits = 0, blocks = 0;       // units of a block, blocks of a task
+  bool cluster = false;                     // the blocks of a task reach each other's shared memory (sm_90)
   int64_t warps = 0;
   int64_t prefetch = 1; // steps
   llvm::SmallVector<CellPhase> phases;
@@ -50,7 +51,8 @@ struct CellPlan {
   int64_t threads() const { return warps * 32; }
   int64_t elements() const { return blockUnits * rows; }
   int64_t slots() const { return (elements() + threads() - 1) / threads(); }
-  bool alone() const { return blocks == 1; }
+  /// Vectors are exchanged through shared memory.
+  bool local() const { return blocks == 1 || cluster; }
   int64_t groups() const { return paddedUnits / groupWidth; }
   int64_t vectorBytes() const { return paddedUnits * rows * 2; }
 };

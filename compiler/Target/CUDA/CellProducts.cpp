@@ -23,20 +23,15 @@ static LLVM::InlineAsmOp inlineAsm(OpBuilder &b, Location loc, TypeRange results
                                    ArrayAttr());
 }
 
-/// A job's product of one of this warp's tiles: which one it is may depend on the warp.
-CellKernel::Weights CellKernel::weightsOf(const CellJob &job, int64_t tile) {
+/// Where the weights of a tile of this warp lie: which product it is of depends on the warp.
+CellKernel::Weights CellKernel::weightsOf(const CellJob &job, Value tile) {
   int64_t perProduct = plan.blockUnits / 16;
+  Value number = l.add(l.mul(l.div(warp, job.cuts), job.warpTiles), tile), product = l.div(number, perProduct);
   auto of = [&](const CellProduct &product) -> Weights {
     const Operand &param = params[product.param];
     Value one = index(1), all = index(plan.units);
     return {param.memref, param.base, product.transposed ? one : all, product.transposed ? all : one, {}};
   };
-  if (job.tileParts == 1) {
-    Weights result = of(job.products[tile / perProduct]);
-    result.tile = l.i32(tile % perProduct);
-    return result;
-  }
-  Value number = l.add(l.mul(l.div(warp, job.cuts), job.warpTiles), tile), product = l.div(number, perProduct);
   Weights result = of(job.products.front());
   for (size_t i = 1; i < job.products.size(); ++i) {
     Weights other = of(job.products[i]);
@@ -52,10 +47,12 @@ CellKernel::Weights CellKernel::weightsOf(const CellJob &job, int64_t tile) {
 }
 
 /// The four registers of one instruction's weights: rows g and g + 8, two times two of a lane's eight columns.
-CellKernel::Values CellKernel::loadFragment(const CellJob &job, const Weights &from, int64_t group, int64_t half) {
+CellKernel::Values CellKernel::loadFragment(const CellJob &job, Value number) {
+  Value half = l.bitAnd(number, 1), groupInWarp = l.rem(l.shr(number, 1), job.warpGroups);
+  Weights from = weightsOf(job, l.div(number, 2 * job.warpGroups));
   Value unit = l.add(l.mul(blockInTask, plan.blockUnits), l.add(l.mul(from.tile, 16), l.shr(lane, 2)));
-  Value groupAt = l.add(l.mul(l.rem(warp, job.cuts), job.warpGroups), group);
-  Value column = l.add(l.mul(groupAt, CellPlan::groupWidth), l.add(l.mul(l.bitAnd(lane, 3), 8), 4 * half));
+  Value group = l.add(l.mul(l.rem(warp, job.cuts), job.warpGroups), groupInWarp);
+  Value column = l.add(l.mul(group, CellPlan::groupWidth), l.add(l.mul(l.bitAnd(lane, 3), 8), l.shl(half, 2)));
   bool whole = plan.paddedUnits == plan.units && job.warpGroups * job.cuts == plan.groups();
   auto bits = [&](Value row, Value at) -> Value {
     Value valid;
@@ -78,29 +75,42 @@ CellKernel::Values CellKernel::loadFragment(const CellJob &job, const Weights &f
   return registers;
 }
 
+/// Fragments `from` to `to` of a lane, to shared memory from `offset` on.
+void CellKernel::stageFragments(const CellJob &job, int64_t from, int64_t to, int64_t offset) {
+  auto loop = scf::ForOp::create(b, loc, l.i32(from), l.i32(to), l.i32(1));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Value packed = LLVM::PoisonOp::create(b, loc, VectorType::get(4, b.getI32Type()));
+  for (auto [i, word] : llvm::enumerate(loadFragment(job, loop.getInductionVar())))
+    packed = LLVM::InsertElementOp::create(b, loc, packed, word, l.i32(i));
+  Value place = l.mul(l.sub(loop.getInductionVar(), l.i32(from)), plan.threads() * 16);
+  l.storeShared(packed, l.add(place, l.mul(thread, 16)), offset);
+}
+
+/// What a lane has lies in shared memory where the lane put it. What it keeps in registers goes by the same way, so that this is a loop
+/// and not thousands of instructions.
 void CellKernel::loadWeights() {
   weights.clear();
-  Type four = VectorType::get(4, b.getI32Type());
+  int64_t most = plan.sharedBytes / (plan.threads() * 16);
+  l.barrier(); // a task before this one is done with shared memory
   for (CellPhase &phase : plan.phases)
-    for (CellJob &job : phase.jobs) {
-      int64_t number = 0;
-      for (int64_t tile = 0; tile < job.warpTiles; ++tile) {
-        Weights from = weightsOf(job, tile);
-        for (int64_t group = 0; group < job.warpGroups; ++group)
-          for (int64_t half : {0, 1}) {
-            Values fragment = loadFragment(job, from, group, half);
-            if (number++ < job.keptFragments) {
-              weights[&job].push_back(fragment);
-              continue;
-            }
-            Value packed = LLVM::PoisonOp::create(b, loc, four);
-            for (int64_t i = 0; i < 4; ++i)
-              packed = LLVM::InsertElementOp::create(b, loc, packed, fragment[i], l.i32(i));
-            int64_t place = (number - 1 - job.keptFragments) * plan.threads() * 16;
-            l.storeShared(packed, l.mul(thread, 16), job.weightOffset + place);
-          }
+    for (CellJob &job : phase.jobs)
+      for (int64_t from = 0; from < job.keptFragments; from += most) {
+        int64_t to = std::min(from + most, job.keptFragments);
+        stageFragments(job, from, to, 0);
+        for (int64_t i = from; i < to; ++i)
+          weights[&job].push_back(loadStaged((i - from) * plan.threads() * 16));
       }
-    }
+  plan.cluster ? exchangeBarrier() : l.barrier();
+  for (CellPhase &phase : plan.phases)
+    for (CellJob &job : phase.jobs)
+      if (job.keptFragments < job.fragments())
+        stageFragments(job, job.keptFragments, job.fragments(), job.weightOffset);
+}
+
+CellKernel::Values CellKernel::loadStaged(int64_t offset) {
+  Value words = l.loadShared(VectorType::get(4, b.getI32Type()), l.mul(thread, 16), offset);
+  return {l.part(words, 0), l.part(words, 1), l.part(words, 2), l.part(words, 3)};
 }
 
 /// i64: where step `number`'s vector lies in global memory.
@@ -125,14 +135,42 @@ void CellKernel::publish(const CellJob &job, Value number, ArrayRef<Value> value
     if (slot.valid && plan.elements() % plan.threads() && plan.elements() > plan.threads())
       writes = l.both(writes, l.less(l.add(thread, (&slot - slots.data()) * plan.threads()), l.i32(plan.elements())));
     ifTrue(writes, [&] {
-      if (plan.alone())
-        return l.storeShared(word, offset, job.exchangeOffset);
+      if (plan.local())
+        return publishLocally(job, number, offset, word);
       Value at = l.add(bufferAt(job, number), l.wide(offset));
-      inlineAsm(b, loc, {}, {at, word}, "st.release.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
+      inlineAsm(b, loc, {}, {at, word}, "st.relaxed.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
       Value empty = l.add(bufferAt(job, l.add(number, 2)), l.wide(offset));
       inlineAsm(b, loc, {}, {empty, l.i32(-1)}, "st.relaxed.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
     });
   }
+}
+
+/// Where step `number`'s vector lies in shared memory: a block of a cluster may be a step ahead of another.
+static Value localOffset(Lanes &l, const CellPlan &plan, const CellJob &job, Value number) {
+  Value base = l.i32(job.exchangeOffset);
+  return plan.cluster ? l.add(base, l.mul(l.bitAnd(number, 1), plan.vectorBytes())) : base;
+}
+
+void CellKernel::publishLocally(const CellJob &job, Value number, Value offset, Value word) {
+  offset = l.add(offset, localOffset(l, plan, job, number));
+  if (!plan.cluster)
+    return l.storeShared(word, offset);
+  Value mine = LLVM::PtrToIntOp::create(b, loc, b.getI32Type(), arguments->sharedPointer());
+  for (int64_t rank = 0; rank < plan.blocks; ++rank)
+    inlineAsm(b, loc, {}, {l.add(mine, offset), l.i32(rank), word},
+              "{\n.reg .b32 there;\nmapa.shared::cluster.u32 there, $0, $1;\nst.shared::cluster.b32 [there], $2;\n}",
+              "r,r,r,~{memory}");
+}
+
+void CellKernel::orderPublications() {
+  if (!plan.local())
+    inlineAsm(b, loc, {}, {}, "fence.acq_rel.gpu;", "~{memory}");
+}
+
+void CellKernel::exchangeBarrier() {
+  if (!plan.cluster)
+    return l.barrier();
+  inlineAsm(b, loc, {}, {}, "barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;", "~{memory}");
 }
 
 /// Waits until no word of any group is empty; what has come is not read again.
@@ -184,10 +222,10 @@ SmallVector<CellKernel::Values> CellKernel::collect(const CellJob &job, Value nu
       group = l.least(group, l.i32(plan.groups() - 1));
     offsets.push_back(l.add(l.mul(group, kGroupBytes), l.mul(lane, 16)));
   }
-  if (plan.alone()) {
+  if (plan.local()) {
     Type four = VectorType::get(4, b.getI32Type());
     for (Value offset : offsets) {
-      Value words = l.loadShared(four, offset, job.exchangeOffset);
+      Value words = l.loadShared(four, l.add(offset, localOffset(l, plan, job, number)));
       groups.push_back({l.part(words, 0), l.part(words, 1), l.part(words, 2), l.part(words, 3)});
     }
     return groups;
@@ -203,26 +241,22 @@ SmallVector<CellKernel::Values> CellKernel::collect(const CellJob &job, Value nu
 
 Value CellKernel::partialBase(const CellJob &job, Value number) {
   int64_t bytes = job.cuts * job.tiles * 16 * CellPlan::rows * 4;
-  return plan.alone() ? l.i32(job.partialOffset) : l.add(l.mul(l.bitAnd(number, 1), bytes), job.partialOffset);
+  return plan.local() ? l.i32(job.partialOffset) : l.add(l.mul(l.bitAnd(number, 1), bytes), job.partialOffset);
 }
 
 /// This warp's rows of the products, summed over its groups, to shared memory.
 void CellKernel::multiply(CellJob &job, Value number) {
   SmallVector<Values> vector = collect(job, number);
   SmallVector<Accumulator> sums(job.warpTiles, l.zeros());
-  Type four = VectorType::get(4, b.getI32Type());
   for (int64_t group = 0; group < job.warpGroups; ++group)
     for (int64_t half : {0, 1})
       for (int64_t tile = 0; tile < job.warpTiles; ++tile) {
         int64_t which = (tile * job.warpGroups + group) * 2 + half;
         Values fragment;
-        if (which < job.keptFragments) {
+        if (which < job.keptFragments)
           fragment = weights[&job][which];
-        } else {
-          int64_t place = (which - job.keptFragments) * plan.threads() * 16;
-          Value words = l.loadShared(four, l.mul(thread, 16), job.weightOffset + place);
-          fragment = {l.part(words, 0), l.part(words, 1), l.part(words, 2), l.part(words, 3)};
-        }
+        else
+          fragment = loadStaged(job.weightOffset + (which - job.keptFragments) * plan.threads() * 16);
         sums[tile] = l.multiply(fragment, {vector[group][2 * half], vector[group][2 * half + 1]}, sums[tile]);
       }
   Value cut = l.rem(warp, job.cuts), part = l.div(warp, job.cuts);
@@ -230,7 +264,8 @@ void CellKernel::multiply(CellJob &job, Value number) {
   Value at = l.add(partialBase(job, number), l.add(l.mul(firstTile, 16 * CellPlan::rows * 4), l.mul(lane, 8)));
   for (int64_t tile = 0; tile < job.warpTiles; ++tile)
     for (int64_t half : {0, 1})
-      l.storeShared(l.pair(sums[tile][2 * half], sums[tile][2 * half + 1]), at, (2 * tile + half) * 8 * CellPlan::rows * 4);
+      l.storeShared(l.pair(sums[tile][2 * half], sums[tile][2 * half + 1]), at,
+                    (2 * tile + half) * 8 * CellPlan::rows * 4);
 }
 
 CellKernel::Values CellKernel::readSums(const CellJob &job, Value number) {

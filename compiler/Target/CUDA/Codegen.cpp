@@ -113,6 +113,8 @@ static void markKernels(llvm::Module &code, ModuleOp module) {
     if (llvm::Function *kernel = code.getFunction(launch.symbol)) {
       kernel->setCallingConv(llvm::CallingConv::PTX_Kernel);
       kernel->addFnAttr("nvvm.maxntid", std::to_string(launch.threads));
+      if (launch.cluster)
+        kernel->addFnAttr("nvvm.cluster_dim", std::to_string(launch.cluster) + ",1,1");
     }
 }
 

@@ -213,12 +213,38 @@ Value exp32(OpBuilder &b, Location loc, Value x) {
   return arith::MulFOp::create(b, loc, power, math::FmaOp::create(b, loc, r, number(ln2), number(1)));
 }
 
+/// tanh x: its series below 0.6 (Chebyshev interpolation of (tanh x / x - 1) / x^2 over x^2, 4e-10), and 1 - 2 / (exp(2|x|) + 1) above.
+Value tanh32(OpBuilder &b, Location loc, Value x) {
+  auto number = [&](double value) -> Value {
+    return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(float(value)));
+  };
+  constexpr double series[] = {2.3707656405e-03,  -8.4100708015e-03, 2.1788321997e-02,
+                               -5.3961551781e-02, 1.3333312867e-01,  -3.3333333231e-01};
+  Value a = math::AbsFOp::create(b, loc, x), square = arith::MulFOp::create(b, loc, a, a), sum = number(series[0]);
+  for (double coefficient : ArrayRef(series).drop_front())
+    sum = math::FmaOp::create(b, loc, sum, square, number(coefficient));
+  Value small = math::FmaOp::create(b, loc, arith::MulFOp::create(b, loc, a, square), sum, a);
+  Value e = arith::AddFOp::create(b, loc, exp32(b, loc, arith::AddFOp::create(b, loc, a, a)), number(1));
+  Value inverse =
+      LLVM::CallIntrinsicOp::create(b, loc, x.getType(), b.getStringAttr("llvm.nvvm.rcp.approx.ftz.f"), ValueRange{e})
+          .getResult(0);
+  Value large = math::FmaOp::create(b, loc, inverse, number(-2), number(1));
+  Value isSmall = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, a, number(0.6));
+  return math::CopySignOp::create(b, loc, arith::SelectOp::create(b, loc, isSmall, small, large), x);
+}
+
 struct ExpandTrig : rondo::cuda::impl::ExpandTrigBase<ExpandTrig> {
   void runOnOperation() override {
     getOperation()->walk([&](Operation *op) {
       if (auto exp = dyn_cast<math::ExpOp>(op); exp && exp.getType().isF32()) {
         OpBuilder b(op);
         exp.getResult().replaceAllUsesWith(exp32(b, op->getLoc(), exp.getOperand()));
+        op->erase();
+        return;
+      }
+      if (auto tanh = dyn_cast<math::TanhOp>(op); tanh && tanh.getType().isF32()) {
+        OpBuilder b(op);
+        tanh.getResult().replaceAllUsesWith(tanh32(b, op->getLoc(), tanh.getOperand()));
         op->erase();
         return;
       }

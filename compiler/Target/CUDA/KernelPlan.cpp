@@ -20,6 +20,8 @@ constexpr int64_t kWarp = 32;
 constexpr int64_t kLaneThreads = 128;
 /// Elements of a matrix's columns that a thread works on at once: what they share is loaded once for all of them.
 constexpr int64_t kTile = 4;
+/// Sums along a matrix's axis of so many elements stay with a thread, or with lanes that have kShortPart each.
+constexpr int64_t kShortSum = 32, kShortPart = 8;
 constexpr int64_t kMostThreads = 512;
 /// 32-bit registers of a thread for one array, and for all of them: half of what a thread can have.
 constexpr int64_t kArrayWords = 64, kAllWords = 128;
@@ -38,7 +40,7 @@ int64_t realsOf(ArrayRef<int64_t> shape, Type element) {
 
 } // namespace
 
-KernelPlan::KernelPlan(recur::Step step, int64_t realBytes, int64_t rows)
+KernelPlan::KernelPlan(recur::Step step, int64_t realBytes, int64_t rows, bool stages)
     : nests(step), rows(rows), step(step), scan(step.getScan()), realBytes(realBytes) {
   prologue.resize(nests.prologue.size());
   body.resize(nests.nests.size());
@@ -47,7 +49,9 @@ KernelPlan::KernelPlan(recur::Step step, int64_t realBytes, int64_t rows)
   for (auto [nest, mapping] : llvm::zip(nests.nests, body))
     map(nest, mapping);
   chooseThreads();
-  stageInputs();
+  staged.assign(step.inputArgs().size(), -1);
+  if (stages)
+    stageInputs();
   chooseRegisters();
   chooseAtStage();
   layOut();
@@ -78,7 +82,10 @@ int64_t KernelPlan::tileOf(const Nest &nest, int64_t positions) const {
   for (const Read &read : nests.reads(nest))
     for (unsigned s = 0; s < scan.numStates(); ++s)
       matrix |= llvm::is_contained(step.stateArgs(s), read.value) && isMatrix(read.value);
-  return matrix && nest.hasSums() && positions % kTile == 0 && positions >= 8 * kTile ? kTile : 1;
+  bool isShort = llvm::any_of(nest.sumLoops(), [&](ArrayRef<int> loops) {
+    return llvm::any_of(loops, [&](int d) { return nest.dims[d].extent <= kShortSum; });
+  });
+  return matrix && nest.hasSums() && !isShort && positions % kTile == 0 && positions >= 4 * kTile ? kTile : 1;
 }
 
 int64_t KernelPlan::chooseLanes(const Nest &nest, int64_t positions, int64_t extent, int splitDim) const {
@@ -89,6 +96,9 @@ int64_t KernelPlan::chooseLanes(const Nest &nest, int64_t positions, int64_t ext
     if (param && read.at.size() >= 2 && read.at.back().dim == splitDim)
       return most;
   }
+  // A short sum stays with its thread, which leaves more to compute between shuffles.
+  if (extent <= kShortSum)
+    most = std::max<int64_t>(1, most / kShortPart);
   int64_t tile = tileOf(nest, positions), lanes = 1;
   while (2 * lanes <= most && 2 * lanes * positions <= kLaneThreads * tile)
     lanes *= 2;
@@ -114,9 +124,15 @@ int64_t KernelPlan::slots(int64_t positions, int64_t lanes) const {
   return llvm::divideCeil(positions, threads / lanes);
 }
 
+int64_t KernelPlan::neighbours(int64_t positions, int64_t lanes) const {
+  int64_t count = slots(positions, lanes);
+  return count * (threads / lanes) == positions ? count : 1;
+}
+
 Owner KernelPlan::ownerOf(const Nest &nest, const NestMapping &mapping, Value value, ArrayRef<Index> at) const {
   Owner owner;
   owner.lanes = mapping.lanes;
+  owner.beside = mapping.unrolled ? neighbours(mapping.positions, mapping.lanes) : 1;
   llvm::SmallDenseMap<int, int> axisOf;
   for (auto [axis, index] : llvm::enumerate(at)) {
     if (index.dim < 0 || index.offset != 0 || nest.dims[index.dim].extent != shapeOf(value)[axis] ||
@@ -306,7 +322,6 @@ void KernelPlan::layOut() {
 
 /// Inputs of several steps at once, so that a step does not wait for device memory.
 void KernelPlan::stageInputs() {
-  staged.assign(step.inputArgs().size(), -1);
   if (scan.numAxes() != 1 || staged.empty())
     return;
   SmallVector<int64_t> sizes;

@@ -28,6 +28,7 @@ struct Owner {
   llvm::SmallVector<int> threadAxes;
   int64_t lanes = 1;
   int splitAxis = -1;
+  int64_t beside = 1; // neighbours that a thread has (KernelPlan::neighbours)
   /// Every thread has every element.
   bool everywhere() const { return valid && threadAxes.empty() && splitAxis < 0; }
   bool operator==(const Owner &other) const {
@@ -48,8 +49,9 @@ struct Storage {
 
 class KernelPlan {
 public:
-  /// `realBytes` of the type of computation. `rows` steps of a scan without states are worked on at once.
-  KernelPlan(recur::Step step, int64_t realBytes, int64_t rows);
+  /// `realBytes` of the type of computation. `rows` steps of a scan without states are worked on at once. `stages`: inputs of several steps
+  /// may come at once.
+  KernelPlan(recur::Step step, int64_t realBytes, int64_t rows, bool stages);
 
   cpu::StepNests nests;
   std::vector<NestMapping> prologue, body; // parallel to nests.prologue and nests.nests
@@ -67,6 +69,8 @@ public:
   /// Elements of a value that one thread holds.
   int64_t elementsPerThread(llvm::ArrayRef<int64_t> shape, const Owner &owner) const;
   int64_t slots(int64_t positions, int64_t lanes) const;
+  /// Where the positions of a nest that is written out are a multiple of the threads', a thread has so many neighbours: its slots.
+  int64_t neighbours(int64_t positions, int64_t lanes) const;
 
 private:
   struct Access {

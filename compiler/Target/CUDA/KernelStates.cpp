@@ -1,5 +1,6 @@
 // States of a kernel: where they begin, where a step finds and leaves them, and how they end up in the caller's tensors. See StepKernel.h.
 #include "compiler/Target/CUDA/StepKernel.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -9,6 +10,9 @@ using namespace rondo::cuda;
 using cpu::Element;
 using cpu::Place;
 using cpu::StateStorage;
+
+/// Reals of one access of 16 bytes.
+static constexpr int64_t kWords = 4;
 
 RankedTensorType StepKernel::stateType(unsigned state) {
   return cast<RankedTensorType>(step.yield().getStates()[state].getType());
@@ -40,7 +44,9 @@ void StepKernel::eachRegister(const Owner &owner, ArrayRef<int64_t> shape,
   Value lane = arith::RemUIOp::create(b, loc, thread, index(owner.lanes));
   int64_t width = plan.threads / owner.lanes, slots = owner.threadAxes.empty() ? 1 : plan.slots(positions, owner.lanes);
   for (int64_t slot = 0; slot < slots; ++slot) {
-    Value at = add(arith::DivUIOp::create(b, loc, thread, index(owner.lanes)), index(slot * width));
+    Value at = arith::DivUIOp::create(b, loc, thread, index(owner.lanes));
+    int64_t neighbours = owner.threadAxes.empty() ? 1 : plan.neighbours(positions, owner.lanes);
+    at = neighbours > 1 ? add(mul(at, index(neighbours)), index(slot)) : add(at, index(slot * width));
     Value mine = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, at, index(positions));
     if (owner.splitAxis < 0)
       mine =
@@ -77,32 +83,139 @@ void StepKernel::eachRegister(const Owner &owner, ArrayRef<int64_t> shape,
   }
 }
 
+/// Reals of a state's registers that lie beside each other in memory, in the order of eachRegister; 1 where none do.
+int64_t StepKernel::registersBeside(unsigned s, const Place &place) {
+  const Owner &owner = plan.states[s].owner;
+  ArrayRef<int64_t> shape = stateType(s).getShape();
+  int last = static_cast<int>(shape.size()) - 1;
+  bool rows = llvm::all_of(place.strides(), [](int64_t stride) { return stride == 1 || stride % kWords == 0; });
+  bool fits = last > 0 && owner.threadAxes == llvm::SmallVector<int>{last} && rows && !place.rowStride &&
+              !place.isComplex && place.element.isF32() && real.isF32() &&
+              plan.neighbours(shape[last], owner.lanes) % kWords == 0 &&
+              (owner.splitAxis < 0 ? owner.lanes == 1 : shape[owner.splitAxis] % owner.lanes == 0);
+  return fits ? kWords : 1;
+}
+
+/// Registers with the flat index of each in memory, and whether this thread stores it.
+StepKernel::Registers StepKernel::registersAt(unsigned s, const Place &place) {
+  Registers registers;
+  SmallVector<int64_t> strides = place.strides();
+  eachRegister(plan.states[s].owner, stateType(s).getShape(),
+               [&](std::vector<int64_t> key, ArrayRef<Value> at, Value mine, Value) {
+                 Value index = place.base;
+                 for (auto [position, stride] : llvm::zip(at, strides))
+                   index = add(index, mul(position, this->index(stride)));
+                 registers.emplace_back(std::move(key), index, mine);
+               });
+  return registers;
+}
+
+/// Visits runs of four registers with the pointer of each, where the memory lies on a multiple of 16 bytes; `otherwise` else.
+scf::IfOp StepKernel::ifAligned(const Place &place, TypeRange types, function_ref<SmallVector<Value>(Value)> inRuns,
+                                function_ref<SmallVector<Value>()> otherwise) {
+  Value memory = memref::ExtractAlignedPointerAsIndexOp::create(b, loc, place.memref);
+  Value bytes = add(memory, mul(place.base, index(4)));
+  Value odd = arith::RemUIOp::create(b, loc, bytes, index(16));
+  Value aligned = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, odd, index(0));
+  auto choice = scf::IfOp::create(b, loc, types, aligned, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  auto fill = [&](Block *block, function_ref<SmallVector<Value>()> body) {
+    types.empty() ? b.setInsertionPointToStart(block) : b.setInsertionPointToEnd(block);
+    SmallVector<Value> values = body();
+    if (!types.empty())
+      scf::YieldOp::create(b, loc, values);
+  };
+  fill(choice.thenBlock(), [&] { return inRuns(memory); });
+  fill(choice.elseBlock(), otherwise);
+  return choice;
+}
+
+Value StepKernel::pointerTo(Value memory, Value at) {
+  Value bytes = arith::IndexCastOp::create(b, loc, b.getI64Type(), add(memory, mul(at, index(4))));
+  return LLVM::IntToPtrOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext(), 1), bytes);
+}
+
 void StepKernel::loadRegisters(unsigned s, const Place &from) {
   cpu::ElementOps ops(b, loc, real, /*nativeBF16=*/true);
   stateRegisters.resize(plan.states.size());
-  SmallVector<int64_t> strides = from.strides();
-  eachRegister(plan.states[s].owner, stateType(s).getShape(),
-               [&](std::vector<int64_t> key, ArrayRef<Value> at, Value, Value) {
-                 Value read = from.base;
-                 for (auto [position, stride] : llvm::zip(at, strides))
-                   read = add(read, mul(position, index(stride)));
-                 stateRegisters[s][key] = cpu::loadElement(b, loc, ops, from, read, 0);
-               });
+  Registers registers = registersAt(s, from);
+  auto runs = inRuns(s, from, registers);
+  if (runs.empty()) {
+    for (auto &[key, at, mine] : registers)
+      stateRegisters[s][key] = cpu::loadElement(b, loc, ops, from, at, 0);
+    return;
+  }
+  auto loaded = ifAligned(
+      from, SmallVector<Type>(registers.size(), real),
+      [&](Value memory) {
+        SmallVector<Value> values(registers.size());
+        for (auto &run : runs) {
+          Value four = LLVM::LoadOp::create(b, loc, VectorType::get(kWords, real),
+                                            pointerTo(memory, std::get<1>(registers[run[0]])), 16);
+          for (auto [i, number] : llvm::enumerate(run))
+            values[number] =
+                LLVM::ExtractElementOp::create(b, loc, four, arith::ConstantIntOp::create(b, loc, b.getI32Type(), i));
+        }
+        return values;
+      },
+      [&] {
+        SmallVector<Value> values;
+        for (auto &[key, at, mine] : registers)
+          values.push_back(cpu::loadElement(b, loc, ops, from, at, 0).re);
+        return values;
+      });
+  for (auto [i, each] : llvm::enumerate(registers))
+    stateRegisters[s][std::get<0>(each)] = {loaded.getResult(i), {}};
+}
+
+/// Numbers of the registers of each run.
+SmallVector<SmallVector<size_t>> StepKernel::inRuns(unsigned s, const Place &place, const Registers &registers) {
+  SmallVector<SmallVector<size_t>> runs;
+  if (registersBeside(s, place) == 1)
+    return runs;
+  std::map<std::vector<int64_t>, size_t> numbers;
+  for (auto [i, each] : llvm::enumerate(registers))
+    numbers[std::get<0>(each)] = i;
+  for (auto &[key, number] : numbers) {
+    if (key.back() % kWords)
+      continue;
+    std::vector<int64_t> next = key;
+    SmallVector<size_t> run;
+    for (; next.back() < key.back() + kWords; ++next.back())
+      run.push_back(numbers.at(next));
+    runs.push_back(std::move(run));
+  }
+  return runs;
 }
 
 void StepKernel::storeRegisters(unsigned s, const Place &to) {
   cpu::ElementOps ops(b, loc, real, /*nativeBF16=*/true);
-  SmallVector<int64_t> strides = to.strides();
-  eachRegister(plan.states[s].owner, stateType(s).getShape(),
-               [&](std::vector<int64_t> key, ArrayRef<Value> at, Value mine, Value) {
-                 Value write = to.base;
-                 for (auto [position, stride] : llvm::zip(at, strides))
-                   write = add(write, mul(position, index(stride)));
-                 auto guarded = scf::IfOp::create(b, loc, mine, /*withElseRegion=*/false);
-                 OpBuilder::InsertionGuard guard(b);
-                 b.setInsertionPointToStart(guarded.thenBlock());
-                 cpu::storeElement(b, loc, ops, to, write, stateRegisters[s][key], 0);
-               });
+  Registers registers = registersAt(s, to);
+  auto one = [&]() -> SmallVector<Value> {
+    for (auto &[key, at, mine] : registers) {
+      auto guarded = scf::IfOp::create(b, loc, mine, /*withElseRegion=*/false);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(guarded.thenBlock());
+      cpu::storeElement(b, loc, ops, to, at, stateRegisters[s][key], 0);
+    }
+    return {};
+  };
+  auto runs = inRuns(s, to, registers);
+  if (runs.empty()) {
+    one();
+    return;
+  }
+  auto four = [&](Value memory) -> SmallVector<Value> {
+    for (auto &run : runs) {
+      Value words = LLVM::PoisonOp::create(b, loc, VectorType::get(kWords, real));
+      for (auto [i, number] : llvm::enumerate(run))
+        words = LLVM::InsertElementOp::create(b, loc, words, stateRegisters[s][std::get<0>(registers[number])].re,
+                                              arith::ConstantIntOp::create(b, loc, b.getI32Type(), i));
+      LLVM::StoreOp::create(b, loc, words, pointerTo(memory, std::get<1>(registers[run[0]])), 16);
+    }
+    return {};
+  };
+  ifAligned(to, {}, four, one);
 }
 
 SmallVector<Value> StepKernel::carried() {

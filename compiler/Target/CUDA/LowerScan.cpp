@@ -26,6 +26,8 @@ namespace {
 
 /// Elements of one part where tasks share out an axis: of a matrix state, whose other axis its threads walk, and of a vector.
 constexpr int64_t kMatrixPart = 64, kVectorPart = 64;
+/// A call of one token has blocks of its own where a column of the state has so many elements: of fewer columns, so that few heads fill a GPU.
+constexpr int64_t kTokenColumn = 32, kTokenElements = 2048, kFewestColumns = 16;
 
 /// A launch passes 4 KiB of arguments: operands of 48 bytes, and the sizes.
 constexpr size_t kMostOperands = (4096 - 48) / 48;
@@ -59,16 +61,37 @@ private:
   /// Every scan has a step kernel, whose tasks share out an axis where the recurrence falls apart along one.
   Launch emitSteps(recur::ScanInterface scan, const Program &program, const ScanTensors &of, StringRef symbol) {
     std::optional<cpu::ValueTiles> tiles = cpu::findValueTiles(scan);
-    int64_t part = 0;
-    if (tiles) {
-      Value state = recur::Step(scan, &scan->getRegion(0).front()).yield().getStates().front();
-      bool matrix = cast<RankedTensorType>(state.getType()).getRank() >= 2;
-      part = partOf(tiles->extent, matrix ? kMatrixPart : kVectorPart);
-    }
-    if (!tiles || part == tiles->extent)
+    if (!tiles)
       return StepKernel(scan, program, of, 1).emit(getOperation(), symbol);
-    recur::ScanInterface narrowed = cpu::narrow(scan, *tiles, part);
-    Launch launch = StepKernel(narrowed, program, of, tiles->extent / part).emit(getOperation(), symbol);
+    Value state = recur::Step(scan, &scan->getRegion(0).front()).yield().getStates().front();
+    auto type = cast<RankedTensorType>(state.getType());
+    int64_t part = partOf(tiles->extent, type.getRank() >= 2 ? kMatrixPart : kVectorPart);
+    return emitParts(scan, *tiles, part, program, of, symbol, false);
+  }
+
+  /// For calls of one token of a matrix state, where its columns can be shared out further than for long sequences.
+  std::optional<Launch> emitToken(recur::ScanInterface scan, const Program &program, const ScanTensors &of,
+                                  StringRef symbol) {
+    std::optional<cpu::ValueTiles> tiles = cpu::findValueTiles(scan);
+    if (!tiles || scan.numAxes() != 1 || scan.getOffsets())
+      return std::nullopt;
+    Value state = recur::Step(scan, &scan->getRegion(0).front()).yield().getStates().front();
+    int64_t others = cast<RankedTensorType>(state.getType()).getNumElements() / tiles->extent;
+    int64_t columns = std::max(kFewestColumns, kTokenElements / others);
+    if (others < kTokenColumn || columns >= tiles->extent)
+      return std::nullopt;
+    Launch launch = emitParts(scan, *tiles, partOf(tiles->extent, columns), program, of, symbol.str() + "_token", true);
+    launch.mostSteps = 1;
+    return launch;
+  }
+
+  /// A kernel whose tasks have `part` elements each of the axis that can be shared out.
+  Launch emitParts(recur::ScanInterface scan, const cpu::ValueTiles &tiles, int64_t part, const Program &program,
+                   const ScanTensors &of, StringRef symbol, bool oneStep) {
+    if (part == tiles.extent)
+      return StepKernel(scan, program, of, 1, oneStep).emit(getOperation(), symbol);
+    recur::ScanInterface narrowed = cpu::narrow(scan, tiles, part);
+    Launch launch = StepKernel(narrowed, program, of, tiles.extent / part, oneStep).emit(getOperation(), symbol);
     narrowed.erase();
     return launch;
   }
@@ -82,6 +105,22 @@ private:
       if (auto launch = emitProductKernel(scan, tensors.program, of, getOperation(), symbol))
         return {std::move(*launch)};
     }
+    std::vector<Launch> made = emitLong(scan, tensors, of, symbol);
+    std::optional<Launch> token = emitToken(scan, tensors.program, of, symbol);
+    if (!token)
+      return made;
+    if (!made.back().choice) { // one launch, so far without a choice
+      made.back().choice = ++choices;
+      made.back().cost.fixed = 1; // the token's has none
+    }
+    token->choice = made.back().choice;
+    token->way = made.back().way + 1;
+    made.push_back(std::move(*token));
+    return made;
+  }
+
+  std::vector<Launch> emitLong(recur::ScanInterface scan, ModelTensors &tensors, const ScanTensors &of,
+                               StringRef symbol) {
     Launch steps = emitSteps(scan, tensors.program, of, symbol);
     auto chunked = dyn_cast<chunk::ScanOp>(scan.getOperation());
     if (!chunked)

@@ -76,7 +76,7 @@ def LowerScanCuda : Pass<"lower-scan-cuda", "::mlir::ModuleOp"> {
 }
 
 def ExpandTrig : Pass<"expand-trig", "::mlir::func::FuncOp"> {
-  let summary = "sin, cos, erf, atan2, pow and f32 exp as arithmetic, for targets without a math library";
+  let summary = "sin, cos, erf, atan2, pow, and exp and tanh in f32, as arithmetic, for targets without a math library";
   let description = [{
     FDLIBM's polynomials. The argument of sin and cos is reduced by pi/2 in three parts with fused multiply-adds, in f64 also for f32, so
     that arguments up to 1e5 keep their digits; f32 erf, atan2 and pow are computed in f64. pow is exp(y log x), which loses digits in f64 where

@@ -82,7 +82,8 @@ void ProductKernel::emitBlock() {
   if (launch.perHead)
     head = take(arguments->size(3));
   Value group = arith::DivUIOp::create(b, loc, head, arguments->size(4)), steps = arguments->size(1);
-  firstStep = arith::MulIOp::create(b, loc, take(arith::CeilDivUIOp::create(b, loc, steps, index(kRows))), index(kRows));
+  firstStep =
+      arith::MulIOp::create(b, loc, take(arith::CeilDivUIOp::create(b, loc, steps, index(kRows))), index(kRows));
   Value left = arith::MinUIOp::create(b, loc, arith::SubIOp::create(b, loc, steps, firstStep), index(kRows));
   stepsLeft = arith::IndexCastOp::create(b, loc, b.getI32Type(), left);
   for (auto *list : {&inputs, &params, &outputs})
@@ -111,11 +112,27 @@ void ProductKernel::ifTrue(Value condition, function_ref<void()> body) {
   body();
 }
 
-ProductKernel::Rows ProductKernel::rowsOf(int number, Value offset, Value stride, Value last) {
-  Value pointer = arguments->function().getArgument(number * 6);
+ProductKernel::Chosen ProductKernel::choose(ArrayRef<Operand> operands, size_t before, ArrayRef<unsigned> numbers,
+                                            Value which) {
+  auto pointerOf = [&](unsigned number) { return arguments->function().getArgument((before + number) * 6); };
+  Chosen chosen{operands[numbers.front()], pointerOf(numbers.front())};
+  for (size_t i = 1; i < numbers.size(); ++i) {
+    const Operand &other = operands[numbers[i]];
+    Value is = l.equal(which, l.i32(i));
+    auto choose = [&](Value &mine, Value theirs) { mine = arith::SelectOp::create(b, loc, is, theirs, mine); };
+    choose(chosen.operand.memref, other.memref);
+    choose(chosen.operand.base, other.base);
+    choose(chosen.operand.strides[1], other.strides[1]);
+    choose(chosen.pointer, pointerOf(numbers[i]));
+  }
+  return chosen;
+}
+
+ProductKernel::Rows ProductKernel::rowsOf(Value pointer, Value offset, Value stride, Value last) {
   Value bytes = l.shl(arith::TruncIOp::create(b, loc, b.getI32Type(), toI64(stride)), 1);
-  Value at = l.add(LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), pointer),
-                   arith::MulIOp::create(b, loc, toI64(offset), arith::ConstantIntOp::create(b, loc, b.getI64Type(), 2)));
+  Value at =
+      l.add(LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), pointer),
+            arith::MulIOp::create(b, loc, toI64(offset), arith::ConstantIntOp::create(b, loc, b.getI64Type(), 2)));
   Value odd = arith::OrIOp::create(b, loc, arith::TruncIOp::create(b, loc, b.getI32Type(), at), bytes);
   Value wide = arith::MulIOp::create(b, loc, toI64(stride), arith::ConstantIntOp::create(b, loc, b.getI64Type(), 2));
   return {at, wide, last, l.equal(l.bitAnd(odd, 15), l.i32(0))};
@@ -161,13 +178,26 @@ void ProductKernel::stage(const ProductGroup &group, const Rows &input, ArrayRef
 }
 
 void ProductKernel::emitGroup(const ProductGroup &group, Value tile) {
-  Value firstUnit = l.mul(tile, group.blockUnits()), last = l.sub(stepsLeft, l.i32(1));
+  Value which = l.div(tile, group.blocksOfEach()), last = l.sub(stepsLeft, l.i32(1));
+  Value firstUnit = l.mul(l.rem(tile, group.blocksOfEach()), group.blockUnits());
   unsigned number = group.products.front().input;
-  Rows input = rowsOf(number, inputs[number].base, inputs[number].strides[1], last);
+  Value inputPointer = arguments->function().getArgument(number * 6);
+  Rows input = rowsOf(inputPointer, inputs[number].base, inputs[number].strides[1], last);
   SmallVector<Rows> weights;
-  for (const InputProduct &product : group.products)
-    weights.push_back(rowsOf(inputs.size() + product.param, params[product.param].base, index(group.sums),
-                             l.i32(group.units - 1)));
+  for (const InputProduct &product : group.products) {
+    SmallVector<unsigned> numbers{product.param};
+    for (auto [param, output] : group.likes)
+      numbers.push_back(param);
+    Chosen param = choose(params, inputs.size(), numbers, which);
+    weights.push_back(rowsOf(param.pointer, param.operand.base, index(group.sums), l.i32(group.units - 1)));
+  }
+  results.clear();
+  for (unsigned output : group.outputs) {
+    SmallVector<unsigned> numbers{output};
+    for (auto [param, other] : group.likes)
+      numbers.push_back(other);
+    results.push_back(choose(outputs, inputs.size() + params.size(), numbers, which));
+  }
   int64_t count = llvm::divideCeil(group.sums, kColumns), bytes = stageBytes(group);
   auto load = [&](Value step) {
     ifTrue(l.less(step, l.i32(count)), [&] {
@@ -243,9 +273,9 @@ Element ProductKernel::evaluate(Value value, Scope &scope, Value row, Value unit
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     const auto *input = llvm::find(step.inputArgs(), argument);
     const Operand &operand = input != step.inputArgs().end() ? inputs[input - step.inputArgs().begin()]
-                                                              : params[argument.getArgNumber() - inputs.size()];
-    return scope[value] = {
-               ops.widen(memref::LoadOp::create(b, loc, operand.memref, addressOf(operand, row, unit))), {}};
+                                                             : params[argument.getArgNumber() - inputs.size()];
+    return scope[value] = {ops.widen(memref::LoadOp::create(b, loc, operand.memref, addressOf(operand, row, unit))),
+                           {}};
   }
   SmallVector<Element> operands;
   for (Value operand : value.getDefiningOp()->getOperands())
@@ -274,25 +304,28 @@ void ProductKernel::finish(const ProductGroup &group, Value firstUnit, ValueRang
 /// Two neighbouring units of one step; the first exists.
 void ProductKernel::finishPair(const ProductGroup &group, Value row, Value unit, ArrayRef<SmallVector<Value>> pairs) {
   Value rowAt = toIndex(row), unitAt = toIndex(unit);
-  SmallVector<SmallVector<Value>> results(group.outputs.size());
+  SmallVector<SmallVector<Value>> values(group.outputs.size());
   for (size_t i : {0, 1}) {
     Scope scope;
     for (auto [product, pair] : llvm::zip(group.products, pairs))
       scope[product.result] = {pair[i], {}};
-    Value at = i ? arith::MinUIOp::create(b, loc, arith::AddIOp::create(b, loc, unitAt, index(1)), index(group.units - 1)) : unitAt;
-    for (auto [number, list] : llvm::zip(group.outputs, results))
+    Value at =
+        i ? arith::MinUIOp::create(b, loc, arith::AddIOp::create(b, loc, unitAt, index(1)), index(group.units - 1))
+          : unitAt;
+    for (auto [number, list] : llvm::zip(group.outputs, values))
       list.push_back(evaluate(step.yield().getOutputs()[number], scope, rowAt, at).re);
   }
-  for (auto [number, list] : llvm::zip(group.outputs, results)) {
-    const Operand &output = outputs[number];
+  for (auto [result, list] : llvm::zip(results, values)) {
+    const Operand &output = result.operand;
     Value at = addressOf(output, rowAt, unitAt);
     Value low = ops.narrow(list[0], output.element), high = ops.narrow(list[1], output.element);
     int64_t bytes = output.element.getIntOrFloatBitWidth() / 8;
-    Value pointer = arguments->function().getArgument((inputs.size() + params.size() + number) * 6);
     Value byte = l.mul(toI64(at), arith::ConstantIntOp::create(b, loc, b.getI64Type(), bytes));
-    pointer = l.at(pointer, byte);
-    Value address = arith::TruncIOp::create(b, loc, b.getI32Type(), LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), pointer));
-    Value together = l.both(l.equal(l.bitAnd(address, 2 * bytes - 1), l.i32(0)), l.less(l.add(unit, 1), l.i32(group.units)));
+    Value pointer = l.at(result.pointer, byte);
+    Value address =
+        arith::TruncIOp::create(b, loc, b.getI32Type(), LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), pointer));
+    Value together =
+        l.both(l.equal(l.bitAnd(address, 2 * bytes - 1), l.i32(0)), l.less(l.add(unit, 1), l.i32(group.units)));
     auto choice = scf::IfOp::create(b, loc, together, /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(choice.thenBlock());

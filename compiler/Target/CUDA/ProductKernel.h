@@ -19,10 +19,13 @@ struct ProductGroup {
   llvm::SmallVector<InputProduct> products;
   llvm::SmallVector<unsigned> outputs;
   int64_t units = 0, sums = 0; // rows and columns of the parameters
+  /// Of a product that is an output itself: others of the same shape (parameter and output), which share its code.
+  llvm::SmallVector<std::pair<unsigned, unsigned>> likes;
   /// Tiles of eight units that a warp has of each product, and units of a block.
   int64_t unitTiles() const { return 4 / static_cast<int64_t>(products.size() == 3 ? 4 : products.size()); }
   int64_t blockUnits() const { return 4 * 8 * unitTiles(); }
-  int64_t blocks() const { return (units + blockUnits() - 1) / blockUnits(); }
+  int64_t blocksOfEach() const { return (units + blockUnits() - 1) / blockUnits(); }
+  int64_t blocks() const { return blocksOfEach() * (1 + static_cast<int64_t>(likes.size())); }
 };
 
 struct ProductPlan {
@@ -49,7 +52,13 @@ private:
   void openOperands(mlir::ModuleOp module, llvm::StringRef symbol);
   void emitBlock();
   void emitGroup(const ProductGroup &group, mlir::Value tile);
-  Rows rowsOf(int number, mlir::Value offset, mlir::Value stride, mlir::Value last);
+  Rows rowsOf(mlir::Value pointer, mlir::Value offset, mlir::Value stride, mlir::Value last);
+  /// An operand of the group or, by the block's number, of one that is like it.
+  struct Chosen {
+    Operand operand;
+    mlir::Value pointer;
+  };
+  Chosen choose(llvm::ArrayRef<Operand> operands, size_t before, llvm::ArrayRef<unsigned> numbers, mlir::Value which);
   void stage(const ProductGroup &group, const Rows &input, llvm::ArrayRef<Rows> params, mlir::Value firstUnit,
              mlir::Value step, mlir::Value to);
   void copyUnit(const Rows &rows, mlir::Value row, mlir::Value valid, mlir::Value column, int64_t columns,
@@ -77,8 +86,9 @@ private:
   Launch launch;
   std::optional<KernelArguments> arguments;
   llvm::SmallVector<Operand> inputs, params, outputs;
-  mlir::Value thread, warp, lane;   // i32
-  mlir::Value firstStep, stepsLeft; // index; i32
+  mlir::Value thread, warp, lane;    // i32
+  mlir::Value firstStep, stepsLeft;  // index; i32
+  llvm::SmallVector<Chosen> results; // of the group's outputs
 };
 
 /// The kernel of a scan that fits, or nothing.

@@ -70,12 +70,28 @@ private:
                          unsigned(input - step.inputArgs().begin())};
     Type weights = cast<RankedTensorType>(scan.getParams()[product.param].getType()).getElementType();
     Type values = cast<RankedTensorType>(scan.getInputs()[product.input].getType()).getElementType();
-    bool fits = weights == values && (weights.isBF16() || weights.isF16()) && (!plan.element || plan.element == weights);
+    bool fits =
+        weights == values && (weights.isBF16() || weights.isF16()) && (!plan.element || plan.element == weights);
     // Rows of 16 bytes each, so that copies may be.
     if (!fits || shapeOf(contract.getOperands()[matrix])[1] % 8)
       return std::nullopt;
     plan.element = weights;
     return product;
+  }
+
+  /// A group that differs in where its parameter and its output lie, and in nothing else.
+  ProductGroup *alike(const ProductGroup &group, Value output) {
+    auto isPlain = [&](const ProductGroup &g) {
+      return g.products.size() == 1 && g.outputs.size() == 1 &&
+             step.yield().getOutputs()[g.outputs.front()] == g.products.front().result;
+    };
+    auto outer = [&](const ProductGroup &g) { return scan->getResult(g.outputs.front()).getType(); };
+    auto param = [&](const ProductGroup &g) { return scan.getParams()[g.products.front().param].getType(); };
+    for (ProductGroup &other : plan.groups)
+      if (isPlain(group) && isPlain(other) && other.products.front().input == group.products.front().input &&
+          outer(other) == outer(group) && param(other) == param(group))
+        return &other;
+    return nullptr;
   }
 
   bool readOutput(unsigned number, Value output) {
@@ -98,6 +114,10 @@ private:
         other.outputs.push_back(number);
         return true;
       }
+    }
+    if (ProductGroup *like = alike(group, output)) {
+      like->likes.emplace_back(group.products.front().param, number);
+      return true;
     }
     plan.groups.push_back(std::move(group));
     return true;

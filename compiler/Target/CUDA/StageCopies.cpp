@@ -31,9 +31,8 @@ static int64_t runOf(const Operand &operand) {
 /// Where each input's stage lies within a slot; empty where this form is not for the scan.
 void StepKernel::planCopies() {
   copyOffsets.clear();
-  bool vectors = llvm::all_of(step.yield().getStates(), [](Value state) {
-    return cast<RankedTensorType>(state.getType()).getRank() <= 1;
-  });
+  bool vectors = llvm::all_of(step.yield().getStates(),
+                              [](Value state) { return cast<RankedTensorType>(state.getType()).getRank() <= 1; });
   if (!plan.stagedSteps || !vectors || independent || plan.rows > 1)
     return;
   int64_t bytes = 0;
@@ -82,8 +81,8 @@ void StepKernel::copyStage(Value from, Value end) {
                          arith::RemUIOp::create(b, loc, inStep, index(run))));
       else
         at = add(at, inStep);
-      Value source = LLVM::GEPOp::create(b, loc, pointer.getType(), operand.element, pointer,
-                                         ArrayRef<LLVM::GEPArg>{wide(at)});
+      Value source =
+          LLVM::GEPOp::create(b, loc, pointer.getType(), operand.element, pointer, ArrayRef<LLVM::GEPArg>{wide(at)});
       Value to = add(add(mul(slot, index(copyBytes)), index(copyBase + offset)), mul(piece, index(kPiece)));
       Value target = LLVM::GEPOp::create(b, loc, sharedPointer.getType(), b.getI8Type(), sharedPointer,
                                          ArrayRef<LLVM::GEPArg>{wide(to)});
@@ -97,15 +96,14 @@ void StepKernel::copyPiece(Value source, Value target, Type element, Type i32) {
   auto global = LLVM::LLVMPointerType::get(b.getContext(), 1);
   Value address = arith::TruncIOp::create(b, loc, i32, LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), source));
   Value low = arith::AndIOp::create(b, loc, address, arith::ConstantIntOp::create(b, loc, i32, kPiece - 1));
-  Value aligned = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, low,
-                                        arith::ConstantIntOp::create(b, loc, i32, 0));
+  Value aligned =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, low, arith::ConstantIntOp::create(b, loc, i32, 0));
   auto choice = scf::IfOp::create(b, loc, aligned, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(choice.thenBlock());
-  NVVM::CpAsyncOp::create(b, loc, target, LLVM::AddrSpaceCastOp::create(b, loc, global, source),
-                          b.getI32IntegerAttr(kPiece),
-                          NVVM::LoadCacheModifierKindAttr::get(b.getContext(), NVVM::LoadCacheModifierKind::CG),
-                          Value());
+  NVVM::CpAsyncOp::create(
+      b, loc, target, LLVM::AddrSpaceCastOp::create(b, loc, global, source), b.getI32IntegerAttr(kPiece),
+      NVVM::LoadCacheModifierKindAttr::get(b.getContext(), NVVM::LoadCacheModifierKind::CG), Value());
   b.setInsertionPointToStart(choice.elseBlock());
   for (int64_t i = 0; i < kPiece / bytesOf(element); ++i) {
     auto at = [&](Value pointer) {
@@ -161,7 +159,8 @@ void StepKernel::placeCopied(Value inStage) {
     int64_t bytes = bytesOf(operand.element), size = llvm::product_of(type.getShape());
     Value memory = arguments->shared(operand.element);
     Value base = add(mul(copiedSlot, index(copyBytes / bytes)), index((copyBase + offset) / bytes));
-    places[argument] = {memory, add(base, mul(inStage, index(size))), {}, SmallVector<int64_t>(type.getShape()),
-                        operand.element, false};
+    places[argument] = {
+        memory, add(base, mul(inStage, index(size))), {}, SmallVector<int64_t>(type.getShape()), operand.element,
+        false};
   }
 }

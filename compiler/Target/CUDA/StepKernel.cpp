@@ -36,10 +36,11 @@ static bool isIndependent(recur::ScanInterface scan) {
 /// A step multiplies its inputs by a parameter with several axes.
 static bool sharesParams(recur::Step step) { return cpu::StepNests(step).sharesParams; }
 
-StepKernel::StepKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t parts)
+StepKernel::StepKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t parts,
+                       bool oneStep)
     : scan(scan), program(program), tensors(std::move(tensors)), parts(parts), step(scan, &scan->getRegion(0).front()),
-      independent(isIndependent(scan)), real(computationType(step)),
-      plan(step, real.getIntOrFloatBitWidth() / 8, independent && sharesParams(step) ? kSharedRows : 1),
+      oneStep(oneStep), independent(isIndependent(scan)), real(computationType(step)),
+      plan(step, real.getIntOrFloatBitWidth() / 8, independent && sharesParams(step) ? kSharedRows : 1, !oneStep),
       b(scan.getContext()), loc(scan.getLoc()) {}
 
 Value StepKernel::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
@@ -133,7 +134,12 @@ void StepKernel::emitTask() {
   if (independent)
     end = arith::MinUIOp::create(b, loc, add(begin, index(kTimeBlock)), steps);
   SmallVector<Loop> at;
-  if (!copyOffsets.empty())
+  if (oneStep) {
+    Loop first{index(0), index(0)};
+    if (!resets.empty())
+      emitResets(first);
+    emitStep(first, {});
+  } else if (!copyOffsets.empty())
     emitCopiedSteps(end);
   else if (plan.stagedSteps)
     emitStagedSteps(begin, end);

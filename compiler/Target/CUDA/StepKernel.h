@@ -5,13 +5,16 @@
 #include "compiler/Target/CUDA/KernelArguments.h"
 #include "compiler/Target/CUDA/KernelPlan.h"
 #include "compiler/Target/CUDA/ThreadNest.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 namespace rondo::cuda {
 
 class StepKernel {
 public:
   /// Where the scan's regions work on one of `parts` parts of an axis (ValueTiles.h), a task is one part.
-  StepKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t parts);
+  /// `oneStep`: calls have a single one.
+  StepKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t parts,
+             bool oneStep = false);
   /// Emits the kernel at the end of `module`.
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
 
@@ -59,6 +62,15 @@ private:
   void eachRegister(
       const Owner &owner, llvm::ArrayRef<int64_t> shape,
       llvm::function_ref<void(std::vector<int64_t>, llvm::ArrayRef<mlir::Value>, mlir::Value, mlir::Value)> visit);
+  using Registers = std::vector<std::tuple<std::vector<int64_t>, mlir::Value, mlir::Value>>;
+  int64_t registersBeside(unsigned state, const cpu::Place &place);
+  Registers registersAt(unsigned state, const cpu::Place &place);
+  llvm::SmallVector<llvm::SmallVector<size_t>> inRuns(unsigned state, const cpu::Place &place,
+                                                      const Registers &registers);
+  mlir::scf::IfOp ifAligned(const cpu::Place &place, mlir::TypeRange types,
+                            llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value)> inRuns,
+                            llvm::function_ref<llvm::SmallVector<mlir::Value>()> otherwise);
+  mlir::Value pointerTo(mlir::Value memory, mlir::Value at);
   void loadRegisters(unsigned state, const cpu::Place &from);
   void storeRegisters(unsigned state, const cpu::Place &to);
 
@@ -82,6 +94,7 @@ private:
   ScanTensors tensors;
   int64_t parts;
   recur::Step step;
+  bool oneStep;
   bool independent; // no states, one axis: a task is some of the steps
   mlir::Type real;
   KernelPlan plan;
@@ -93,7 +106,7 @@ private:
   std::optional<KernelArguments> arguments;
   llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories, resets, offsets;
   mlir::Value extents[2], heads, headsPerGroup, shared, scratch, thread, steps, rowsLeft;
-  mlir::Value stageStep;                   // within the stage
+  mlir::Value stageStep;                  // within the stage
   llvm::SmallVector<int64_t> copyOffsets; // of inputs in a slot of copied stages; empty: they come through registers
   int64_t copyBytes = 0, copyBase = 0;    // of a slot; where slots begin in shared memory
   mlir::Value sharedPointer, copiedSlot;

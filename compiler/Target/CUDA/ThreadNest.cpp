@@ -59,8 +59,12 @@ void ThreadNest::emitSlot(Value number, int64_t constant) {
   int64_t width = plan.threads / mapping.lanes;
   Value at =
       mapping.lanes > 1 ? arith::DivUIOp::create(b, loc, env.thread, index(mapping.lanes)).getResult() : env.thread;
-  Value first = number ? arith::MulIOp::create(b, loc, number, index(width)).getResult() : index(constant * width);
-  at = arith::AddIOp::create(b, loc, at, first);
+  if (int64_t count = plan.neighbours(mapping.positions, mapping.lanes); mapping.unrolled && count > 1) {
+    at = arith::AddIOp::create(b, loc, arith::MulIOp::create(b, loc, at, index(count)), index(constant));
+  } else {
+    Value first = number ? arith::MulIOp::create(b, loc, number, index(width)).getResult() : index(constant * width);
+    at = arith::AddIOp::create(b, loc, at, first);
+  }
   inRange = {};
   if (plan.slots(mapping.positions, mapping.lanes) * width > mapping.positions) {
     inRange = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, at, index(mapping.positions));

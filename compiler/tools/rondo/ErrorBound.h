@@ -31,6 +31,7 @@
 //
 //     ||x - ref||_2 <= (4 sqrt(n + 64) g 2^-24 + 2 r / ||ref||_2) ||ref||_2
 //
+// Cells that multiply their state by matrix instructions round the vector that a product takes, and nothing else (recur.rounded).
 // The 2 is for what the two do differently: a factor per step may stand on either side of a product, and which of the two is
 // rounded with it makes other roundings of the same size. r is 0 where nothing goes by chunks, and for f32 and f64. Where the bound
 // exceeds 4e-2 the draw shows nothing and is redrawn.

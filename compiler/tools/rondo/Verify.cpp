@@ -114,6 +114,8 @@ std::vector<Case> ModelVerifier::cases() {
   const bool resets = arguments.spec.resets, packed = arguments.spec.packed;
   const bool compilerChooses = arguments.spec.form == "auto";
   const bool chunks = compilerChooses && hasChunkForm(resets, packed);
+  const bool cells = compilerChooses && isCuda() && arguments.spec.gradient == 0 &&
+                     std::ranges::any_of(info.tensors, [](const TensorSpec &spec) { return spec.recurrent; });
   if (request.given) {
     const Case one{smallDims(),
                    request.over({3, 17, 5, 3, 1}),
@@ -122,7 +124,7 @@ std::vector<Case> ModelVerifier::cases() {
                    packed,
                    compilerChooses ? "step" : arguments.spec.form,
                    arguments.spec.chunk};
-    return inBothForms({one}, chunks, isCuda() ? "auto" : "chunk", true);
+    return inBothForms({one}, chunks || cells, isCuda() ? "auto" : "chunk", true);
   }
   if (arguments.longRuns)
     return inBothForms(longCases(), chunks, isCuda() ? "auto" : "chunk", false);
@@ -131,6 +133,9 @@ std::vector<Case> ModelVerifier::cases() {
     all.back().shape.heads = 9;
   if (chunks)
     for (const Case &each : isCuda() ? tileCases() : chunkCases())
+      all.push_back(each);
+  if (cells)
+    for (const Case &each : cellCases())
       all.push_back(each);
   for (Case &each : all) {
     if (!compilerChooses) {
@@ -150,7 +155,7 @@ std::vector<Case> ModelVerifier::cases() {
 std::vector<std::string> ModelVerifier::typesOf(const Case &which) const {
   if (!arguments.spec.dtypes.empty())
     return arguments.spec.dtypes;
-  if (which.tiles)
+  if (which.tiles || which.cells)
     return {"bf16", "f16"};
   const bool asked = arguments.spec.resets || arguments.spec.packed;
   if ((which.resets || which.packed) && !asked)

@@ -17,6 +17,7 @@ struct Case {
   bool resets = false, packed = false;
   std::string form = "step";
   int64_t chunk = 0;  // 0: the compiler's choice
+  bool cells = false; // models that multiply their state, with operands of 16 bits
   bool tiles = false; // of a size that matrix instructions take; only where there are kernels on these
   /// What tells kernels of one model and one type apart.
   std::string name() const {
@@ -33,6 +34,8 @@ std::vector<Case> chunkCases();
 /// On matrix instructions: a single step, a chunk that is not full, chunks and a rest; and of the compiler's own accord, where one long
 /// sequence is cut into segments.
 std::vector<Case> tileCases();
+/// Recurrent products on matrix instructions: units that one block has, a cluster, and a grid; more rows than a task has.
+std::vector<Case> cellCases();
 /// Where sequences begin: more rows than a tile of the batch has, and sequences of which one is empty, with resets inside.
 std::vector<Case> boundaryCases();
 

@@ -97,9 +97,11 @@ struct Launch {
   /// On a GPU, blocks wait for each other: `splits` of them share a task, all blocks of the grid are resident, and where that is too few for
   /// the tasks, they take several in turn. All bits of the workspace are set before the launch.
   bool cooperative = false;
+  int64_t cluster = 0; // on a GPU: blocks of a cluster, a divisor of `splits`; 0: none
   /// On a GPU: launches in a row with the same number above 0 are several ways to compute one thing, of which a call takes one, with all
   /// launches of that `way`: the cheapest by `cost` of those that are possible (runtime/cuda/Ways.h).
   int64_t choice = 0, way = 0;
+  int64_t mostSteps = 0; // of a call that this way is possible for; 0: any number
   /// Positions in `operands` of tensors whose rows (of feature elements) must begin at multiples of 16 bytes.
   std::vector<int> aligned;
   LaunchCost cost;
