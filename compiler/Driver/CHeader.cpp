@@ -221,8 +221,8 @@ void HeaderWriter::writeMemory() {
   for (const Launch &launch : program.launches)
     scratch = std::max(scratch, (launch.scratchBytes + 63) / 64 * 64);
   line("    if (round)\n      scratch = memory + bytes;\n    bytes += (size_t)threads * {};", scratch);
-  line("    if (round == 0) {{\n      memory = (char *)aligned_alloc(64, bytes + 64);\n      if (!memory)\n        return -1;\n"
-       "    }}\n  }}");
+  line("    if (round == 0) {{\n      block = (char *)malloc(bytes + 128);\n      if (!block)\n        return -1;\n"
+       "      memory = block + (64 - (uintptr_t)block % 64);\n    }}\n  }}");
   for (size_t i = 0; i < program.tensors.size(); ++i)
     if (program.tensors[i].kind == TensorKind::Init || program.tensors[i].kind == TensorKind::Resets) {
       line("  if (!call->{}) {{", members[i]);
@@ -281,7 +281,7 @@ void HeaderWriter::writeLaunch(const Launch &launch) {
 void HeaderWriter::writeRun() {
   line("/* Computes a call, with OpenMP's threads where the including file is compiled with OpenMP. 0 when done, -1 without memory. */");
   line("static inline int {0}_run(const struct {0}_call *call) {{", names.name);
-  line("  void *tensors[{}];\n  char *memory = NULL, *scratch = NULL;\n  size_t bytes = 0;\n  int64_t task, tasks;\n  int "
+  line("  void *tensors[{}];\n  char *block = NULL, *memory = NULL, *scratch = NULL;\n  size_t bytes = 0;\n  int64_t task, tasks;\n  int "
        "round, threads = 1;",
        program.tensors.size());
   line("#ifdef _OPENMP\n  threads = omp_get_max_threads();\n#endif");
@@ -290,7 +290,7 @@ void HeaderWriter::writeRun() {
   writeMemory();
   for (const Launch &launch : program.launches)
     writeLaunch(launch);
-  line("  free(memory);\n  return 0;\n}}");
+  line("  free(block);\n  return 0;\n}}");
 }
 
 } // namespace

@@ -50,14 +50,16 @@ private:
   bool isLate() const { return secondsSince(begin) > options.seconds; }
   /// Whether a candidate's time of an earlier search shows that it cannot win.
   bool isBeaten(const Trial &trial) const;
-  void compile(const std::vector<size_t> &batch);
+  std::vector<size_t> nextBatch();
+  /// `whole`: at least one, even where the time is over.
+  void compile(const std::vector<size_t> &batch, bool whole);
   bool measure(std::vector<size_t> &field, int runs);
   void runOnce(size_t which);
   void halve(std::vector<size_t> field);
   bool isSettled(size_t first, size_t second) const;
   /// The measured ones of a field, the fastest first.
   void sortField(std::vector<size_t> &field) const;
-  bool promises(size_t next) const;
+  bool promises() const;
   void compareWithDefault();
   void report(const std::string &what);
 
@@ -66,7 +68,7 @@ private:
   std::vector<Trial> trials;
   std::vector<Runner> runners;
   Clock::time_point begin = Clock::now();
-  size_t compiled = 0, tried = 0;
+  size_t next = 0, compiled = 0, tried = 0;
   int best = -1; // index of the fastest that was measured here
 };
 
@@ -84,12 +86,21 @@ bool Search::isBeaten(const Trial &trial) const {
   return trial.times.empty() && trial.median > 1.5 * least;
 }
 
-void Search::compile(const std::vector<size_t> &batch) {
+/// The next candidates in order, without those that an earlier search has shown to be slow.
+std::vector<size_t> Search::nextBatch() {
+  std::vector<size_t> batch;
+  for (; next < trials.size() && batch.size() < kBatch; ++next)
+    if (!isBeaten(trials[next]) || trials[next].candidate.plan == options.defaultPlan)
+      batch.push_back(next);
+  return batch;
+}
+
+void Search::compile(const std::vector<size_t> &batch, bool whole) {
   std::atomic<size_t> next = 0, done = 0;
   const auto work = [&](int thread) {
     for (size_t i; (i = next.fetch_add(1)) < batch.size();) {
       Trial &trial = trials[batch[i]];
-      if (isLate() && best >= 0)
+      if (isLate() && (!whole || done > 0))
         trial.error = "not compiled: no time was left";
       if (!trial.error.empty() || runners[batch[i]])
         continue;
@@ -184,7 +195,10 @@ void Search::halve(std::vector<size_t> field) {
   }
 }
 
-bool Search::promises(size_t next) const {
+/// Whether one of the candidates that have not been tried may gain enough.
+bool Search::promises() const {
+  if (next >= trials.size())
+    return false;
   if (options.exhaustive || best < 0)
     return true;
   double unit = 0; // the least seconds per unit of cost that were measured
@@ -204,18 +218,29 @@ void Search::compareWithDefault() {
 }
 
 Result<SearchResult> Search::run() {
-  size_t next = 0;
-  while (next < trials.size() && (best < 0 || !isLate()) && promises(next)) {
-    std::vector<size_t> batch;
-    for (; next < trials.size() && batch.size() < kBatch; ++next)
-      if (!isBeaten(trials[next]) || trials[next].candidate.plan == options.defaultPlan)
-        batch.push_back(next);
-    report(fmt::format("compiling {} plans", batch.size()));
-    compile(batch);
+  std::vector<size_t> batch = nextBatch();
+  report(fmt::format("compiling {} plans", batch.size()));
+  compile(batch, true);
+  while (!batch.empty() && (best < 0 || !isLate())) {
     if (best >= 0 && runners[size_t(best)])
       batch.push_back(size_t(best));
     tried = next;
+    // A device of its own measures one batch while the next one is compiled; the host's time would not be the plan's alone then.
+    std::vector<size_t> following;
+    std::thread ahead;
+    if (!options.deviceIsHost && promises()) {
+      following = nextBatch();
+      ahead = std::thread([&] { compile(following, true); });
+    }
     halve(std::move(batch));
+    if (ahead.joinable())
+      ahead.join();
+    else if ((best < 0 || !isLate()) && promises()) {
+      following = nextBatch();
+      report(fmt::format("compiling {} plans", following.size()));
+      compile(following, best < 0);
+    }
+    batch = std::move(following);
   }
   compareWithDefault();
   if (best < 0) {
