@@ -92,8 +92,9 @@ public:
   bool checkTarget() {
     if (options.target == "reference" || isCuda() || machine())
       return true;
-    fail("unknown-target", "there is no target '" + options.target + "'",
-         "targets are 'cpu', 'cpu:x86-64-v3' and the other levels, 'cuda', 'cuda:sm_90a' and the like, and 'reference'");
+    fail(
+        "unknown-target", "there is no target '" + options.target + "'",
+        "targets are 'cpu', 'cpu:x86-64-v3' and the other levels, 'cuda', 'cuda:sm_90a' and the like, and 'reference'");
     return false;
   }
   /// The processor that code is made for; nothing for other targets than CPUs.

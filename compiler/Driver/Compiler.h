@@ -53,9 +53,9 @@ template <typename T> struct Outcome {
 
 /// A program whose code nothing has loaded yet.
 struct Compiled {
-  Program program; // without addresses, image and device
+  Program program;    // without addresses, image and device
   std::string target; // "cpu" for the host, "cpu:x86-64-v3", "cuda:sm_90a"
-  std::string code; // a relocatable object, or PTX
+  std::string code;   // a relocatable object, or PTX
   /// cpu: makes the object of the launches' second functions; empty where there are none. To be called once.
   std::function<Result<std::string>()> splitCode;
   std::vector<FileSeen> files; // that were imported
@@ -79,10 +79,11 @@ struct ModelFacts {
   std::vector<TensorSpec> tensors;   // sizes of named axes are -1
   std::vector<std::string> families; // of each group of states, e.g. "S: expand, decay scalar"
   std::vector<std::string> forms;    // "step", and "chunk" where a scan has that form
-  std::vector<std::string> planTexts; // the same as `Options::plan` takes it, e.g. "S: <form = chunk, schedule = carry, chunk = 16>"
-  std::vector<std::string> plans; // of each raised scan, e.g. "S: chunk of 16"; only where every dimension has a size
+  std::vector<std::string>
+      planTexts; // the same as `Options::plan` takes it, e.g. "S: <form = chunk, schedule = carry, chunk = 16>"
+  std::vector<std::string> plans;   // of each raised scan, e.g. "S: chunk of 16"; only where every dimension has a size
   std::vector<PlanChoices> choices; // of each raised scan; only where every dimension has a size
-  std::string report;             // what the analysis found, as text
+  std::string report;               // what the analysis found, as text
   bool hasHeads = false;
 };
 

@@ -16,10 +16,17 @@ Json axisToJson(const AxisSpec &spec) {
 
 Json tensorToJson(const TensorSpec &spec) {
   const auto &[name, kind, type, axes, lo, hi, hasInterval, loOpen, hiOpen, recurrent, defaultValue] = spec;
-  Json written{{"name", name},     {"kind", int(kind)},  {"type", nameOf(type)},
-               {"lo", lo},         {"hi", hi},           {"interval", hasInterval},
-               {"lo_open", loOpen}, {"hi_open", hiOpen}, {"recurrent", recurrent},
-               {"default", defaultValue}, {"axes", Json::array()}};
+  Json written{{"name", name},
+               {"kind", int(kind)},
+               {"type", nameOf(type)},
+               {"lo", lo},
+               {"hi", hi},
+               {"interval", hasInterval},
+               {"lo_open", loOpen},
+               {"hi_open", hiOpen},
+               {"recurrent", recurrent},
+               {"default", defaultValue},
+               {"axes", Json::array()}};
   for (const AxisSpec &axis : axes)
     written["axes"].push_back(axisToJson(axis));
   return written;
@@ -29,10 +36,12 @@ Json launchToJson(const Launch &launch) {
   const auto &[symbol, function, operands, batchTile, perBatch, perHead, packed, splits, splitSymbol, splitFunction,
                timeBlock, scratchBytes, threads, sharedBytes] = launch;
   (void)function, (void)splitFunction; // of a process
-  return {{"symbol", symbol},         {"operands", operands},   {"batch_tile", batchTile},
-          {"per_batch", perBatch},    {"per_head", perHead},    {"packed", packed},
-          {"splits", splits},         {"split_symbol", splitSymbol}, {"time_block", timeBlock},
-          {"scratch_bytes", scratchBytes}, {"threads", threads}, {"shared_bytes", sharedBytes}};
+  return {{"symbol", symbol},        {"operands", operands},
+          {"batch_tile", batchTile}, {"per_batch", perBatch},
+          {"per_head", perHead},     {"packed", packed},
+          {"splits", splits},        {"split_symbol", splitSymbol},
+          {"time_block", timeBlock}, {"scratch_bytes", scratchBytes},
+          {"threads", threads},      {"shared_bytes", sharedBytes}};
 }
 
 AxisSpec axisFrom(const Json &json) {
@@ -108,7 +117,8 @@ bool isSound(const Program &program) {
 Json toJson(const Program &program) {
   const auto &[model, tensors, launches, alias, hasHeads, checkIntervals, host, code, image, device] = program;
   (void)host, (void)code, (void)image, (void)device; // of a process
-  Json written{{"model", model}, {"alias", alias}, {"heads", hasHeads}, {"check_intervals", checkIntervals},
+  Json written{{"model", model},           {"alias", alias},
+               {"heads", hasHeads},        {"check_intervals", checkIntervals},
                {"tensors", Json::array()}, {"launches", Json::array()}};
   for (const TensorSpec &spec : tensors)
     written["tensors"].push_back(tensorToJson(spec));

@@ -4,7 +4,7 @@
 // turn, so that what disturbs the machine disturbs all alike. Then the slower half goes and the rest is measured twice as long, and so on;
 // what is within noise of the best stays. The best of a batch meets the next one. The search ends when the cost model, scaled by what was
 // measured, promises too little of the rest.
-#include "runtime/tune/Search.h"
+#include "rondo/Search.h"
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -170,9 +170,8 @@ bool Search::measure(std::vector<size_t> &field, int runs) {
 
 void Search::sortField(std::vector<size_t> &field) const {
   std::erase_if(field, [&](size_t which) { return !trials[which].isMeasured() || !runners[which]; });
-  std::sort(field.begin(), field.end(), [&](size_t a, size_t b) {
-    return std::pair(trials[a].median, a) < std::pair(trials[b].median, b);
-  });
+  std::sort(field.begin(), field.end(),
+            [&](size_t a, size_t b) { return std::pair(trials[a].median, a) < std::pair(trials[b].median, b); });
 }
 
 bool Search::isSettled(size_t first, size_t second) const {
@@ -252,7 +251,8 @@ Result<SearchResult> Search::run() {
   result.seconds = secondsSince(begin);
   result.compiled = compiled;
   const auto order = [](const Trial &trial) {
-    return std::tuple(!trial.isMeasured(), trial.isMeasured() ? trial.median : trial.candidate.cost, trial.candidate.plan);
+    return std::tuple(!trial.isMeasured(), trial.isMeasured() ? trial.median : trial.candidate.cost,
+                      trial.candidate.plan);
   };
   std::sort(trials.begin(), trials.end(), [&](const Trial &a, const Trial &b) { return order(a) < order(b); });
   result.trials = std::move(trials);

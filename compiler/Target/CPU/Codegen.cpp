@@ -91,8 +91,8 @@ static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeMachine(const Ma
 }
 
 /// LLVM IR of the module for a machine, not optimised yet.
-static llvm::Expected<std::unique_ptr<llvm::Module>>
-translate(ModuleOp module, llvm::LLVMContext &context, llvm::TargetMachine &target, const Machine &machine) {
+static llvm::Expected<std::unique_ptr<llvm::Module>> translate(ModuleOp module, llvm::LLVMContext &context,
+                                                               llvm::TargetMachine &target, const Machine &machine) {
   std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context);
   if (!code)
     return llvm::createStringError("the module has no translation to LLVM IR");

@@ -156,10 +156,12 @@ void printText(const BenchArguments &arguments, const ModelInfo &info, const Com
   if (!m.plan.empty())
     fmt::print("  plan     {}, as rondo tune found it\n", m.plan);
   if (m.cached)
-    fmt::print("  load     {:.2g} ms from the cache; {:.3g} ms to the first result\n", 1e3 * m.compile, 1e3 * m.firstLaunch);
+    fmt::print("  load     {:.2g} ms from the cache; {:.3g} ms to the first result\n", 1e3 * m.compile,
+               1e3 * m.firstLaunch);
   else
-    fmt::print("  compile  {:.0f} ms cold (frontend {:.1f}, passes {:.1f}, code {:.1f}); {:.0f} ms to the first result\n",
-             1e3 * m.compile, 1e3 * m.parts.frontend, 1e3 * m.parts.passes, 1e3 * m.parts.codegen, 1e3 * m.firstLaunch);
+    fmt::print(
+        "  compile  {:.0f} ms cold (frontend {:.1f}, passes {:.1f}, code {:.1f}); {:.0f} ms to the first result\n",
+        1e3 * m.compile, 1e3 * m.parts.frontend, 1e3 * m.parts.passes, 1e3 * m.parts.codegen, 1e3 * m.firstLaunch);
 }
 
 int bench(const BenchArguments &arguments) {

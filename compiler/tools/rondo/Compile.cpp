@@ -124,13 +124,17 @@ int compile(const CompileArguments &arguments) {
 } // namespace
 
 void addCompile(CLI::App &app, int &status) {
-  CLI::App *command = app.add_subcommand("compile", "print what a phase of the compiler makes of a spec, or compile for other machines");
+  CLI::App *command = app.add_subcommand(
+      "compile", "print what a phase of the compiler makes of a spec, or compile for other machines");
   auto arguments = std::make_shared<CompileArguments>();
   command->add_option("spec", arguments->spec.spec, "a spec's file, the name of an example, or IR (*.mlir with --from)")
       ->type_name("SPEC");
   command->add_option("--emit", arguments->emit, "ast, recur, the name of a phase, llvm or asm; default: recur")
       ->type_name("PHASE");
-  command->add_option("-o,--out", arguments->out, "the file to write; default: the terminal. With --target and without --emit: the folder for code")->type_name("FILE");
+  command
+      ->add_option("-o,--out", arguments->out,
+                   "the file to write; default: the terminal. With --target and without --emit: the folder for code")
+      ->type_name("FILE");
   command->add_option("--from", arguments->from, "the phase that an .mlir file was printed after")->type_name("PHASE");
   command->add_option("--dump-phases", arguments->dumpPhases, "a folder that gets one file per phase")
       ->type_name("DIR");
@@ -143,7 +147,8 @@ void addCompile(CLI::App &app, int &status) {
   addRecords(*command, arguments->spec);
   addGradient(*command, arguments->spec);
   addBoundaries(*command, arguments->spec);
-  command->footer("With --target, --out and without --emit, code for programs that run without the compiler: MODEL.artifact for all\n"
+  command->footer("With --target, --out and without --emit, code for programs that run without the compiler: "
+                  "MODEL.artifact for all\n"
                   "targets (rondo/Artifact.h), and for a CPU an object and a C header. Examples:\n"
                   "  rondo compile gla --dim K=64 V=64 --target cpu:x86-64-v3,cuda:sm_80,cuda:sm_90a --out DIR\n"
                   "  rondo compile gla --emit recur\n"

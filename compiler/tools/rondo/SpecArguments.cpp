@@ -68,10 +68,10 @@ static bool isCudaTarget(const std::string &text) {
 
 void addTarget(CLI::App &command, SpecArguments &arguments) {
   command
-      .add_option(
-          "--target", arguments.target,
-          "what runs it: cpu, cpu:x86-64-v3 (code for that level); cuda, cuda:1 (the second GPU), cuda:sm_80 (code for that); reference (the interpreter, "
-          "slow and exact)")
+      .add_option("--target", arguments.target,
+                  "what runs it: cpu, cpu:x86-64-v3 (code for that level); cuda, cuda:1 (the second GPU), cuda:sm_80 "
+                  "(code for that); reference (the interpreter, "
+                  "slow and exact)")
       ->type_name("TARGET")
       ->check([](const std::string &text) {
         return isCpuTarget(text) || text == "reference" || isCudaTarget(text)

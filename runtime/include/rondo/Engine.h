@@ -28,10 +28,10 @@ struct CompileOptions {
   /// Plans in full or in part, by semicolon: "<form = chunk, chunk = 32>" for every recurrence, "S: <form = step>" for the one with
   /// state S. What is left out is the compiler's choice; what a recurrence cannot follow is an error.
   std::string plan;
-  bool resets = false;                 // the kernel takes a tensor `resets`: where the states begin again
-  bool packed = false;                 // the kernel takes a tensor `offsets`: sequences of any lengths, end to end
-  bool cache = true;                   // look for the code on disk, and keep it there (rondo/Cache.h)
-  bool checkIntervals = false;         // debug: run fails where an input leaves its declared interval
+  bool resets = false;         // the kernel takes a tensor `resets`: where the states begin again
+  bool packed = false;         // the kernel takes a tensor `offsets`: sequences of any lengths, end to end
+  bool cache = true;           // look for the code on disk, and keep it there (rondo/Cache.h)
+  bool checkIntervals = false; // debug: run fails where an input leaves its declared interval
   /// 1: the kernel is the gradient of the model: it takes the model's tensors and the cotangents of its results, `d_y` for `y`
   /// (final states' may be left out and are zero), and gives those of its inputs, `d_x` for `x`. 2: the gradient of that, `d2_`.
   int64_t gradient = 0;
@@ -61,16 +61,16 @@ struct PlanChoices {
 /// What is known about a model before its dimensions have sizes.
 struct ModelInfo {
   std::string name;
-  std::vector<std::string> models;   // every model of the file, in the order of the text
-  std::vector<std::string> dims;     // in the order of the declaration
-  std::vector<TensorSpec> tensors;   // inputs, params, inits, outputs, finals; sizes of named axes are -1
-  bool hasHeads = false;             // the head axis is left to the caller
-  std::vector<std::string> families; // what kind of recurrence each group of states is, e.g. "S: expand, decay scalar"
+  std::vector<std::string> models;    // every model of the file, in the order of the text
+  std::vector<std::string> dims;      // in the order of the declaration
+  std::vector<TensorSpec> tensors;    // inputs, params, inits, outputs, finals; sizes of named axes are -1
+  bool hasHeads = false;              // the head axis is left to the caller
+  std::vector<std::string> families;  // what kind of recurrence each group of states is, e.g. "S: expand, decay scalar"
   std::vector<std::string> planTexts; // the plans in full, as CompileOptions::plan takes them
-  std::vector<std::string> plans;    // what was chosen for each recurrence, where every dimension was given a size
-  std::vector<PlanChoices> choices;  // the plans to choose from, where every dimension was given a size
-  std::vector<std::string> forms;    // how its recurrences can be computed: "step", and "chunk" where one has that form
-  std::string report;                // what the analysis found, as text
+  std::vector<std::string> plans;     // what was chosen for each recurrence, where every dimension was given a size
+  std::vector<PlanChoices> choices;   // the plans to choose from, where every dimension was given a size
+  std::vector<std::string> forms; // how its recurrences can be computed: "step", and "chunk" where one has that form
+  std::string report;             // what the analysis found, as text
 };
 
 /// A plan on a target for calls of about these sizes.
