@@ -31,7 +31,7 @@ set_property(TARGET LLVMSupport PROPERTY INTERFACE_LINK_LIBRARIES
   rt dl m pthread LLVMDemangle ${RONDO_ZLIB_ARCHIVE} ${RONDO_ZSTD_ARCHIVE})
 
 llvm_map_components_to_libnames(RONDO_LLVM_LIBS
-  core executionengine irreader ipo jitlink linker mcparser native orcjit passes support target targetparser
+  core irreader ipo linker mcparser native passes support target targetparser
   frontendopenmp object X86AsmParser X86CodeGen X86Desc X86Info NVPTXCodeGen NVPTXDesc NVPTXInfo)
 set(RONDO_MLIR_LIBS
   MLIRExecutionEngine MLIRParser MLIRPass MLIRTransforms

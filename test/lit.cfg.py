@@ -14,5 +14,8 @@ config.environment["PATH"] = os.pathsep.join([config.rondo_bin_dir, config.llvm_
 for name in ("OMP_NUM_THREADS", "ASAN_OPTIONS", "UBSAN_OPTIONS"):
     if name in os.environ:
         config.environment[name] = os.environ[name]
+# What tests compile and tune stays with the build.
+config.environment["RONDO_CACHE_DIR"] = os.path.join(config.test_exec_root, "cache")
+config.environment["RONDO_RECORDS"] = ""
 config.substitutions.append(("%python", sys.executable))
 config.substitutions.append(("%rondo_source", config.rondo_source_dir))

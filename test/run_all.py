@@ -36,6 +36,9 @@ class Outcome:
 def execute(command, build, timeout, **environment):
     """Exit status and merged output of a command that runs in the source tree."""
     env = dict(os.environ, RONDO_SOURCE=str(SOURCE), RONDO_BUILD=str(build), **environment)
+    # What tests compile and tune stays with the build.
+    env.setdefault("RONDO_CACHE_DIR", str(Path(build) / "test" / "cache"))
+    env.setdefault("RONDO_RECORDS", "")
     # MLIR's own libraries are not instrumented, so a container that crosses the border looks overrun to ASan.
     env.setdefault("ASAN_OPTIONS", "detect_container_overflow=0")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")

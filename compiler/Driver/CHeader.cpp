@@ -48,8 +48,7 @@ std::string extent(const AxisSpec &axis) {
     return fmt::format("{}", std::max<int64_t>(1, axis.size));
   if (axis.axis == Axis::Named) // the list of offsets
     return "(call->N + 1)";
-  return axis.steps > 1 ? fmt::format("((call->{} + {}) / {})", member, axis.steps - 1, axis.steps)
-                        : "call->" + member;
+  return axis.steps > 1 ? fmt::format("((call->{} + {}) / {})", member, axis.steps - 1, axis.steps) : "call->" + member;
 }
 
 /// The place of an axis in the strides of an operand; -1 for feature axes.
@@ -139,7 +138,8 @@ private:
 };
 
 void HeaderWriter::writeCall() {
-  line("/* A call. Tensors are row-major and contiguous and do not overlap; complex numbers are pairs, 16-bit floats their bits. */");
+  line("/* A call. Tensors are row-major and contiguous and do not overlap; complex numbers are pairs, 16-bit floats "
+       "their bits. */");
   line("struct {}_call {{", names.name);
   for (const char *size : {"B", "T", "T1", "H", "G", "N"})
     if (asksFor(size))
@@ -148,16 +148,17 @@ void HeaderWriter::writeCall() {
     const TensorSpec &spec = program.tensors[i];
     if (isMember(i))
       line("  {}{} *{}; /* {}{} */", isGiven(spec.kind) ? "const " : "", cType(spec.type), members[i], layout(spec),
-           spec.kind == TensorKind::Init      ? ", NULL for the default"
-           : spec.kind == TensorKind::Final   ? ", NULL if not wanted"
+           spec.kind == TensorKind::Init     ? ", NULL for the default"
+           : spec.kind == TensorKind::Final  ? ", NULL if not wanted"
            : spec.kind == TensorKind::Resets ? ", NULL for none"
-                                              : "");
+                                             : "");
   }
   line("}};\n");
 }
 
 void HeaderWriter::writeKernels() {
-  line("struct {}_arguments {{\n  void *const *pointers;\n  const int64_t *strides;\n  int64_t batch, time, time1, heads, "
+  line("struct {}_arguments {{\n  void *const *pointers;\n  const int64_t *strides;\n  int64_t batch, time, time1, "
+       "heads, "
        "heads_per_group;\n}};",
        names.name);
   for (const Launch &launch : program.launches)
@@ -221,8 +222,8 @@ void HeaderWriter::writeMemory() {
   for (const Launch &launch : program.launches)
     scratch = std::max(scratch, (launch.scratchBytes + 63) / 64 * 64);
   line("    if (round)\n      scratch = memory + bytes;\n    bytes += (size_t)threads * {};", scratch);
-  line("    if (round == 0) {{\n      memory = (char *)aligned_alloc(64, bytes + 64);\n      if (!memory)\n        return -1;\n"
-       "    }}\n  }}");
+  line("    if (round == 0) {{\n      block = (char *)malloc(bytes + 128);\n      if (!block)\n        return -1;\n"
+       "      memory = block + (64 - (uintptr_t)block % 64);\n    }}\n  }}");
   for (size_t i = 0; i < program.tensors.size(); ++i)
     if (program.tensors[i].kind == TensorKind::Init || program.tensors[i].kind == TensorKind::Resets) {
       line("  if (!call->{}) {{", members[i]);
@@ -267,7 +268,8 @@ void HeaderWriter::writeLaunch(const Launch &launch) {
     line("    pointers[{}] = {};", i, pointers[i]);
   for (size_t i = 0; i < strides.size(); ++i)
     line("    strides[{}] = {};", i, strides[i]);
-  const std::string rows = launch.perBatch ? fmt::format("({} + {}) / {}", batch, launch.batchTile - 1, launch.batchTile) : "1";
+  const std::string rows =
+      launch.perBatch ? fmt::format("({} + {}) / {}", batch, launch.batchTile - 1, launch.batchTile) : "1";
   const std::string blocks =
       launch.timeBlock > 0 ? fmt::format("({} + {}) / {}", member("T"), launch.timeBlock - 1, launch.timeBlock) : "1";
   line("    tasks = ({}) * ({}) * ({});", rows, launch.perHead ? heads : "1", blocks);
@@ -279,9 +281,11 @@ void HeaderWriter::writeLaunch(const Launch &launch) {
 }
 
 void HeaderWriter::writeRun() {
-  line("/* Computes a call, with OpenMP's threads where the including file is compiled with OpenMP. 0 when done, -1 without memory. */");
+  line("/* Computes a call, with OpenMP's threads where the including file is compiled with OpenMP. 0 when done, -1 "
+       "without memory. */");
   line("static inline int {0}_run(const struct {0}_call *call) {{", names.name);
-  line("  void *tensors[{}];\n  char *memory = NULL, *scratch = NULL;\n  size_t bytes = 0;\n  int64_t task, tasks;\n  int "
+  line("  void *tensors[{}];\n  char *block = NULL, *memory = NULL, *scratch = NULL;\n  size_t bytes = 0;\n  int64_t "
+       "task, tasks;\n  int "
        "round, threads = 1;",
        program.tensors.size());
   line("#ifdef _OPENMP\n  threads = omp_get_max_threads();\n#endif");
@@ -290,7 +294,7 @@ void HeaderWriter::writeRun() {
   writeMemory();
   for (const Launch &launch : program.launches)
     writeLaunch(launch);
-  line("  free(memory);\n  return 0;\n}}");
+  line("  free(block);\n  return 0;\n}}");
 }
 
 } // namespace

@@ -88,9 +88,8 @@ struct ModelFacts {
   std::vector<std::string> plans;   // of each raised scan, e.g. "S: chunk of 16"; only where every dimension has a size
   std::vector<PlanChoices> choices; // of each raised scan; only where every dimension has a size
   std::string report;               // what the analysis found, as text
-  double productsOnce = 0,
-         productsPerHead = 0; // multiply-adds of products per step and sequence; where every dimension has a size
-  std::string report;         // what the analysis found, as text
+  /// Multiply-adds of products per step, of a sequence and of each of its heads; where every dimension has a size.
+  double productsOnce = 0, productsPerHead = 0;
   bool hasHeads = false;
 };
 

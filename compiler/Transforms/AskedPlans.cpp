@@ -143,7 +143,8 @@ Refusal rondo::refuse(PlanAttr plan, StringRef noChunk) {
     return PlanAttr::get(plan.getContext(), form, chunk::Schedule::Carry, steps);
   };
   const int64_t steps = std::clamp<int64_t>(plan.getChunk(), 2, kLongestChunk);
-  const PlanAttr nearest = noChunk.empty() && plan.getForm() != Form::Step ? with(Form::Chunk, steps) : with(Form::Step, 1);
+  const PlanAttr nearest =
+      noChunk.empty() && plan.getForm() != Form::Step ? with(Form::Chunk, steps) : with(Form::Step, 1);
   if (plan.getForm() == Form::Chunk && !noChunk.empty())
     return {"it has no form 'chunk': " + noChunk.str(), nearest};
   if (plan.getForm() != Form::Step && plan.getForm() != Form::Chunk)

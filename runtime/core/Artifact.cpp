@@ -57,7 +57,8 @@ Artifact describe(const Json &json, std::string_view codes) {
     Result<Program> program = core::programFromJson(one.at("program"));
     if (!program)
       throw std::out_of_range(program.error().message());
-    Variant variant{one.at("target").get<std::string>(), one.at("plan").get<std::string>(), std::move(*program), {}, {}};
+    Variant variant{
+        one.at("target").get<std::string>(), one.at("plan").get<std::string>(), std::move(*program), {}, {}};
     variant.code = take(codes, one.at("code").get<size_t>());
     variant.splitCode = take(codes, one.at("split_code").get<size_t>());
     artifact.variants.push_back(std::move(variant));
@@ -92,7 +93,9 @@ int levelOf(std::string_view level) { return level.size() > 6 ? level.back() - '
 int suits(std::string_view target, std::string_view device) {
   const bool onHost = device == "cpu";
   if (onHost)
-    return target == "cpu" ? 5 : target.substr(0, 4) == "cpu:" && hostRuns(target.substr(4)) ? levelOf(target.substr(4)) : 0;
+    return target == "cpu"                                               ? 5
+           : target.substr(0, 4) == "cpu:" && hostRuns(target.substr(4)) ? levelOf(target.substr(4))
+                                                                         : 0;
   int made = 0, has = 0;
   bool only = false, ignored = false;
   if (target.substr(0, 5) != "cuda:" || device.substr(0, 5) != "cuda:" ||
@@ -122,7 +125,10 @@ bool hostRuns(std::string_view level) {
 }
 
 std::string Artifact::toBytes() const {
-  Json json{{"compiler", compiler}, {"key", key}, {"files", Json::array()}, {"variants", Json::array()},
+  Json json{{"compiler", compiler},
+            {"key", key},
+            {"files", Json::array()},
+            {"variants", Json::array()},
             {"choices", Json::array()}};
   std::string codes;
   for (const FileSeen &file : files)

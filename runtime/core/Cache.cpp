@@ -40,7 +40,8 @@ std::vector<Found> filesIn(const std::string &folder, std::string_view suffix) {
   for (fs::directory_iterator at(folder, code), end; !code && at != end; at.increment(code)) {
     const std::string path = at->path().string();
     struct stat status{};
-    const bool ends = path.size() >= suffix.size() && path.compare(path.size() - suffix.size(), suffix.size(), suffix) == 0;
+    const bool ends =
+        path.size() >= suffix.size() && path.compare(path.size() - suffix.size(), suffix.size(), suffix) == 0;
     if (ends && ::stat(path.c_str(), &status) == 0)
       files.push_back({path, uint64_t(status.st_size), int64_t(status.st_mtime)});
   }

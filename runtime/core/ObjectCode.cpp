@@ -28,8 +28,7 @@ void *findInProcess(const char *name) {
 size_t rounded(size_t size, size_t to) { return (size + to - 1) / to * to; }
 
 /// The `count` entries of type T at `offset`, copied, since nothing says that they lie aligned.
-template <typename T>
-bool readTable(std::string_view from, uint64_t offset, uint64_t count, std::vector<T> &table) {
+template <typename T> bool readTable(std::string_view from, uint64_t offset, uint64_t count, std::vector<T> &table) {
   if (offset > from.size() || count > (from.size() - offset) / sizeof(T))
     return false;
   table.resize(count);
@@ -84,9 +83,9 @@ private:
   std::vector<Elf64_Shdr> sections;
   std::vector<std::string> sectionNames;
   std::vector<Elf64_Sym> symbols;
-  std::vector<uint64_t> addresses;    // of the symbols
-  std::vector<size_t> offsets;        // of the sections in the map
-  size_t begins[kKinds + 1] = {};     // of the kinds
+  std::vector<uint64_t> addresses; // of the symbols
+  std::vector<size_t> offsets;     // of the sections in the map
+  size_t begins[kKinds + 1] = {};  // of the kinds
   size_t gotOffset = 0, stubOffset = 0;
 };
 

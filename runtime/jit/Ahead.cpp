@@ -33,8 +33,9 @@ void addForC(std::vector<MadeFile> &files, const Variant &variant, bool several,
   const std::string name = several ? model + suffixOf(variant.target) : model;
   const std::string plan = variant.plan.empty() ? "" : ", plan " + variant.plan;
   files.push_back({file + ".o", variant.code});
-  files.push_back({file + ".h", driver::makeCHeader(variant.program, {name, model + " of " + source + " for " + level + plan +
-                                                                                ". Made by rondo " RONDO_VERSION "."})});
+  files.push_back(
+      {file + ".h", driver::makeCHeader(variant.program, {name, model + " of " + source + " for " + level + plan +
+                                                                    ". Made by rondo " RONDO_VERSION "."})});
 }
 
 } // namespace
@@ -48,7 +49,8 @@ Result<std::vector<MadeFile>> compileAhead(const driver::Options &options, const
   const bool several = std::count_if(targets.begin(), targets.end(), isCpu) > 1;
   for (const std::string &target : targets) {
     if (target == "cpu" || target == "reference")
-      return Error("'" + target + "' is no target to compile for ahead of time; name a level, such as cpu:x86-64-v3, or a "
+      return Error("'" + target +
+                   "' is no target to compile for ahead of time; name a level, such as cpu:x86-64-v3, or a "
                    "GPU, such as cuda:sm_90a");
     bool isFirst = true;
     for (const PlanFor &plan : plansFor(target, plans)) {

@@ -151,8 +151,8 @@ static Artifact makeArtifact(std::string key, const std::vector<FileSeen> &files
 
 void CachedCode::store(const driver::Compiled &compiled) const {
   if (!key.empty()) // what cannot be kept is compiled again
-    (void)cache.store(makeArtifact(key, compiled.files,
-                                   {compiled.target, options.plan, compiled.program, compiled.code, ""}));
+    (void)cache.store(
+        makeArtifact(key, compiled.files, {compiled.target, options.plan, compiled.program, compiled.code, ""}));
 }
 
 Result<std::shared_ptr<const Program>> CachedCode::load(driver::Compiled compiled) const {

@@ -57,8 +57,8 @@ Result<RecordKey> Engine::recordKey(const std::string &text, const CompileOption
   }
   const std::string host = driver::describeHost();
   const int all = int(std::max(1u, std::thread::hardware_concurrency()));
-  key.device = options.target + " " + host.substr(0, host.find(' ')) + ", " + std::to_string(threads > 0 ? threads : all) +
-               " threads";
+  key.device = options.target + " " + host.substr(0, host.find(' ')) + ", " +
+               std::to_string(threads > 0 ? threads : all) + " threads";
   return key;
 }
 

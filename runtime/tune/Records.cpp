@@ -145,7 +145,8 @@ Result<Records> Records::open(const std::string &path, Access access) {
       return Records(std::make_unique<Database>(Database{std::move(*connection)}));
     const int status = sqlite3_errcode(connection->get());
     connection->reset();
-    if (attempt == 1 || (status != SQLITE_CORRUPT && status != SQLITE_NOTADB && prepared.error().message() != Error("damaged").message()))
+    if (attempt == 1 || (status != SQLITE_CORRUPT && status != SQLITE_NOTADB &&
+                         prepared.error().message() != Error("damaged").message()))
       return prepared.error();
     setAside(path);
   }
@@ -172,7 +173,9 @@ Result<void> Records::put(const Record &record) {
   sqlite3 *connection = database->connection.get();
   if (Result<void> begun = Statement(connection, "BEGIN IMMEDIATE").finish("write a record"); !begun)
     return begun;
-  Statement insert(connection, fmt::format("INSERT OR REPLACE INTO records({}) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)", kColumns).c_str());
+  Statement insert(
+      connection,
+      fmt::format("INSERT OR REPLACE INTO records({}) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)", kColumns).c_str());
   bindKey(insert, record.key)
       .bind(record.model)
       .bind(record.plan)

@@ -4,7 +4,7 @@
 // turn, so that what disturbs the machine disturbs all alike. Then the slower half goes and the rest is measured twice as long, and so on;
 // what is within noise of the best stays. The best of a batch meets the next one. The search ends when the cost model, scaled by what was
 // measured, promises too little of the rest.
-#include "runtime/tune/Search.h"
+#include "rondo/Search.h"
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -50,14 +50,16 @@ private:
   bool isLate() const { return secondsSince(begin) > options.seconds; }
   /// Whether a candidate's time of an earlier search shows that it cannot win.
   bool isBeaten(const Trial &trial) const;
-  void compile(const std::vector<size_t> &batch);
+  std::vector<size_t> nextBatch();
+  /// `whole`: at least one, even where the time is over.
+  void compile(const std::vector<size_t> &batch, bool whole);
   bool measure(std::vector<size_t> &field, int runs);
   void runOnce(size_t which);
   void halve(std::vector<size_t> field);
   bool isSettled(size_t first, size_t second) const;
   /// The measured ones of a field, the fastest first.
   void sortField(std::vector<size_t> &field) const;
-  bool promises(size_t next) const;
+  bool promises() const;
   void compareWithDefault();
   void report(const std::string &what);
 
@@ -66,7 +68,7 @@ private:
   std::vector<Trial> trials;
   std::vector<Runner> runners;
   Clock::time_point begin = Clock::now();
-  size_t compiled = 0, tried = 0;
+  size_t next = 0, compiled = 0, tried = 0;
   int best = -1; // index of the fastest that was measured here
 };
 
@@ -84,12 +86,21 @@ bool Search::isBeaten(const Trial &trial) const {
   return trial.times.empty() && trial.median > 1.5 * least;
 }
 
-void Search::compile(const std::vector<size_t> &batch) {
+/// The next candidates in order, without those that an earlier search has shown to be slow.
+std::vector<size_t> Search::nextBatch() {
+  std::vector<size_t> batch;
+  for (; next < trials.size() && batch.size() < kBatch; ++next)
+    if (!isBeaten(trials[next]) || trials[next].candidate.plan == options.defaultPlan)
+      batch.push_back(next);
+  return batch;
+}
+
+void Search::compile(const std::vector<size_t> &batch, bool whole) {
   std::atomic<size_t> next = 0, done = 0;
   const auto work = [&](int thread) {
     for (size_t i; (i = next.fetch_add(1)) < batch.size();) {
       Trial &trial = trials[batch[i]];
-      if (isLate() && best >= 0)
+      if (isLate() && (!whole || done > 0))
         trial.error = "not compiled: no time was left";
       if (!trial.error.empty() || runners[batch[i]])
         continue;
@@ -159,9 +170,8 @@ bool Search::measure(std::vector<size_t> &field, int runs) {
 
 void Search::sortField(std::vector<size_t> &field) const {
   std::erase_if(field, [&](size_t which) { return !trials[which].isMeasured() || !runners[which]; });
-  std::sort(field.begin(), field.end(), [&](size_t a, size_t b) {
-    return std::pair(trials[a].median, a) < std::pair(trials[b].median, b);
-  });
+  std::sort(field.begin(), field.end(),
+            [&](size_t a, size_t b) { return std::pair(trials[a].median, a) < std::pair(trials[b].median, b); });
 }
 
 bool Search::isSettled(size_t first, size_t second) const {
@@ -184,7 +194,10 @@ void Search::halve(std::vector<size_t> field) {
   }
 }
 
-bool Search::promises(size_t next) const {
+/// Whether one of the candidates that have not been tried may gain enough.
+bool Search::promises() const {
+  if (next >= trials.size())
+    return false;
   if (options.exhaustive || best < 0)
     return true;
   double unit = 0; // the least seconds per unit of cost that were measured
@@ -204,18 +217,29 @@ void Search::compareWithDefault() {
 }
 
 Result<SearchResult> Search::run() {
-  size_t next = 0;
-  while (next < trials.size() && (best < 0 || !isLate()) && promises(next)) {
-    std::vector<size_t> batch;
-    for (; next < trials.size() && batch.size() < kBatch; ++next)
-      if (!isBeaten(trials[next]) || trials[next].candidate.plan == options.defaultPlan)
-        batch.push_back(next);
-    report(fmt::format("compiling {} plans", batch.size()));
-    compile(batch);
+  std::vector<size_t> batch = nextBatch();
+  report(fmt::format("compiling {} plans", batch.size()));
+  compile(batch, true);
+  while (!batch.empty() && (best < 0 || !isLate())) {
     if (best >= 0 && runners[size_t(best)])
       batch.push_back(size_t(best));
     tried = next;
+    // A device of its own measures one batch while the next one is compiled; the host's time would not be the plan's alone then.
+    std::vector<size_t> following;
+    std::thread ahead;
+    if (!options.deviceIsHost && promises()) {
+      following = nextBatch();
+      ahead = std::thread([&] { compile(following, true); });
+    }
     halve(std::move(batch));
+    if (ahead.joinable())
+      ahead.join();
+    else if ((best < 0 || !isLate()) && promises()) {
+      following = nextBatch();
+      report(fmt::format("compiling {} plans", following.size()));
+      compile(following, best < 0);
+    }
+    batch = std::move(following);
   }
   compareWithDefault();
   if (best < 0) {
@@ -227,7 +251,8 @@ Result<SearchResult> Search::run() {
   result.seconds = secondsSince(begin);
   result.compiled = compiled;
   const auto order = [](const Trial &trial) {
-    return std::tuple(!trial.isMeasured(), trial.isMeasured() ? trial.median : trial.candidate.cost, trial.candidate.plan);
+    return std::tuple(!trial.isMeasured(), trial.isMeasured() ? trial.median : trial.candidate.cost,
+                      trial.candidate.plan);
   };
   std::sort(trials.begin(), trials.end(), [&](const Trial &a, const Trial &b) { return order(a) < order(b); });
   result.trials = std::move(trials);

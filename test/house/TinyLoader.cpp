@@ -1,5 +1,6 @@
-// The smallest program that runs a kernel: it links RondoRuntime alone, and test/house/check_no_llvm.py looks for LLVM in it. The
-// program is filled in by hand, as one that was loaded from a file would be.
+// The smallest program that runs a kernel: it links RondoRuntime alone, and test/house/check_no_llvm.py looks for LLVM in it. Without
+// arguments the program is filled in by hand; with a file it is an artifact that was compiled ahead of time, run on zeros.
+#include "rondo/Artifact.h"
 #include "rondo/Kernel.h"
 #include <cstdio>
 #include <limits>
@@ -27,9 +28,39 @@ TensorSpec vectorOverTime(const char *name, TensorKind kind) {
   return spec;
 }
 
+/// Runs an artifact's kernel for this processor on zeros, of one sequence and one head.
+int runArtifact(const char *path) {
+  const Result<Artifact> artifact = Artifact::read(path);
+  const Result<Kernel> kernel = artifact ? artifact->loadOnHost({1, 5}) : Result<Kernel>(artifact.error());
+  if (!kernel) {
+    std::fprintf(stderr, "%s\n", kernel.error().message().c_str());
+    return 1;
+  }
+  NamedBuffers buffers;
+  NamedTensors inputs;
+  for (const TensorSpec &spec : kernel->program().tensors) {
+    std::vector<int64_t> shape;
+    for (const AxisSpec &axis : spec.axes)
+      shape.push_back(axis.size >= 0 ? axis.size : axis.axis == Axis::Time ? 5 : 1);
+    if (spec.kind == TensorKind::Input || spec.kind == TensorKind::Param)
+      buffers.emplace_back(spec.name, Buffer(spec.type, shape));
+  }
+  for (const auto &[name, buffer] : buffers)
+    inputs.emplace_back(name, buffer.view());
+  const Result<NamedBuffers> results = kernel->run(inputs);
+  if (!results) {
+    std::fprintf(stderr, "%s\n", results.error().message().c_str());
+    return 1;
+  }
+  std::printf("ran %s\n", kernel->program().model.c_str());
+  return 0;
+}
+
 } // namespace
 
-int main() {
+int main(int argc, char **argv) {
+  if (argc > 1)
+    return runArtifact(argv[1]);
   auto program = std::make_shared<Program>();
   program->model = "twice";
   program->tensors = {vectorOverTime("x", TensorKind::Input), vectorOverTime("y", TensorKind::Output)};

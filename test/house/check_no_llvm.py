@@ -29,9 +29,15 @@ def main():
     found += [f"{loader.name}: {s}" for s in offences(output("nm", loader))]
     libraries = output("ldd", loader)
     found += [f"{loader.name} needs {line.split()[0]}" for line in libraries.splitlines() if re.search(r"lib(LLVM|MLIR)", line)]
+    tune = BUILD / "lib" / "libRondoTune.a"
+    found += [f"{tune.name}: {s}" for s in offences(output("nm", tune))]
     for line in found:
         print(line)
     print(output(loader), end="")
+    # It runs what the compiler made ahead of time.
+    made = BUILD / "test" / "ahead"
+    output(BUILD / "bin" / "rondo", "compile", "gla", "--dim", "K=7,V=5", "--target", "cpu:x86-64,cpu:x86-64-v3", "--out", made)
+    print(output(loader, made / "gla.artifact"), end="")
     return 1 if found else 0
 
 

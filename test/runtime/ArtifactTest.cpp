@@ -112,7 +112,7 @@ TEST_CASE("an artifact without code for this processor names what it has") {
   artifact.variants[0].target = "cuda:sm_80";
   const Result<Kernel> kernel = artifact.loadOnHost({1, 1});
   REQUIRE_FALSE(kernel);
-  CHECK(kernel.error().message() == "error: no code for cpu in this artifact; it has cuda:sm_80\n");
+  CHECK(kernel.error().message() == "error: no code for cpu in this artifact; it has cuda:sm_80");
 }
 
 TEST_CASE("hashes tell contents apart") {

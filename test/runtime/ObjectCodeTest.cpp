@@ -77,7 +77,8 @@ TEST_CASE("a function that this process lacks is named") {
 
 TEST_CASE("bytes that are no object are an error") {
   CHECK_FALSE(ObjectCode::load(""));
-  CHECK_FALSE(ObjectCode::load("\x7f" "ELF"));
+  CHECK_FALSE(ObjectCode::load("\x7f"
+                               "ELF"));
   CHECK_FALSE(ObjectCode::load(std::string(4096, 'x')));
   const std::string object = test::kernelsObject();
   // The table of sections is at the end.

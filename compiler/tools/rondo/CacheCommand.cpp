@@ -23,7 +23,9 @@ std::string dateOf(int64_t seconds) {
 int listEntries(const Cache &cache) {
   for (const Cache::Entry &entry : cache.list())
     fmt::print("{}  {:>8.1f} KiB  {:<20} {:<16} {}\n", dateOf(entry.used), double(entry.bytes) / 1024,
-               entry.compiler.empty() ? "(damaged)" : entry.model.empty() ? "(second functions)" : entry.model,
+               entry.compiler.empty() ? "(damaged)"
+               : entry.model.empty()  ? "(second functions)"
+                                      : entry.model,
                entry.target, entry.plan);
   return 0;
 }
@@ -49,8 +51,10 @@ int prune(const Cache &cache, uint64_t bytes) {
 void addCache(CLI::App &app, int &status) {
   CLI::App *command = app.add_subcommand("cache", "compiled code on disk: list, info, clear, prune");
   command->require_subcommand(1);
-  command->footer("run, bench and applications keep compiled code in $RONDO_CACHE_DIR, $XDG_CACHE_HOME/rondo or ~/.cache/rondo;\n"
-                  "with RONDO_CACHE_DIR= nowhere. RONDO_CACHE_LIMIT is the limit in MiB (512): what was used longest ago goes first.");
+  command->footer(
+      "run, bench and applications keep compiled code in $RONDO_CACHE_DIR, $XDG_CACHE_HOME/rondo or ~/.cache/rondo;\n"
+      "with RONDO_CACHE_DIR= nowhere. RONDO_CACHE_LIMIT is the limit in MiB (512): what was used longest ago goes "
+      "first.");
   command->add_subcommand("list", "the entries, the latest used first")->callback([&status] {
     status = listEntries(Cache::standard());
   });

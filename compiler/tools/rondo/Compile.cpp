@@ -5,6 +5,7 @@
 #include "compiler/tools/rondo/Terminal.h"
 #include "compiler/tools/rondo/TextFile.h"
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <fmt/format.h>
 #include <memory>
@@ -39,6 +40,28 @@ std::vector<std::string> split(const std::string &text) {
   return parts;
 }
 
+/// The plans that tuning found for a spec, for every target of the kind that it was tuned on: another processor's, or another GPU's, is a
+/// better guess than none.
+std::vector<PlanFor> recordedPlans(const SpecArguments &arguments, const std::string &text,
+                                   const std::vector<std::string> &targets) {
+  const Result<Records> records = Records::open(Records::standardPath(), Records::Access::Read);
+  const CompileOptions options = compileOptions(arguments);
+  const Result<RecordKey> key = Engine::recordKey(text, options, {});
+  if (arguments.noRecords || !options.plan.empty() || !records || !key)
+    return {};
+  const Result<std::vector<Record>> all = records->list();
+  std::vector<PlanFor> plans;
+  for (const std::string &target : targets)
+    for (const Record &record : all ? *all : std::vector<Record>()) {
+      CallSizes sizes;
+      const bool kind = record.key.device.compare(0, 3, target, 0, 3) == 0;
+      if (kind && record.key.spec == key->spec && record.key.types == key->types &&
+          std::sscanf(record.key.bucket.c_str(), "rows %ld, time %ld", &sizes.rows, &sizes.time) == 2)
+        plans.push_back({target, record.plan, sizes});
+    }
+  return plans;
+}
+
 /// Code for other machines, into a folder.
 int compileAhead(const CompileArguments &arguments) {
   const std::string path = resolveSpec(arguments.spec.spec);
@@ -46,8 +69,14 @@ int compileAhead(const CompileArguments &arguments) {
   if (!text)
     return fail(text.error());
   Engine engine;
-  Result<std::vector<MadeFile>> files =
-      engine.compileAhead(*text, path, compileOptions(arguments.spec), split(arguments.spec.target));
+  CompileOptions options = compileOptions(arguments.spec);
+  const std::vector<std::string> targets = split(arguments.spec.target);
+  SpecArguments named = arguments.spec;
+  named.target = "cpu"; // records are looked up by what is computed
+  const std::vector<PlanFor> plans = recordedPlans(named, *text, targets);
+  for (const PlanFor &plan : plans)
+    fmt::print("{}: {} for {}, as rondo tune found it\n", plan.target, plan.plan, bucketOf(plan.sizes));
+  Result<std::vector<MadeFile>> files = engine.compileAhead(*text, path, options, targets, plans);
   warn(engine.remarks());
   if (!files)
     return fail(files.error());
@@ -95,13 +124,17 @@ int compile(const CompileArguments &arguments) {
 } // namespace
 
 void addCompile(CLI::App &app, int &status) {
-  CLI::App *command = app.add_subcommand("compile", "print what a phase of the compiler makes of a spec, or compile for other machines");
+  CLI::App *command = app.add_subcommand(
+      "compile", "print what a phase of the compiler makes of a spec, or compile for other machines");
   auto arguments = std::make_shared<CompileArguments>();
   command->add_option("spec", arguments->spec.spec, "a spec's file, the name of an example, or IR (*.mlir with --from)")
       ->type_name("SPEC");
   command->add_option("--emit", arguments->emit, "ast, recur, the name of a phase, llvm or asm; default: recur")
       ->type_name("PHASE");
-  command->add_option("-o,--out", arguments->out, "the file to write; default: the terminal. With --target and without --emit: the folder for code")->type_name("FILE");
+  command
+      ->add_option("-o,--out", arguments->out,
+                   "the file to write; default: the terminal. With --target and without --emit: the folder for code")
+      ->type_name("FILE");
   command->add_option("--from", arguments->from, "the phase that an .mlir file was printed after")->type_name("PHASE");
   command->add_option("--dump-phases", arguments->dumpPhases, "a folder that gets one file per phase")
       ->type_name("DIR");
@@ -111,9 +144,11 @@ void addCompile(CLI::App &app, int &status) {
   addDims(*command, arguments->spec);
   addTypes(*command, arguments->spec, "element types: for all tensors, for some by name; default: f32");
   addPlan(*command, arguments->spec);
+  addRecords(*command, arguments->spec);
   addGradient(*command, arguments->spec);
   addBoundaries(*command, arguments->spec);
-  command->footer("With --target, --out and without --emit, code for programs that run without the compiler: MODEL.artifact for all\n"
+  command->footer("With --target, --out and without --emit, code for programs that run without the compiler: "
+                  "MODEL.artifact for all\n"
                   "targets (rondo/Artifact.h), and for a CPU an object and a C header. Examples:\n"
                   "  rondo compile gla --dim K=64 V=64 --target cpu:x86-64-v3,cuda:sm_80,cuda:sm_90a --out DIR\n"
                   "  rondo compile gla --emit recur\n"

@@ -35,9 +35,9 @@ std::vector<tune::Candidate> combine(const std::vector<PlanChoices> &recurrences
     std::vector<tune::Candidate> longer;
     for (const tune::Candidate &before : all)
       for (const PlanChoices::Choice &choice : recurrence.choices)
-        longer.push_back({fmt::format("{}{}{}: {}", before.plan, before.plan.empty() ? "" : "; ", recurrence.state,
-                                      choice.plan),
-                          before.cost + choice.cost});
+        longer.push_back(
+            {fmt::format("{}{}{}: {}", before.plan, before.plan.empty() ? "" : "; ", recurrence.state, choice.plan),
+             before.cost + choice.cost});
     std::sort(longer.begin(), longer.end(),
               [](const auto &a, const auto &b) { return std::pair(a.cost, a.plan) < std::pair(b.cost, b.plan); });
     if (longer.size() > most)
@@ -150,12 +150,13 @@ Result<tune::Runner> Tuner::compile(const std::string &plan, Engine &engine) {
       return gpu->time([&] { return kernel.run(gpu->inputs, gpu->outputs, callWith); }, ++*count);
     });
   }
-  return tune::Runner([this, kernel = *kernel, inputs = views(call->inputs), outputs = views(call->outputs)]() -> Result<double> {
-    const auto begin = Clock::now();
-    if (Result<void> ran = kernel.run(inputs, outputs, callWith); !ran)
-      return ran.error();
-    return std::chrono::duration<double>(Clock::now() - begin).count();
-  });
+  return tune::Runner(
+      [this, kernel = *kernel, inputs = views(call->inputs), outputs = views(call->outputs)]() -> Result<double> {
+        const auto begin = Clock::now();
+        if (Result<void> ran = kernel.run(inputs, outputs, callWith); !ran)
+          return ran.error();
+        return std::chrono::duration<double>(Clock::now() - begin).count();
+      });
 }
 
 tune::SearchHooks Tuner::makeHooks(Progress &progress, std::vector<Engine> &engines) {
@@ -294,12 +295,14 @@ void addTune(CLI::App &app, int &status) {
   command->add_flag("--exhaustive", arguments->exhaustive, "measure every plan, whatever the cost model expects");
   command->add_flag("--fresh", arguments->fresh, "forget what a search that was stopped has measured");
   command->add_flag("--dry-run", arguments->dryRun, "print the plans and their expected cost, and measure nothing");
-  command->add_option("--report", arguments->report, "write what was found as a page for a browser")->type_name("FILE.html");
+  command->add_option("--report", arguments->report, "write what was found as a page for a browser")
+      ->type_name("FILE.html");
   addTuneDatabase(*command, status);
   command->require_subcommand(0, 1);
-  command->footer("run and bench use the record of the nearest sizes, and say so; --no-records is without. A search that was\n"
-                  "stopped goes on when it is started again. Example:\n"
-                  "  rondo tune gla --dim K=64 V=64 --random 1,B=1,T=4096,H=16 --report gla.html");
+  command->footer(
+      "run and bench use the record of the nearest sizes, and say so; --no-records is without. A search that was\n"
+      "stopped goes on when it is started again. Example:\n"
+      "  rondo tune gla --dim K=64 V=64 --random 1,B=1,T=4096,H=16 --report gla.html");
   command->callback([arguments, command, &status] {
     if (!command->get_subcommands().empty())
       return;

@@ -1,7 +1,7 @@
 // `rondo tune db`: the records.
 #include "compiler/tools/rondo/Commands.h"
-#include "compiler/tools/rondo/TextFile.h"
 #include "compiler/tools/rondo/Terminal.h"
+#include "compiler/tools/rondo/TextFile.h"
 #include "rondo/Records.h"
 #include <fmt/format.h>
 #include <memory>

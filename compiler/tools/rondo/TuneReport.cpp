@@ -49,7 +49,10 @@ std::string bars(const TuneSummary &summary) {
     svg += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\" font-size=\"11\">{}</text>", kLeft - 8, y + 13,
                        escaped(trial.candidate.plan));
     svg += fmt::format("<rect x=\"{}\" y=\"{}\" width=\"{:.1f}\" height=\"16\" fill=\"{}\"/>", kLeft, y,
-                       x(trial.median) - kLeft, best ? "#34a853" : usual ? "#4285f4" : "#bbb");
+                       x(trial.median) - kLeft,
+                       best    ? "#34a853"
+                       : usual ? "#4285f4"
+                               : "#bbb");
     svg += fmt::format("<line x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{}\" y2=\"{}\" stroke=\"#333\"/>",
                        x(std::max(0.0, trial.median - trial.noise)), x(trial.median + trial.noise), y + 8, y + 8);
     svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" font-size=\"11\">{:.4g} ms</text>\n", x(trial.median) + 6, y + 13,
@@ -99,16 +102,18 @@ std::string tuneReport(const TuneSummary &summary) {
   if (usual && usual->isMeasured())
     page += fmt::format(" The compiler's own choice, <code>{}</code>, takes {:.4g} ms, {:.2f} times as long.",
                         escaped(summary.defaultPlan), 1e3 * usual->median, usual->median / best);
-  page += fmt::format("</p>\n<p class=\"note\">{} plans can be followed; {} were compiled, in {:.1f} s; the search {}.</p>\n",
-                      summary.space, summary.compiled, summary.seconds,
-                      summary.ended ? "ended by itself" : "ended with its time");
+  page += fmt::format(
+      "</p>\n<p class=\"note\">{} plans can be followed; {} were compiled, in {:.1f} s; the search {}.</p>\n",
+      summary.space, summary.compiled, summary.seconds, summary.ended ? "ended by itself" : "ended with its time");
   page += "<h2>Measured times</h2>\n<p class=\"note\">Medians, with the noise of each; green is the fastest, blue the "
           "compiler's own choice.</p>\n" +
           bars(summary);
-  page += "<h2>Every plan</h2>\n<table><tr><th>plan</th><th class=\"n\">ms</th><th class=\"n\">± ms</th><th class=\"n\">runs</th>"
+  page += "<h2>Every plan</h2>\n<table><tr><th>plan</th><th class=\"n\">ms</th><th class=\"n\">± ms</th><th "
+          "class=\"n\">runs</th>"
           "<th class=\"n\">to the best</th><th class=\"n\">GB/s</th><th class=\"n\">expected cost</th></tr>\n" +
-          rows(summary) + "</table>\n<p class=\"note\">GB/s counts the tensors of the call, each once: what a plan has "
-                          "to move at least.</p>\n</body></html>\n";
+          rows(summary) +
+          "</table>\n<p class=\"note\">GB/s counts the tensors of the call, each once: what a plan has "
+          "to move at least.</p>\n</body></html>\n";
   return page;
 }
 

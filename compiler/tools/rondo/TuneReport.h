@@ -1,6 +1,6 @@
 // What a search found, as a page that opens without network.
 #pragma once
-#include "runtime/tune/Search.h"
+#include "rondo/Search.h"
 #include <string>
 #include <vector>
 
@@ -11,9 +11,9 @@ struct TuneSummary {
   std::string call;   // "B=1 T=4096 H=16", and the device
   std::string chosen; // the plan that was recorded
   std::string defaultPlan;
-  double bytes = 0;   // that a call reads and writes
+  double bytes = 0;                // that a call reads and writes
   std::vector<tune::Trial> trials; // as a search gives them
-  size_t space = 0;   // plans that can be followed
+  size_t space = 0;                // plans that can be followed
   double seconds = 0;
   size_t compiled = 0;
   bool ended = false;

@@ -30,7 +30,7 @@ public:
   struct Entry {
     std::string name; // of the file
     uint64_t bytes = 0;
-    int64_t used = 0; // seconds since 1970
+    int64_t used = 0;                          // seconds since 1970
     std::string model, target, plan, compiler; // empty where the entry is damaged
   };
   /// The latest used first.

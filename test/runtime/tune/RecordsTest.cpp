@@ -117,7 +117,9 @@ TEST_CASE("pages that are damaged are noticed") {
 
 TEST_CASE("a file of another format is not touched") {
   const File file;
-  { openToWrite(file); }
+  {
+    openToWrite(file);
+  }
   REQUIRE(std::system(("sqlite3 " + file.path + " 'PRAGMA user_version = 99' 2>/dev/null || true").c_str()) == 0);
   const auto records = Records::open(file.path, Records::Access::Write);
   if (!records) // where the program sqlite3 is installed
@@ -136,7 +138,9 @@ TEST_CASE("where no file can be there is an error, not harm") {
 
 TEST_CASE("processes write and read at once") {
   const File file;
-  { openToWrite(file); }
+  {
+    openToWrite(file);
+  }
   std::vector<pid_t> children;
   for (int child = 0; child < 4; ++child)
     if (const pid_t pid = ::fork(); pid == 0) {

@@ -1,5 +1,5 @@
 // The search on plans whose times are made up: what it finds, how little it runs for that, and what it does with failures and clocks.
-#include "runtime/tune/Search.h"
+#include "rondo/Search.h"
 #include <catch2/catch.hpp>
 #include <map>
 #include <mutex>

@@ -41,11 +41,11 @@ struct SearchHooks {
 struct SearchOptions {
   double seconds = 30;
   int compileThreads = 1;
-  double leastGain = 0.02;   // a search ends where the rest is not expected to gain more
-  bool exhaustive = false;   // compile and measure every candidate
-  bool deviceIsHost = true;  // compiling would disturb what is measured: one after the other
-  std::vector<Trial> known;  // of an earlier search that was stopped
-  std::string defaultPlan;   // measured in any case, and again at the end beside the best
+  double leastGain = 0.02;  // a search ends where the rest is not expected to gain more
+  bool exhaustive = false;  // compile and measure every candidate
+  bool deviceIsHost = true; // compiling would disturb what is measured: one after the other
+  std::vector<Trial> known; // of an earlier search that was stopped
+  std::string defaultPlan;  // measured in any case, and again at the end beside the best
 };
 
 struct SearchResult {
