@@ -208,7 +208,7 @@ llvm::Expected<std::shared_ptr<const Program>> rondo::cpu::load(ModuleOp module)
     return jit.takeError();
   llvm::orc::ThreadSafeContext shared(std::move(context));
   for (const Launch &launch : program->launches)
-    for (const std::string &symbol : {launch.splitSymbol, launch.teamSymbol})
+    for (const std::string &symbol : {launch.splitSymbol, launch.team.symbol, launch.rowTeam.symbol})
       if (!symbol.empty())
         if (llvm::Error error = (*jit)->addIRModule(llvm::orc::ThreadSafeModule(takeOut(**code, symbol), shared)))
           return std::move(error);
@@ -221,8 +221,9 @@ llvm::Expected<std::shared_ptr<const Program>> rondo::cpu::load(ModuleOp module)
     launch.function = address->toPtr<KernelFunction>();
     if (!launch.splitSymbol.empty())
       launch.splitFunction = findLater(**jit, launch.splitSymbol);
-    if (!launch.teamSymbol.empty())
-      launch.teamFunction = findLater(**jit, launch.teamSymbol);
+    for (TeamKernel *team : {&launch.team, &launch.rowTeam})
+      if (!team->symbol.empty())
+        team->function = findLater(**jit, team->symbol);
   }
   program->code = std::shared_ptr<llvm::orc::LLJIT>(std::move(*jit));
   return std::make_shared<const Program>(std::move(*program));
