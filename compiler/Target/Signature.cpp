@@ -183,6 +183,10 @@ private:
                        {"flags", b.getDenseBoolArrayAttr({spec.hasInterval, spec.loOpen, spec.hiOpen, spec.recurrent})},
                        {"default", b.getDenseF64ArrayAttr(spec.defaultValue)}});
   }
+  Attribute team(const TeamKernel &one) {
+    return dictionary(
+        {{"symbol", b.getStringAttr(one.symbol)}, {"scratch_bytes", b.getI64IntegerAttr(one.scratchBytes)}});
+  }
   Attribute launch(const Launch &one) {
     SmallVector<int64_t> operands(one.operands.begin(), one.operands.end());
     SmallVector<Entry> entries = {{"symbol", b.getStringAttr(one.symbol)},
@@ -196,8 +200,8 @@ private:
                                   {"most_steps", b.getI64IntegerAttr(one.mostSteps)},
                                   {"splits", b.getI64IntegerAttr(one.splits)},
                                   {"split_symbol", b.getStringAttr(one.splitSymbol)},
-                                  {"team_symbol", b.getStringAttr(one.teamSymbol)},
-                                  {"team_scratch_bytes", b.getI64IntegerAttr(one.teamScratchBytes)},
+                                  {"team", team(one.team)},
+                                  {"row_team", team(one.rowTeam)},
                                   {"time_block", b.getI64IntegerAttr(one.timeBlock)},
                                   {"scratch_bytes", b.getI64IntegerAttr(one.scratchBytes)},
                                   {"threads", b.getI64IntegerAttr(one.threads)},
@@ -292,6 +296,16 @@ private:
     spec.defaultValue.assign(value.asArrayRef().begin(), value.asArrayRef().end());
     return spec;
   }
+  TeamKernel team(DictionaryAttr d, StringRef name) {
+    TeamKernel one;
+    auto entry = d.getAs<DictionaryAttr>(name);
+    good &= entry != nullptr;
+    if (entry) {
+      one.symbol = string(entry, "symbol");
+      one.scratchBytes = static_cast<size_t>(number(entry, "scratch_bytes"));
+    }
+    return one;
+  }
   Launch launch(DictionaryAttr d) {
     Launch one;
     one.symbol = string(d, "symbol");
@@ -306,8 +320,8 @@ private:
     one.mostSteps = number(d, "most_steps");
     one.splits = number(d, "splits");
     one.splitSymbol = string(d, "split_symbol");
-    one.teamSymbol = string(d, "team_symbol");
-    one.teamScratchBytes = static_cast<size_t>(number(d, "team_scratch_bytes"));
+    one.team = team(d, "team");
+    one.rowTeam = team(d, "row_team");
     one.timeBlock = number(d, "time_block");
     one.scratchBytes = static_cast<size_t>(number(d, "scratch_bytes"));
     one.threads = number(d, "threads");

@@ -7,9 +7,6 @@
 namespace rondo {
 /// On a raised scan: the #chunk.plan that choose-plans wrote.
 inline constexpr const char *kPlanAttr = "chunk.plan";
-/// On a delta_scan whose states make several moves a step, one after another: the number of the move of each decay, then of each outer
-/// product, then of each transition (DenseI64ArrayAttr). Without it every state makes one.
-inline constexpr const char *kMovesAttr = "recur.moves";
 
 #define GEN_PASS_DECL
 #include "compiler/Transforms/Passes.h.inc"

@@ -59,7 +59,7 @@ private:
     for (const ExpansionTransition &transition : found.transitions)
       moves.push_back(transition.move);
     if (llvm::any_of(moves, [](int64_t move) { return move > 0; }))
-      raised->setAttr(kMovesAttr, DenseI64ArrayAttr::get(scan.getContext(), moves));
+      raised->setAttr(recur::kMovesAttr, DenseI64ArrayAttr::get(scan.getContext(), moves));
   }
   RankedTensorType stateType(unsigned s) { return typeOf(scan.yield().getStates()[s]); }
   RankedTensorType axisOf(unsigned s, int64_t axis) { return axesOf(stateType(s), {axis}); }

@@ -29,7 +29,8 @@ Expansion::Expansion(recur::DeltaScanOp op)
   for (Attribute attribute : op.getReadouts())
     readouts.push_back(cast<recur::ReadoutAttr>(attribute));
   SmallVector<int64_t> all(decays.size() + outers.size() + transitions.size(), 0);
-  if (auto given = op->getAttrOfType<DenseI64ArrayAttr>(kMovesAttr); given && given.size() == int64_t(all.size()))
+  if (auto given = op->getAttrOfType<DenseI64ArrayAttr>(recur::kMovesAttr);
+      given && given.size() == int64_t(all.size()))
     all.assign(given.asArrayRef().begin(), given.asArrayRef().end());
   ArrayRef<int64_t> rest(all);
   decayMoves.assign(rest.begin(), rest.begin() + decays.size());

@@ -312,5 +312,12 @@ LogicalResult DeltaScanOp::verifyRegions() {
         !hasAxes(write, getInits()[state], checks.keyAxes(state)) ||
         !hasAxes(read, getInits()[state], checks.keyAxes(state)))
       return emitOpError() << "both vectors of a transition have the state's key axis (C29)";
+  auto moves = (*this)->getAttrOfType<DenseI64ArrayAttr>(kMovesAttr);
+  if (!moves && (*this)->hasAttr(kMovesAttr))
+    return emitOpError() << "'" << kMovesAttr << "' is a list of integers (C30)";
+  if (moves && (moves.size() != static_cast<int64_t>(getDecays().size() + getOuters().size() + count) ||
+                llvm::any_of(moves.asArrayRef(), [](int64_t move) { return move < 0; })))
+    return emitOpError() << "'" << kMovesAttr
+                         << "' has a number from 0 on for each decay, outer product and transition (C30)";
   return success();
 }

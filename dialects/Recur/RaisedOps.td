@@ -165,9 +165,14 @@ def Recur_DeltaScanOp : Recur_RaisedScan<"delta_scan"> {
     ```
     The delta rule S + b k ⊗ (v - kᵀS) has write = -b k, read = k, and key = b k, value = v.
 
+    Where a transition is a product of several, a state makes several moves a step, one after another, each of which is as above with
+    the state before the move for S[t-1]. The attribute `recur.moves` then says in which move each entry of `decays`, of `outers` and
+    of `transitions` (in this order) takes part; readouts see the state before the first move or behind the last one.
+
     Constraints (and those of `recur.expand_scan`).
     - C29: there is a transition, and each one's state has a key axis; one value in `writes` and in `reads` per transition, of the
       state's key axis and kind.
+    - C30: `recur.moves`, where it is there, is a list of integers from 0 on, one per decay, outer product and transition.
 
     Numerics. As `recur.expand_scan`.
 

@@ -47,6 +47,9 @@ inline constexpr const char *kHeadCountAttr =
 inline constexpr const char *kLagsAttr =
     "recur.lags"; // on the function: ArrayAttr of StrAttr, sizes that states look back by
 
+/// A discardable attribute of a delta_scan: DenseI64ArrayAttr, the move in which each decay, outer product and transition takes part.
+inline constexpr const char *kMovesAttr = "recur.moves";
+
 /// One operand's and the result's letters of a contraction such as "kv,k->v".
 struct ContractSpec {
   llvm::SmallVector<std::string> operands;

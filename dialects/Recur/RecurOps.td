@@ -394,7 +394,8 @@ def Recur_ReshapeOp : Recur_Op<"reshape", [Pure]> {
     `split(x, H)` and `merge(x)` of the language are reshapes between [batch, time | H*K] and [batch, time, head | K].
 
     Constraints.
-    - C1: the implicit axes besides the head axis stay.
+    - C1: the implicit axes besides the head axis stay. In a chunk, where every size is a number, they may have other sizes: steps
+      become a named axis, and a named axis more steps.
     - C2: operand and result have equally many elements, as far as the names decide that: if the head axis comes or goes, the
       function's `recur.head_count` says how many heads there are.
     - C3: one element type.

@@ -98,15 +98,17 @@ void runTogether(KernelFunction function, KernelCall call, int threads, void *sc
   }
 }
 
-/// Rows times steps that make up for laying out parameters anew.
-constexpr int64_t kWorthLayingOut = 64;
+/// Rows that use a parameter at once, and rows times steps, that make up for laying it out anew.
+constexpr int64_t kSeveralRows = 4, kManyUses = 64;
 
-/// A team pays where parameters are used often; a call with tasks enough for several rounds of all threads has less to wait for without.
-KernelFunction teamFor(const Launch &launch, const KernelCall &call, int64_t tasks, int threads) {
-  if (!launch.teamFunction || call.batch * call.time < kWorthLayingOut ||
-      (launch.timeBlock == 0 && tasks > 4 * threads))
+/// A call with tasks enough for several rounds of all threads has less to wait for without a team.
+const TeamKernel *teamFor(const Launch &launch, const KernelCall &call, int64_t tasks, int threads) {
+  const bool stepsAreTasks = launch.timeBlock > 0;
+  if (!stepsAreTasks && tasks > 4 * int64_t(threads))
     return nullptr;
-  return launch.teamFunction();
+  if (launch.team.function && (stepsAreTasks || call.batch >= kSeveralRows) && call.batch * call.time >= kManyUses)
+    return &launch.team;
+  return launch.rowTeam.function && tasks < threads && call.time > 1 ? &launch.rowTeam : nullptr;
 }
 
 using Scratch = std::unique_ptr<void, FreeScratch>;
@@ -200,12 +202,12 @@ Result<void> dispatch(const Program &program, const Launch &launch, const Bindin
   if (tasks == 0)
     return {};
   const int most = threads > 0 ? threads : omp_get_max_threads();
-  if (const KernelFunction team = teamFor(launch, call, tasks, most)) {
-    Result<Scratch> scratch =
-        makeScratch(aligned(launch.teamScratchBytes) + aligned(launch.scratchBytes) * size_t(most));
+  const TeamKernel *team = teamFor(launch, call, tasks, most);
+  if (const KernelFunction together = team ? team->function() : nullptr) {
+    Result<Scratch> scratch = makeScratch(aligned(team->scratchBytes) + aligned(launch.scratchBytes) * size_t(most));
     if (!scratch)
       return scratch.error();
-    runTogether(team, call, most, scratch->get());
+    runTogether(together, call, most, scratch->get());
     return {};
   }
   const KernelFunction split = launch.splitFunction && tasks < most ? launch.splitFunction() : nullptr;

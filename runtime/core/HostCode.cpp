@@ -7,7 +7,7 @@
 namespace rondo {
 namespace {
 
-/// The second and third functions of a program's launches: made when one is first wanted.
+/// The second, third and fourth functions of a program's launches: made when one is first wanted.
 class SplitCode {
 public:
   explicit SplitCode(std::function<Result<std::string>()> make) : make(std::move(make)) {}
@@ -56,7 +56,8 @@ Result<std::shared_ptr<const Program>> loadHostCode(Program program, std::string
     if (!launch.function)
       return Error(fmt::format("the code of model '{}' has no function '{}'", program.model, launch.symbol));
     launch.splitFunction = host->later(launch.splitSymbol);
-    launch.teamFunction = host->later(launch.teamSymbol);
+    for (TeamKernel *team : {&launch.team, &launch.rowTeam})
+      team->function = host->later(team->symbol);
   }
   program.code = std::move(host);
   return std::make_shared<const Program>(std::move(program));

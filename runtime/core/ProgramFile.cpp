@@ -32,11 +32,13 @@ Json tensorToJson(const TensorSpec &spec) {
   return written;
 }
 
+Json teamToJson(const TeamKernel &team) { return {{"symbol", team.symbol}, {"scratch_bytes", team.scratchBytes}}; }
+
 Json launchToJson(const Launch &launch) {
   const auto &[symbol, function, operands, batchTile, perBatch, perHead, packed, splits, splitSymbol, splitFunction,
-               teamSymbol, teamFunction, teamScratchBytes, timeBlock, scratchBytes, threads, sharedBytes, cooperative,
-               choice, way, aligned, cost, segmentBytes, perSegment] = launch;
-  (void)function, (void)splitFunction, (void)teamFunction; // of a process
+               team, rowTeam, timeBlock, scratchBytes, threads, sharedBytes, cooperative, cluster, choice, way,
+               mostSteps, aligned, cost, segmentBytes, perSegment] = launch;
+  (void)function, (void)splitFunction; // of a process
   return {{"symbol", symbol},
           {"operands", operands},
           {"batch_tile", batchTile},
@@ -49,11 +51,13 @@ Json launchToJson(const Launch &launch) {
           {"scratch_bytes", scratchBytes},
           {"threads", threads},
           {"shared_bytes", sharedBytes},
-          {"team_symbol", teamSymbol},
-          {"team_scratch_bytes", teamScratchBytes},
+          {"team", teamToJson(team)},
+          {"row_team", teamToJson(rowTeam)},
           {"cooperative", cooperative},
+          {"cluster", cluster},
           {"choice", choice},
           {"way", way},
+          {"most_steps", mostSteps},
           {"aligned", aligned},
           {"cost", {cost.steps, cost.alone, cost.shared, cost.fixed}},
           {"segment_bytes", segmentBytes},
@@ -83,6 +87,10 @@ TensorSpec tensorFrom(const Json &json) {
   return spec;
 }
 
+TeamKernel teamFrom(const Json &json) {
+  return {json.at("symbol").get<std::string>(), nullptr, json.at("scratch_bytes").get<size_t>()};
+}
+
 Launch launchFrom(const Json &json) {
   Launch launch;
   json.at("symbol").get_to(launch.symbol);
@@ -97,11 +105,13 @@ Launch launchFrom(const Json &json) {
   json.at("scratch_bytes").get_to(launch.scratchBytes);
   json.at("threads").get_to(launch.threads);
   json.at("shared_bytes").get_to(launch.sharedBytes);
-  json.at("team_symbol").get_to(launch.teamSymbol);
-  json.at("team_scratch_bytes").get_to(launch.teamScratchBytes);
+  launch.team = teamFrom(json.at("team"));
+  launch.rowTeam = teamFrom(json.at("row_team"));
   json.at("cooperative").get_to(launch.cooperative);
+  json.at("cluster").get_to(launch.cluster);
   json.at("choice").get_to(launch.choice);
   json.at("way").get_to(launch.way);
+  json.at("most_steps").get_to(launch.mostSteps);
   json.at("aligned").get_to(launch.aligned);
   const Json &cost = json.at("cost");
   launch.cost = {cost.at(0).get<int64_t>(), cost.at(1).get<double>(), cost.at(2).get<double>(),

@@ -113,7 +113,7 @@ CachedCode::CachedCode(Cache cache, driver::Source source, driver::Options optio
 
 static bool hasSplits(const Program &program) {
   for (const Launch &launch : program.launches)
-    if (!launch.splitSymbol.empty() || !launch.teamSymbol.empty())
+    if (!launch.splitSymbol.empty() || !launch.team.symbol.empty() || !launch.rowTeam.symbol.empty())
       return true;
   return false;
 }

@@ -287,3 +287,43 @@ TEST_CASE("with fewer tasks than threads the second function splits them", "[ker
   found = false; // it could not be compiled: the first one serves
   CHECK(tasksWith(7) == 0);
 }
+
+/// Every thread of a team writes its number before a meeting, and counts the others behind it.
+static std::atomic<int> seenByAll, teamSize;
+static int numbers[64];
+static void meetTwice(const KernelCall *call, int64_t thread, int64_t threads, void *scratch) {
+  for (int round = 1; round <= 2; ++round) {
+    numbers[thread] = round;
+    call->meet(call->meeting);
+    for (int64_t other = 0; other < threads; ++other)
+      seenByAll += numbers[other] == round;
+    call->meet(call->meeting);
+  }
+  teamSize = int(threads);
+  if (thread == 0)
+    decaySum(call, 0, call->batch * call->heads, scratch);
+}
+
+TEST_CASE("a team meets, and its calls have steps or rows enough", "[kernel]") {
+  auto program = decayProgram();
+  program->launches[0].rowTeam = {"rows", [] { return meetTwice; }, 0};
+  const auto sizeWith = [&](int64_t batch, int64_t steps, int threads) {
+    seenByAll = teamSize = 0;
+    Data data = decayData(batch, steps, 2, 1);
+    RunOptions options;
+    options.threads = threads;
+    const Result<NamedBuffers> out = Kernel(program).run(data.views, options);
+    REQUIRE(messageOf(out) == "no error");
+    Tensor o, S;
+    expectDecay(data, find(*out, "o", o), find(*out, "S", S));
+    CHECK(seenByAll == 2 * teamSize * teamSize);
+    return teamSize.load();
+  };
+  CHECK(sizeWith(1, 4, 3) == 3);
+  CHECK(sizeWith(1, 1, 3) == 0); // one step
+  CHECK(sizeWith(3, 4, 6) == 0); // tasks enough
+  program->launches[0].team = {"team", [] { return meetTwice; }, 0};
+  CHECK(sizeWith(4, 16, 1) == 1);
+  CHECK(sizeWith(4, 15, 1) == 0); // not often enough to lay parameters out
+  CHECK(sizeWith(3, 64, 1) == 0);
+}

@@ -19,11 +19,11 @@ static constexpr int64_t kStepTile = 16;
 static constexpr int64_t kTimeBlock = 4 * kStepTile;
 
 KernelEmitter::KernelEmitter(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t vectorBits,
-                             int64_t blocks, bool team)
-    : scan(scan), program(program), tensors(std::move(tensors)), vectorBits(vectorBits), blocks(blocks), team(team),
+                             int64_t blocks, Team kind)
+    : scan(scan), program(program), tensors(std::move(tensors)), vectorBits(vectorBits), blocks(blocks), kind(kind),
       b(scan.getContext()), loc(scan.getLoc()) {
   planBodies();
-  if (team)
+  if (isTeam())
     findPanels();
   bool wide = false;
   auto look = [&](TypeRange types) {
@@ -44,9 +44,9 @@ KernelEmitter::KernelEmitter(recur::ScanInterface scan, const Program &program, 
 
 /// The regions' plans. What one of them cannot update in place has a ring for both.
 void KernelEmitter::planBodies() {
-  bodies.emplace_back(recur::Step(scan, &scan->getRegion(0).front()), 1, team);
+  bodies.emplace_back(recur::Step(scan, &scan->getRegion(0).front()), 1, kind == Team::WithPanels);
   if (auto chunked = dyn_cast<chunk::ScanOp>(scan.getOperation()))
-    bodies.emplace_back(recur::Step(scan, &chunked.getChunk().front()), chunked.size(), team);
+    bodies.emplace_back(recur::Step(scan, &chunked.getChunk().front()), chunked.size(), kind == Team::WithPanels);
   storage = bodies[0].plan.states;
   for (const Body &body : bodies)
     for (auto [s, wanted] : llvm::enumerate(body.plan.states))
@@ -115,7 +115,7 @@ Launch KernelEmitter::emit(ModuleOp into, StringRef symbol) {
   bool tiles = sharesParams && !rowsAreSteps && !launch.packed && bodies.size() == 1;
   launch.batchTile = tiles ? kBatchTile : 1;
   launch.timeBlock = rowsAreSteps ? kTimeBlock : 0;
-  if (team)
+  if (isTeam())
     emitTeam(kernel);
   else
     forEachTask(kernel, [&](Value tile, Value head) { emitTask(tile, head); });
@@ -204,7 +204,7 @@ void KernelEmitter::emitTimeBlock(Value block, Value row, Value head) {
   Value begin = mul(block, index(kTimeBlock));
   Value end = arith::MinUIOp::create(b, loc, add(begin, index(kTimeBlock)), extents[0]);
   Value count = arith::SubIOp::create(b, loc, end, begin);
-  if (team) {
+  if (isTeam()) {
     rowCount = count;
     openTask(kTimeBlock, row, head);
     emitPrologues();

@@ -14,6 +14,10 @@
 
 namespace rondo::cpu {
 
+/// Whether the threads of a kernel do each task together (KernelTeam.cpp): not at all, several rows at once with parameters laid out anew
+/// for their tiles, or row by row.
+enum class Team { None, WithPanels, ByRows };
+
 class KernelEmitter {
   friend class GradientKernel; // which is two of them
 
@@ -21,7 +25,7 @@ public:
   /// `tensors` of `program` give operand types. `vectorBits` is the width of the target's vectors. Where the scan's regions work on
   /// one of `blocks` blocks of an axis (ValueTiles.h), a task is one block.
   KernelEmitter(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t vectorBits,
-                int64_t blocks = 1, bool team = false);
+                int64_t blocks = 1, Team kind = Team::None);
   /// Emits the kernel at the end of `module`.
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
   /// Elements of parameters that a team's kernel lays out for its tiles.
@@ -59,12 +63,14 @@ private:
     int64_t elements, offset;
   };
 
+  bool isTeam() const { return kind != Team::None; }
   void planBodies();
   void findPanels();
   void emitTeam(mlir::func::FuncOp kernel);
   void emitTeamTask(mlir::Value tile, mlir::Value head);
   void layOutPanels();
   void meet();
+  void callMeet();
   void onOneThread(llvm::function_ref<void()> emit);
   bool mustMeet(const Body &body, llvm::ArrayRef<const Nest *> since, const Nest &next) const;
   mlir::Value rowsAsValue() { return rowCount ? rowCount : index(rows); }

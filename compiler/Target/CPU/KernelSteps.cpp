@@ -196,7 +196,7 @@ NestEnvironment KernelEmitter::environmentOf(Body &body, const Nest &nest, Array
   environment.real = real;
   environment.batchTile = rows;
   environment.vectorBits = vectorBits;
-  if (!team)
+  if (!isTeam())
     return environment;
   environment.rowCount = rowCount;
   if (!rowsAreSteps) {

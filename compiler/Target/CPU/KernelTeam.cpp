@@ -55,18 +55,18 @@ void KernelEmitter::emitTeam(func::FuncOp kernel) {
   members = toIndex(kernel.getArgument(2));
   meetFunction = frame.meetFunction();
   meeting = frame.meeting();
-  launch.batchTile = launch.packed || rowsAreSteps ? 1 : kTeamRows;
+  launch.batchTile = rowsAreSteps || kind == Team::ByRows ? 1 : kTeamRows;
   rows = rowsAreSteps ? launch.timeBlock : launch.batchTile;
-  layOutPanels();
-  LLVM::CallOp::create(b, loc,
-                       LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), {meeting.getType()}),
-                       ValueRange{meetFunction, meeting});
+  if (!panels.empty()) {
+    layOutPanels();
+    callMeet();
+  }
   Value tasks = arith::CeilDivUIOp::create(b, loc, batch, index(launch.batchTile));
   if (launch.perHead)
     tasks = mul(tasks, heads);
   if (!rowsAreSteps) {
     forEachTask(index(0), tasks, [&](Value tile, Value head) { emitTeamTask(tile, head); });
-    launch.teamScratchBytes = std::exchange(launch.scratchBytes, 0);
+    launch.team.scratchBytes = std::exchange(launch.scratchBytes, 0);
     return;
   }
   int64_t bytes = real.getIntOrFloatBitWidth() / 8, shared = std::exchange(scratchStart, 0);
@@ -75,7 +75,7 @@ void KernelEmitter::emitTeam(func::FuncOp kernel) {
   tasks = mul(tasks, arith::CeilDivUIOp::create(b, loc, extents[0], index(launch.timeBlock)));
   auto border = [&](Value thread) { return arith::DivUIOp::create(b, loc, mul(tasks, thread), members).getResult(); };
   forEachTask(border(member), border(add(member, index(1))), [&](Value tile, Value head) { emitTask(tile, head); });
-  launch.teamScratchBytes = shared * bytes;
+  launch.team.scratchBytes = shared * bytes;
   own.setValueAttr(b.getIndexAttr(launch.scratchBytes / bytes));
 }
 
@@ -97,15 +97,18 @@ void KernelEmitter::emitTeamTask(Value tile, Value head) {
 
 /// No thread goes on before all are here.
 void KernelEmitter::meet() {
-  if (team && !rowsAreSteps)
-    LLVM::CallOp::create(b, loc,
-                         LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), {meeting.getType()}),
-                         ValueRange{meetFunction, meeting});
+  if (isTeam() && !rowsAreSteps)
+    callMeet();
+}
+
+void KernelEmitter::callMeet() {
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), {meeting.getType()});
+  LLVM::CallOp::create(b, loc, type, ValueRange{meetFunction, meeting});
 }
 
 /// What is not shared out: the first thread does it while the others wait.
 void KernelEmitter::onOneThread(function_ref<void()> emit) {
-  if (!team || rowsAreSteps)
+  if (!isTeam() || rowsAreSteps)
     return emit();
   Value first = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, member, index(0));
   auto alone = scf::IfOp::create(b, loc, first, /*withElseRegion=*/false);
@@ -134,7 +137,7 @@ bool KernelEmitter::mustMeet(const Body &body, ArrayRef<const Nest *> since, con
       });
     });
   };
-  return team && !rowsAreSteps && llvm::any_of(since, [&](const Nest *earlier) {
+  return isTeam() && !rowsAreSteps && llvm::any_of(since, [&](const Nest *earlier) {
            return readsFrom(next, *earlier) || readsFrom(*earlier, next);
          });
 }

@@ -61,17 +61,26 @@ private:
     launch.scratchBytes = std::max(launch.scratchBytes, split.scratchBytes);
   }
 
-  /// A kernel whose threads work on one task together, for scans that sum up parameters of some size.
+  /// Kernels whose threads work on one task together, for scans that sum up parameters of some size.
   void addTeam(recur::ScanInterface scan, const Program &program, const ScanTensors &of, Launch &launch) {
     if (scan.numAxes() > 1 || isa<chunk::ScanOp>(scan.getOperation()))
       return;
-    KernelEmitter emitter(scan, program, of, vectorBits, /*blocks=*/1, /*team=*/true);
-    if (emitter.panelElements() < kLeastPanels)
+    KernelEmitter panels(scan, program, of, vectorBits, /*blocks=*/1, Team::WithPanels);
+    if (panels.panelElements() < kLeastPanels)
       return;
-    Launch team = emitter.emit(getOperation(), launch.symbol + "_team");
-    launch.teamSymbol = team.symbol;
-    launch.teamScratchBytes = team.teamScratchBytes;
-    launch.scratchBytes = std::max(launch.scratchBytes, team.scratchBytes);
+    auto add = [&](KernelEmitter &emitter, StringRef suffix, TeamKernel &to) {
+      Launch made = emitter.emit(getOperation(), launch.symbol + suffix.str());
+      to = made.team;
+      to.symbol = made.symbol;
+      launch.scratchBytes = std::max(launch.scratchBytes, made.scratchBytes);
+    };
+    bool isPacked = !of.offsets.empty(); // rows of which no two keep step
+    if (!isPacked)
+      add(panels, "_team", launch.team);
+    if (launch.timeBlock)
+      return;
+    KernelEmitter rows(scan, program, of, vectorBits, /*blocks=*/1, Team::ByRows);
+    add(rows, "_rows", launch.rowTeam);
   }
 
   Launch lowerSum(recur::SumToOp sum, ModelTensors &tensors, StringRef symbol) {

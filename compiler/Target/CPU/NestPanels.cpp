@@ -6,6 +6,7 @@
 // lanes, whichever way the caller's matrix lies.
 #include "compiler/Target/CPU/NestEmitter.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -88,9 +89,26 @@ Element NestEmitter::loadPanel(const Place &panel, ArrayRef<Index> at, int level
   return loadElement(b, loc, ops, panel, from, movesWithLanes(at) ? tiling.lanes : 0);
 }
 
-/// Elements that are summed, copied at once: a line of the cache.
-static constexpr int64_t kCopied = 16;
+/// The columns of `rows`, as many as there are.
+static SmallVector<Value> transposed(OpBuilder &b, Location loc, SmallVector<Value> rows) {
+  int64_t size = rows.size(), half = size / 2;
+  SmallVector<int64_t> low, high;
+  for (int64_t i = 0; i < half; ++i) {
+    low.append({i, size + i});
+    high.append({half + i, size + half + i});
+  }
+  for (int64_t stage = 1; stage < size; stage *= 2) {
+    SmallVector<Value> next;
+    for (int64_t i = 0; i < half; ++i)
+      for (ArrayRef<int64_t> lanes : {ArrayRef(low), ArrayRef(high)})
+        next.push_back(vector::ShuffleOp::create(b, loc, rows[i], rows[i + half], lanes));
+    rows = std::move(next);
+  }
+  return rows;
+}
 
+/// Squares of as many elements as a vector has lanes, turned around where the matrix lies with what is summed along its rows; single
+/// elements where no whole square is left.
 void NestEmitter::emitPanel(const Place &panel, Value param, ArrayRef<Index> at) {
   tile();
   OpBuilder::InsertionGuard guard(b);
@@ -107,19 +125,32 @@ void NestEmitter::emitPanel(const Place &panel, Value param, ArrayRef<Index> at)
     b.setInsertionPointToStart(result.getBody());
     return result.getInductionVar();
   };
+  auto copySquare = [&](Value from, Value into, int64_t width, int64_t lanes) {
+    SmallVector<Value> rows;
+    for (int64_t i = 0; i < lanes; ++i)
+      rows.push_back(loadElement(b, loc, ops, source, add(from, index(i * strides[0])), lanes).re);
+    if (kept == 0)
+      rows = transposed(b, loc, std::move(rows));
+    for (auto [i, row] : llvm::enumerate(rows))
+      storeElement(b, loc, ops, panel, add(into, index(i * width)), {row, {}}, lanes);
+  };
   for (const Segment &segment : cuts[at[kept].dim]) {
     Segment mine = shareOf(segment);
-    for (auto [begin, end, step] : {std::tuple(int64_t(0), summed / kCopied * kCopied, kCopied),
-                                    std::tuple(summed / kCopied * kCopied, summed, int64_t(1))}) {
+    int64_t width = segment.step, lanes = segment.vector && tiling.lanes > 1 ? tiling.lanes : 0;
+    int64_t whole = lanes ? summed / lanes * lanes : 0;
+    for (auto [begin, end, square] : {std::tuple(int64_t(0), whole, true), std::tuple(whole, summed, false)}) {
+      if (begin == end)
+        continue;
+      int64_t step = square ? lanes : 1;
       OpBuilder::InsertionGuard inner(b);
-      Value u = loop(mine.from, mine.to, segment.step), k = loop(index(begin), index(end), step);
-      Value j = loop(index(0), index(segment.step), 1);
+      Value u = loop(mine.from, mine.to, width), k = loop(index(begin), index(end), step);
+      Value j = loop(index(0), index(width), step);
       Value from = add(first, add(mul(add(u, j), strides[kept]), mul(k, strides[1 - kept])));
-      Value into = add(panel.base, add(mul(u, summed), add(mul(k, segment.step), j)));
-      for (int64_t i = 0; i < step; ++i) {
-        Element element = loadElement(b, loc, ops, source, add(from, index(i * strides[1 - kept])), 0);
-        storeElement(b, loc, ops, panel, add(into, index(i * segment.step)), element, 0);
-      }
+      Value into = add(panel.base, add(mul(u, summed), add(mul(k, width), j)));
+      if (square)
+        copySquare(from, into, width, lanes);
+      else
+        storeElement(b, loc, ops, panel, into, loadElement(b, loc, ops, source, from, 0), 0);
     }
   }
 }

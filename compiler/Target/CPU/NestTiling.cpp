@@ -258,7 +258,7 @@ static constexpr int64_t kLargestTile = 8;
 static constexpr double kWorthMoreCode = 1.01;
 
 /// The cheapest tile of the dimensions `tiled`; all others are left at 1.
-static SmallVector<int64_t> cheapestTile(const LoopCost &cost, ArrayRef<int> tiled, size_t dims) {
+static SmallVector<int64_t> cheapestTile(const LoopCost &cost, ArrayRef<int> tiled, size_t dims, int64_t rowsAtOnce) {
   SmallVector<std::pair<double, SmallVector<int64_t>>> tiles;
   SmallVector<int64_t> unroll(dims, 1);
   std::function<void(size_t)> search = [&](size_t position) {
@@ -267,7 +267,8 @@ static SmallVector<int64_t> cheapestTile(const LoopCost &cost, ArrayRef<int> til
       return;
     }
     int dim = tiled[position];
-    for (int64_t n = 1; n <= std::clamp<int64_t>(cost.blocks(dim), 1, kLargestTile); ++n) {
+    int64_t most = dim == static_cast<int>(dims) - 1 ? rowsAtOnce : kLargestTile;
+    for (int64_t n = 1; n <= std::clamp<int64_t>(cost.blocks(dim), 1, most); ++n) {
       unroll[dim] = n;
       if (n > 1 && !cost.fits(unroll))
         break;
@@ -312,9 +313,12 @@ NestTiling rondo::cpu::chooseTiling(const StepNests &plan, const Nest &nest, con
   SmallVector<int> tiled(tiling.parallel);
   if (vectors >= 0 && nest.dims[vectors].reduction)
     tiled.push_back(vectors);
-  tiling.unroll = cheapestTile(cost, tiled, tiling.unroll.size());
+  tiling.unroll = cheapestTile(cost, tiled, tiling.unroll.size(), target.rowsAtOnce);
   // A second iteration in the innermost loop, where nothing but sums is computed in it.
-  bool onlySums = llvm::all_of(nest.statements, [](const Statement &s) { return s.isReduction() || s.afterSums; });
+  // Vectors of a panel have all registers that sums leave.
+  bool onlySums =
+      llvm::all_of(nest.statements, [](const Statement &s) { return s.isReduction() || s.afterSums; }) &&
+      llvm::none_of(plan.reads(nest), [&](const Read &read) { return plan.readsPanel(nest, read.value, read.at); });
   if (vectors < 0 || !nest.dims[vectors].reduction)
     for (ArrayRef<int> loop : nest.sumLoops())
       tiling.unroll[loop.back()] = onlySums ? std::min<int64_t>(2, nest.dims[loop.back()].extent) : 1;

@@ -139,6 +139,9 @@ static std::optional<Statement> fuse(const StepNests &plan, const Nest &nest, co
     return std::nullopt;
   // Sums that lie in memory the other way round (S x and Sᵀ y) would leave no axis for vectors.
   if (result.isReduction() && nest.hasSums()) {
+    // Panels of several matrices would leave registers for fewer rows that share their loads.
+    if (llvm::any_of(there, [&](const Read &read) { return plan.readsPanel(nest, read.value, read.at); }))
+      return std::nullopt;
     Nest with = nest;
     with.statements.push_back(result);
     if (vectorDimension(plan, with, kPlannedLanes) != vectorDimension(plan, nest, kPlannedLanes))

@@ -66,6 +66,14 @@ struct LaunchCost {
   double fixed = 0;             // of the launch
 };
 
+/// A function whose threads do all tasks together: they share out the elements of every step, and meet in between (KernelCall::meet). Each
+/// thread calls function(call, thread, threads, scratch), with one scratch for all: scratchBytes, and Launch::scratchBytes for each thread.
+struct TeamKernel {
+  std::string symbol;                       // empty: there is none
+  std::function<KernelFunction()> function; // finds it, and may compile it first; null where that fails
+  size_t scratchBytes = 0;
+};
+
 /// One kernel and what it works on. Tasks are independent; their number is
 /// (perBatch ? ceil(batch / batchTile) : 1) * (perHead ? heads : 1) * (timeBlock ? ceil(time / timeBlock) : 1).
 struct Launch {
@@ -81,12 +89,9 @@ struct Launch {
   int64_t splits = 1;
   std::string splitSymbol;
   std::function<KernelFunction()> splitFunction; // finds it, and may compile it first; null where that fails
-  /// Where there is a third function: its threads do all tasks together, sharing out the elements of every step and meeting in between
-  /// (KernelCall::meet). It is called on every thread as function(call, thread, threads, scratch), with one scratch for all, of
-  /// teamScratchBytes and scratchBytes for each thread. It begins by laying out parameters anew, so it is meant for calls with many steps or rows.
-  std::string teamSymbol;
-  std::function<KernelFunction()> teamFunction; // as splitFunction
-  size_t teamScratchBytes = 0;
+  /// Where a recurrence multiplies by parameters. `team` begins by laying these out anew, and is meant for calls that use them often:
+  /// with several rows and steps. `rowTeam` takes them as they are, row by row.
+  TeamKernel team, rowTeam;
   /// Steps of one task where the steps are independent of each other (a scan without states); 0 where a task takes all of them.
   /// Such a kernel may be called with batch and time as one axis, where the operands' strides allow it.
   int64_t timeBlock = 0;

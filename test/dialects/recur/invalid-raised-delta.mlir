@@ -159,3 +159,27 @@ func.func @f(%k: !bt_k, %v: !bt_v, %S0: !b_kv) {
   } : !bt_v, !b_kv
   return
 }
+
+// -----
+
+!k = tensor<?xf64, #recur.dims<| K>>
+!v = tensor<?xf64, #recur.dims<| V>>
+!b_kv = tensor<?x?x?xf64, #recur.dims<batch | K, V>>
+!bt_k = tensor<?x?x?xf64, #recur.dims<batch, time | K>>
+!bt_v = tensor<?x?x?xf64, #recur.dims<batch, time | V>>
+
+// C30: one number per entry.
+func.func @f(%k: !bt_k, %v: !bt_v, %S0: !b_kv) {
+  // expected-error @+1 {{'recur.moves' has a number from 0 on for each decay, outer product and transition (C30)}}
+  %0:2 = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>]
+      inputs(%k, %v : !bt_k, !bt_v) inits(%S0 : !b_kv)
+      key_axes [0] decays [] outers [0] transitions [0] readouts [#recur.readout<0, 0>]
+      attributes {recur.moves = array<i64: 1>} coefficients {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.coefficients keys(%kt : !k) values(%vt : !v) writes(%kt : !k) reads(%kt : !k) queries(%kt : !k)
+  } readout {
+  ^bb0(%kt: !k, %vt: !v, %y: !v):
+    recur.yield outputs(%y : !v)
+  } : !bt_v, !b_kv
+  return
+}
