@@ -36,13 +36,13 @@ SmallVector<Operation *> chunkedScans(ModuleOp module) {
 }
 
 PlanAttr withChunk(PlanAttr plan, int64_t chunk) {
-  return PlanAttr::get(plan.getContext(), plan.getForm(), plan.getSchedule(), chunk, plan.getValueTile(),
-                       plan.getWarps(), plan.getStages(), plan.getAhead(), plan.getSegments());
+  return PlanAttr::get(plan.getContext(), plan.getForm(), plan.getSchedule(), chunk, plan.getInterval(),
+                       plan.getValueTile(), plan.getWarps(), plan.getStages(), plan.getAhead(), plan.getSegments());
 }
 
 PlanAttr withTiles(PlanAttr plan, const TilePlan &tiles) {
-  return PlanAttr::get(plan.getContext(), plan.getForm(), plan.getSchedule(), tiles.chunk, tiles.valueTile, tiles.warps,
-                       tiles.stages, tiles.ahead, plan.getSegments());
+  return PlanAttr::get(plan.getContext(), plan.getForm(), plan.getSchedule(), tiles.chunk, plan.getInterval(),
+                       tiles.valueTile, tiles.warps, tiles.stages, tiles.ahead, plan.getSegments());
 }
 
 struct ChooseTiles : rondo::cuda::impl::ChooseTilesBase<ChooseTiles> {

@@ -34,6 +34,19 @@ std::vector<Case> chunkCases() {
           {smallDims(), {1, 43, 1, 3, 1, 5}, Inits::Drawn, true, true, "chunk", 4}};
 }
 
+std::vector<Case> tileCases() {
+  return {{{32, 64, 16, 32, 64}, {2, 1, 1, 3, 1}, Inits::Drawn, false, false, "chunk", 0, false, false, true},
+          {{16, 32, 64, 16, 32}, {2, 17, 1, 1, 1}, Inits::Default, false, false, "chunk", 0, false, false, true},
+          {{64, 32, 32, 64, 16}, {3, 131, 1, 3, 1}, Inits::Drawn, false, false, "chunk", 0, false, false, true},
+          {{32, 32, 64, 16, 64}, {1, 1111, 1, 1, 1}, Inits::Drawn, false, false, "auto", 0, false, false, true}};
+}
+
+std::vector<Case> cellCases() {
+  return {{smallDims(), {11, 9, 1, 2, 1}, Inits::Drawn, false, false, "auto", 0, false, true},
+          {{128, 72, 56, 40, 24}, {9, 13, 1, 2, 1}, Inits::Drawn, false, false, "auto", 0, false, true},
+          {{544, 528, 40, 24, 16}, {3, 7, 1, 1, 1}, Inits::Default, false, false, "auto", 0, false, true}};
+}
+
 std::vector<Case> boundaryCases() {
   return {{smallDims(), {11, 9, 1, 2, 1}, Inits::Drawn, true, false},
           {smallDims(), {1, 23, 1, 3, 1, 5}, Inits::Drawn, true, true}};

@@ -17,6 +17,8 @@ struct Case {
   std::string form = "step";
   int64_t chunk = 0;        // 0: the compiler's choice
   bool differences = false; // of a derivative's reference: whether it is held to differences here
+  bool cells = false;       // on a GPU: models that multiply their state, with operands of 16 bits
+  bool tiles = false;       // on a GPU: of a size that matrix instructions take; only where there are kernels on these
   /// What tells kernels of one model and one type apart.
   std::string name() const;
 };
@@ -29,6 +31,11 @@ std::vector<Case> derivativeCases();
 std::vector<Case> longCases();
 /// By chunks: of a size that the length is no multiple of, with a rest, and shorter ones than the length of a vector.
 std::vector<Case> chunkCases();
+/// On matrix instructions: a single step, a chunk that is not full, chunks and a rest; and of the compiler's own accord, where one long
+/// sequence is cut into segments.
+std::vector<Case> tileCases();
+/// Recurrent products on matrix instructions: units that one block has, a cluster, and a grid; more rows than a task has.
+std::vector<Case> cellCases();
 /// Where sequences begin: more rows than a tile of the batch has, and sequences of which one is empty, with resets inside.
 std::vector<Case> boundaryCases();
 

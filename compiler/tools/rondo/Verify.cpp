@@ -7,7 +7,6 @@
 #include "compiler/tools/rondo/Stepping.h"
 #include "compiler/tools/rondo/Terminal.h"
 #include "compiler/tools/rondo/Trial.h"
-#include "compiler/tools/rondo/VerifyCases.h"
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
