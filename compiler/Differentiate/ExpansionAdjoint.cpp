@@ -12,52 +12,6 @@ using namespace rondo;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-/// Values of the two regions that depend on arguments whose cotangents are wanted.
-static DenseSet<Value> findActive(const Expansion &of, const WantedCotangents &wanted) {
-  DenseSet<Value> active;
-  for (Region *region : {of.coefficients, of.readout}) {
-    for (auto [argument, wants] :
-         llvm::zip(region->getArguments(), llvm::concat<const bool>(wanted.inputs, wanted.params)))
-      if (wants)
-        active.insert(argument);
-    for (Operation &op : region->front().without_terminator())
-      if (llvm::any_of(op.getOperands(), [&](Value value) { return active.contains(value); }))
-        active.insert(op.getResult(0));
-  }
-  return active;
-}
-
-static bool isNarrow(Value tensor) {
-  Type element = typeOf(tensor).getElementType();
-  return element.isBF16() || element.isF16();
-}
-
-std::string rondo::noExpansionAdjoint(recur::ExpandScanOp scan, const WantedCotangents &wanted) {
-  Expansion of(scan);
-  if (scan.getResets() || scan.getOffsets())
-    return "sequences begin inside the time axis";
-  if (llvm::none_of(scan.getInputs(), isNarrow))
-    return "its tensors are not stored in 16 bits";
-  for (auto [s, init] : llvm::enumerate(scan.getInits()))
-    if (recur::dimsOf(init.getType()).getNames().size() != 2 || !typeOf(init).getElementType().isF32())
-      return "state '" + scan.state(s).getName().str() + "' is no matrix of real numbers in f32";
-  DenseSet<Value> active = findActive(of, wanted);
-  analysis::Ranges ranges;
-  for (auto [value, decay] : llvm::zip(of.given().getDecays(), of.decays)) {
-    if (!active.contains(value))
-      continue;
-    SmallVector<LogTerm> terms;
-    if (decay.getAxes().size() > 1)
-      return "a decay varies elementwise";
-    if (!findLogTerms(value, 1, [&](Value x) { return active.contains(x); }, ranges, terms))
-      return "a decay is no exponential, and may be near 0";
-    for (recur::ReadoutAttr readout : of.readouts)
-      if (readout.getState() == decay.getState() && !decay.getAxes().empty() && decay.getAxes()[0] != readout.getAxis())
-        return "a state decays along the axis that its readout keeps";
-  }
-  return "";
-}
-
 namespace {
 
 /// What an argument of a block stands for.
@@ -92,9 +46,9 @@ public:
   ExpansionAdjoint(OpBuilder &b, recur::ExpandScanOp op, ArrayRef<Value> ofOutputs, ArrayRef<Value> ofFinals,
                    const WantedCotangents &wanted)
       : b(b), loc(op.getLoc()), of(op), scan(op), given(of.given()), ofOutputs(ofOutputs), ofFinals(ofFinals),
-        wanted(wanted), active(findActive(of, wanted)), finals(scan.numStates()), ofInits(scan.numStates()) {
+        wanted(wanted), active(activeValues(of, wanted)), finals(scan.numStates()), ofInits(scan.numStates()) {
     for (Value input : scan.getInputs())
-      if (isNarrow(input))
+      if (isStoredNarrow(input))
         stored = typeOf(input).getElementType();
     for (Region *region : {of.coefficients, of.readout})
       addSources(region->getArguments());
