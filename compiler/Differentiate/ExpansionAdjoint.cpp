@@ -12,52 +12,6 @@ using namespace rondo;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-/// Values of the two regions that depend on arguments whose cotangents are wanted.
-static DenseSet<Value> findActive(const Expansion &of, const WantedCotangents &wanted) {
-  DenseSet<Value> active;
-  for (Region *region : {of.coefficients, of.readout}) {
-    for (auto [argument, wants] :
-         llvm::zip(region->getArguments(), llvm::concat<const bool>(wanted.inputs, wanted.params)))
-      if (wants)
-        active.insert(argument);
-    for (Operation &op : region->front().without_terminator())
-      if (llvm::any_of(op.getOperands(), [&](Value value) { return active.contains(value); }))
-        active.insert(op.getResult(0));
-  }
-  return active;
-}
-
-static bool isNarrow(Value tensor) {
-  Type element = typeOf(tensor).getElementType();
-  return element.isBF16() || element.isF16();
-}
-
-std::string rondo::noExpansionAdjoint(recur::ExpandScanOp scan, const WantedCotangents &wanted) {
-  Expansion of(scan);
-  if (scan.getResets() || scan.getOffsets())
-    return "sequences begin inside the time axis";
-  if (llvm::none_of(scan.getInputs(), isNarrow))
-    return "its tensors are not stored in 16 bits";
-  for (auto [s, init] : llvm::enumerate(scan.getInits()))
-    if (recur::dimsOf(init.getType()).getNames().size() != 2 || !typeOf(init).getElementType().isF32())
-      return "state '" + scan.state(s).getName().str() + "' is no matrix of real numbers in f32";
-  DenseSet<Value> active = findActive(of, wanted);
-  analysis::Ranges ranges;
-  for (auto [value, decay] : llvm::zip(of.given().getDecays(), of.decays)) {
-    if (!active.contains(value))
-      continue;
-    SmallVector<LogTerm> terms;
-    if (decay.getAxes().size() > 1)
-      return "a decay varies elementwise";
-    if (!findLogTerms(value, 1, [&](Value x) { return active.contains(x); }, ranges, terms))
-      return "a decay is no exponential, and may be near 0";
-    for (recur::ReadoutAttr readout : of.readouts)
-      if (readout.getState() == decay.getState() && !decay.getAxes().empty() && decay.getAxes()[0] != readout.getAxis())
-        return "a state decays along the axis that its readout keeps";
-  }
-  return "";
-}
-
 namespace {
 
 /// What an argument of a block stands for.
@@ -92,9 +46,9 @@ public:
   ExpansionAdjoint(OpBuilder &b, recur::ExpandScanOp op, ArrayRef<Value> ofOutputs, ArrayRef<Value> ofFinals,
                    const WantedCotangents &wanted)
       : b(b), loc(op.getLoc()), of(op), scan(op), given(of.given()), ofOutputs(ofOutputs), ofFinals(ofFinals),
-        wanted(wanted), active(findActive(of, wanted)), finals(scan.numStates()), ofInits(scan.numStates()) {
+        wanted(wanted), active(activeValues(of, wanted)), finals(scan.numStates()), ofInits(scan.numStates()) {
     for (Value input : scan.getInputs())
-      if (isNarrow(input))
+      if (isStoredNarrow(input))
         stored = typeOf(input).getElementType();
     for (Region *region : {of.coefficients, of.readout})
       addSources(region->getArguments());
@@ -108,7 +62,7 @@ public:
       return failure();
     for (unsigned s = 0; s < scan.numStates(); ++s) {
       if (wanted.inits[s] && !ofInits[s])
-        ofInits[s] = readCotangent(s, of.keyAxes[s], nullptr);
+        readCotangent(s, of.keyAxes[s], nullptr);
       result.inits.emplace_back();
       if (ofInits[s])
         result.inits.back().push_back(ofInits[s]);
@@ -173,44 +127,85 @@ private:
     return b.getArrayAttr({recur::AxisAttr::get(b.getContext(), scan.axis(0).getName(), !scan.axis(0).getReverse())});
   }
 
-  /// What query `query`, given by `makeQuery` inside the scan, reads of state s along `axis`.
-  Value readState(unsigned s, int64_t axis, bool before, function_ref<Value(SourceCopier &)> makeQuery) {
-    NewScan made(loc, scan.getAxes(), Value(), Value());
-    SourceCopier from(made, sources);
-    Value old = made.state(scan.state(s), scan.getInits()[s]).front(), next = decayed(made, from, s, old);
-    for (auto [key, value, state] : llvm::zip(given.getKeys(), given.getValues(), of.outers))
-      if (state == s)
-        next = add(made, next, outer(made, s, from.get(key), from.get(value), of.keyAxes[s]));
-    Value output = read(made, s, before ? old : next, makeQuery(from), axis);
-    recur::ScanOp forward = made.finish(b, next, output);
-    finals[s] = forward.finals().front();
-    return narrowed(forward.outputs().front());
+  /// Something read of a state, and what of it a decay's logarithm is the sum of: `by` times what was read without the step's own outer
+  /// products. These are the same there and back and would cancel; where decays are strong they are all that there is.
+  struct Reading {
+    Value whole, share;
+  };
+  Reading readingOf(recur::ScanOp made) {
+    Reading reading{narrowed(made.outputs().front()), {}};
+    if (made.outputs().size() > 1)
+      reading.share = narrowed(made.outputs().back());
+    return reading;
+  }
+  /// Outputs of a scan that reads `state` along `axis` before it takes in `own`: pairs along that axis, and along the other one.
+  SmallVector<Value> outputsOf(NewScan &made, unsigned s, Value state, Value query, int64_t axis,
+                               ArrayRef<std::pair<Value, Value>> own, Value by) {
+    Value apart = read(made, s, state, query, axis), whole = apart;
+    for (auto [along, kept] : own) {
+      Value inner = contract(made, "a,a->", {along, query}, axesOf(stateType(s), {}));
+      whole = add(made, whole, map(made, recur::Fn::Mul, {kept, inner}));
+    }
+    return {whole, map(made, recur::Fn::Mul, {by, apart})};
   }
 
-  /// What `query` of the coefficients reads of the cotangent of state s along `axis`, against time; without a query the cotangent of the
-  /// initial state.
-  Value readCotangent(unsigned s, int64_t axis, Value query) {
+  /// What a query, given by `makeQuery` inside the scan, reads of state s along `axis`; with a share where `by` is given.
+  Reading readState(unsigned s, int64_t axis, bool before, function_ref<Value(SourceCopier &)> makeQuery,
+                    Value by = nullptr) {
+    NewScan made(loc, scan.getAxes(), Value(), Value());
+    SourceCopier from(made, sources);
+    Value old = made.state(scan.state(s), scan.getInits()[s]).front(), kept = decayed(made, from, s, old), next = kept;
+    SmallVector<std::pair<Value, Value>> own;
+    for (auto [key, value, state] : llvm::zip(given.getKeys(), given.getValues(), of.outers))
+      if (state == s) {
+        Value x = from.get(key), y = from.get(value);
+        own.push_back(axis == of.keyAxes[s] ? std::make_pair(x, y) : std::make_pair(y, x));
+        next = add(made, next, outer(made, s, x, y, of.keyAxes[s]));
+      }
+    Value query = makeQuery(from);
+    SmallVector<Value> outputs;
+    if (!by)
+      outputs.push_back(read(made, s, before ? old : next, query, axis));
+    else if (before)
+      outputs = outputsOf(made, s, old, query, axis, {}, from.get(by));
+    else
+      outputs = outputsOf(made, s, kept, query, axis, own, from.get(by));
+    recur::ScanOp forward = made.finish(b, next, outputs);
+    finals[s] = forward.finals().front();
+    return readingOf(forward);
+  }
+
+  /// What `query` of the coefficients reads of the cotangent of state s along `axis`, against time; with a share where `by` is given.
+  /// Without a query nothing: for the cotangent of the initial state.
+  Reading readCotangent(unsigned s, int64_t axis, Value query, Value by = nullptr) {
     NewScan made(loc, reversedAxes(), Value(), Value());
     SourceCopier from(made, sources);
     Value init = ofFinals[s] ? ofFinals[s] : zeros(stateType(s));
-    Value at = made.state(stateNamed("d_" + scan.state(s).getName().str()), init).front(), next;
+    Value later = made.state(stateNamed("d_" + scan.state(s).getName().str()), init).front(), at = later;
+    SmallVector<std::pair<Value, Value>> own;
     auto takeIn = [&](Value into, bool before) {
-      for (auto [r, readout] : llvm::enumerate(of.readouts))
-        if (readout.getState() == s && readout.getBefore() == before && ofReads[r])
-          into = add(made, into,
-                     outer(made, s, from.get(given.getQueries()[r]), from.input(ofReads[r]), readout.getAxis()));
+      for (auto [r, readout] : llvm::enumerate(of.readouts)) {
+        if (readout.getState() != s || readout.getBefore() != before || !ofReads[r])
+          continue;
+        Value x = from.get(given.getQueries()[r]), y = from.input(ofReads[r]);
+        if (!before)
+          own.push_back(axis == readout.getAxis() ? std::make_pair(x, y) : std::make_pair(y, x));
+        into = add(made, into, outer(made, s, x, y, readout.getAxis()));
+      }
       return into;
     };
     at = takeIn(at, false);
-    next = takeIn(decayed(made, from, s, at), true);
+    Value next = takeIn(decayed(made, from, s, at), true);
     SmallVector<Value> outputs;
-    if (query)
+    if (query && by)
+      outputs = outputsOf(made, s, later, from.get(query), axis, own, from.get(by));
+    else if (query)
       outputs.push_back(read(made, s, at, from.get(query), axis));
     if (!made.hasInputs())
       made.input(scan.getInputs().front()); // something must say how many steps there are
     recur::ScanOp backward = made.finish(b, next, outputs);
     ofInits[s] = backward.finals().front();
-    return query ? narrowed(backward.outputs().front()) : ofInits[s];
+    return query ? readingOf(backward) : Reading();
   }
 
   /// What was read going forward, where a derivative needs it.
@@ -230,8 +225,10 @@ private:
         continue;
       Value query = given.getQueries()[r];
       if (!forwardReads.count(r))
-        forwardReads[r] = readState(readout.getState(), readout.getAxis(), readout.getBefore(),
-                                    [&](SourceCopier &from) { return from.get(query); });
+        forwardReads[r] =
+            readState(readout.getState(), readout.getAxis(), readout.getBefore(), [&](SourceCopier &from) {
+              return from.get(query);
+            }).whole;
       sources[stand] = {forwardReads[r]};
     }
   }
@@ -323,20 +320,33 @@ private:
     return false;
   }
 
+  /// Whether a decay of state s with a cotangent varies along `axis`.
+  bool decaysAlong(unsigned s, int64_t axis) {
+    for (auto [value, decay] : llvm::zip(given.getDecays(), of.decays))
+      if (decay.getState() == s && active.contains(value) && llvm::is_contained(decay.getAxes(), axis))
+        return true;
+    return false;
+  }
+
   /// The cotangents of queries, keys, values and of the logarithms of decays.
   void findFactorCotangents() {
     for (auto [r, readout] : llvm::enumerate(of.readouts)) {
       unsigned s = readout.getState();
-      bool wants = ofReads[r] && (active.contains(given.getQueries()[r]) || decayIsActive(s));
-      Value cotangent = ofReads[r];
-      ofQueries.push_back(wants ? readState(s, 1 - readout.getAxis(), readout.getBefore(),
-                                            [&](SourceCopier &from) { return from.input(cotangent); })
-                                : Value());
+      Value cotangent = ofReads[r], query = given.getQueries()[r];
+      if (cotangent && (active.contains(query) || decayIsActive(s)))
+        ofQueries.push_back(readState(
+            s, 1 - readout.getAxis(), readout.getBefore(), [&](SourceCopier &from) { return from.input(cotangent); },
+            decayIsActive(s) ? query : Value()));
+      else
+        ofQueries.push_back({});
     }
     for (auto [key, value, s] : llvm::zip(given.getKeys(), given.getValues(), of.outers)) {
       int64_t axis = of.keyAxes[s];
-      ofKeys.push_back(active.contains(key) || decayIsActive(s) ? readCotangent(s, 1 - axis, value) : Value());
-      ofValues.push_back(active.contains(value) ? readCotangent(s, axis, key) : Value());
+      bool viaValues = decaysAlong(s, 1 - axis), viaKeys = decayIsActive(s);
+      ofKeys.push_back(active.contains(key) || viaKeys ? readCotangent(s, 1 - axis, value, viaKeys ? key : Value())
+                                                       : Reading());
+      ofValues.push_back(active.contains(value) || viaValues ? readCotangent(s, axis, key, viaValues ? value : Value())
+                                                             : Reading());
     }
     for (auto [value, decay] : llvm::zip(given.getDecays(), of.decays))
       ofLogs.push_back(active.contains(value) ? logCotangent(decay.getState(), decay.getAxes()) : Value());
@@ -344,21 +354,21 @@ private:
 
   /// Per step, what queries (of readouts before or after the update) add, less what keys take off.
   Value stepShare(NewScan &made, SourceCopier &from, unsigned s, ArrayRef<int64_t> axes, bool before) {
-    auto product = [&](Value x, Value y) {
-      return axes.empty() ? contract(made, "a,a->", {x, y}, axesOf(stateType(s), {}))
-                          : map(made, recur::Fn::Mul, {x, y});
+    auto share = [&](const Reading &reading) -> Value {
+      Value each = from.input(reading.share);
+      return axes.empty() ? recur::ReduceOp::create(made.body, loc, axesOf(stateType(s), {}), recur::Reduction::Sum,
+                                                    each, ArrayRef<int64_t>{0})
+                                .getResult()
+                          : each;
     };
     Value total;
     for (auto [r, readout] : llvm::enumerate(of.readouts))
-      if (readout.getState() == s && readout.getBefore() == before && ofQueries[r])
-        total = add(made, total, product(from.get(given.getQueries()[r]), from.input(ofQueries[r])));
+      if (readout.getState() == s && readout.getBefore() == before && ofQueries[r].share)
+        total = add(made, total, share(ofQueries[r]));
     for (unsigned o = 0; o < of.outers.size() && !before; ++o) {
       if (of.outers[o] != s)
         continue;
-      bool alongKey = axes.empty() || axes[0] == of.keyAxes[s];
-      Value factor = from.get(alongKey ? given.getKeys()[o] : given.getValues()[o]);
-      Value cotangent = alongKey ? ofKeys[o] : ofValues[o];
-      Value part = product(factor, from.input(cotangent));
+      Value part = share(axes.empty() || axes[0] == of.keyAxes[s] ? ofKeys[o] : ofValues[o]);
       total = total ? map(made, recur::Fn::Sub, {total, part}) : map(made, recur::Fn::Neg, {part});
     }
     return total;
@@ -414,10 +424,10 @@ private:
         roots.push_back(argument);
     StepAdjoint adjoint(&block, roots);
     seedOutputs(adjoint, block, into);
-    auto seed = [&](ValueRange values, ArrayRef<Value> cotangents) {
+    auto seed = [&](ValueRange values, ArrayRef<Reading> cotangents) {
       for (auto [value, cotangent] : llvm::zip(values, cotangents))
-        if (cotangent && active.contains(value))
-          adjoint.add(into.lookup(value), standFor(block, value.getType(), cotangent));
+        if (cotangent.whole && active.contains(value))
+          adjoint.add(into.lookup(value), standFor(block, value.getType(), cotangent.whole));
     };
     seed(given.getQueries(), ofQueries);
     seed(given.getKeys(), ofKeys);
@@ -470,8 +480,9 @@ private:
   DenseMap<Value, Value> standIns;    // of what was read, in the block that is being differentiated
   SmallVector<Value> sharedArguments; // of that block
   DenseMap<unsigned, Value> forwardReads;
-  SmallVector<Value> ofReads, ofQueries, ofKeys, ofValues, ofLogs; // tensors; null where there is no cotangent
-  SmallVector<Value> finals, ofInits;                              // per state
+  SmallVector<Value> ofReads, ofLogs; // tensors; null where there is no cotangent
+  SmallVector<Reading> ofQueries, ofKeys, ofValues;
+  SmallVector<Value> finals, ofInits; // per state
   ScanCotangents result;
 };
 

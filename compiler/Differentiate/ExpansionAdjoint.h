@@ -9,11 +9,18 @@
 // rounded to 16 bits: so it serves tensors that are stored in 16 bits, and decays that are exponentials or bounded away from 0.
 #pragma once
 #include "compiler/Differentiate/ScanAdjoint.h"
+#include "compiler/Transforms/RaisedStep.h"
+#include "llvm/ADT/DenseSet.h"
 
 namespace rondo {
 
 /// Why an expansion does not go back so; empty where it does.
 std::string noExpansionAdjoint(recur::ExpandScanOp scan, const WantedCotangents &wanted);
+
+/// Values of an expansion's two regions that depend on operands whose cotangents are wanted.
+llvm::DenseSet<mlir::Value> activeValues(const Expansion &of, const WantedCotangents &wanted);
+/// Whether a tensor's elements have 16 bits.
+bool isStoredNarrow(mlir::Value tensor);
 
 /// As differentiateScan, for a scan of which `noExpansionAdjoint` says nothing.
 mlir::FailureOr<ScanCotangents> buildExpansionAdjoint(mlir::OpBuilder &b, recur::ExpandScanOp scan,

@@ -1,0 +1,53 @@
+// Which expansions go back as scans of one matrix state each. See ExpansionAdjoint.h.
+#include "compiler/Differentiate/ExpansionAdjoint.h"
+#include "compiler/Differentiate/LogDecay.h"
+
+using namespace mlir;
+using namespace rondo;
+
+static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+DenseSet<Value> rondo::activeValues(const Expansion &of, const WantedCotangents &wanted) {
+  DenseSet<Value> active;
+  for (Region *region : {of.coefficients, of.readout}) {
+    for (auto [argument, wants] :
+         llvm::zip(region->getArguments(), llvm::concat<const bool>(wanted.inputs, wanted.params)))
+      if (wants)
+        active.insert(argument);
+    for (Operation &op : region->front().without_terminator())
+      if (llvm::any_of(op.getOperands(), [&](Value value) { return active.contains(value); }))
+        active.insert(op.getResult(0));
+  }
+  return active;
+}
+
+bool rondo::isStoredNarrow(Value tensor) {
+  Type element = typeOf(tensor).getElementType();
+  return element.isBF16() || element.isF16();
+}
+
+std::string rondo::noExpansionAdjoint(recur::ExpandScanOp scan, const WantedCotangents &wanted) {
+  Expansion of(scan);
+  if (scan.getResets() || scan.getOffsets())
+    return "sequences begin inside the time axis";
+  if (llvm::none_of(scan.getInputs(), isStoredNarrow))
+    return "its tensors are not stored in 16 bits";
+  for (auto [s, init] : llvm::enumerate(scan.getInits()))
+    if (recur::dimsOf(init.getType()).getNames().size() != 2 || !typeOf(init).getElementType().isF32())
+      return "state '" + scan.state(s).getName().str() + "' is no matrix of real numbers in f32";
+  DenseSet<Value> active = activeValues(of, wanted);
+  analysis::Ranges ranges;
+  for (auto [value, decay] : llvm::zip(of.given().getDecays(), of.decays)) {
+    if (!active.contains(value))
+      continue;
+    SmallVector<LogTerm> terms;
+    if (decay.getAxes().size() > 1)
+      return "a decay varies elementwise";
+    if (!findLogTerms(value, 1, [&](Value x) { return active.contains(x); }, ranges, terms))
+      return "a decay is no exponential, and may be near 0";
+    for (recur::ReadoutAttr readout : of.readouts)
+      if (readout.getState() == decay.getState() && !decay.getAxes().empty() && decay.getAxes()[0] != readout.getAxis())
+        return "a state decays along the axis that its readout keeps";
+  }
+  return "";
+}
