@@ -35,7 +35,7 @@ Json tensorToJson(const TensorSpec &spec) {
 Json launchToJson(const Launch &launch) {
   const auto &[symbol, function, operands, batchTile, perBatch, perHead, packed, splits, splitSymbol, splitFunction,
                teamSymbol, teamFunction, teamScratchBytes, timeBlock, scratchBytes, threads, sharedBytes, cooperative,
-               choice, way, aligned, cost, segmentBytes, perSegment] = launch;
+               cluster, choice, way, mostSteps, aligned, cost, segmentBytes, perSegment] = launch;
   (void)function, (void)splitFunction, (void)teamFunction; // of a process
   return {{"symbol", symbol},
           {"operands", operands},
@@ -52,8 +52,10 @@ Json launchToJson(const Launch &launch) {
           {"team_symbol", teamSymbol},
           {"team_scratch_bytes", teamScratchBytes},
           {"cooperative", cooperative},
+          {"cluster", cluster},
           {"choice", choice},
           {"way", way},
+          {"most_steps", mostSteps},
           {"aligned", aligned},
           {"cost", {cost.steps, cost.alone, cost.shared, cost.fixed}},
           {"segment_bytes", segmentBytes},
@@ -100,8 +102,10 @@ Launch launchFrom(const Json &json) {
   json.at("team_symbol").get_to(launch.teamSymbol);
   json.at("team_scratch_bytes").get_to(launch.teamScratchBytes);
   json.at("cooperative").get_to(launch.cooperative);
+  json.at("cluster").get_to(launch.cluster);
   json.at("choice").get_to(launch.choice);
   json.at("way").get_to(launch.way);
+  json.at("most_steps").get_to(launch.mostSteps);
   json.at("aligned").get_to(launch.aligned);
   const Json &cost = json.at("cost");
   launch.cost = {cost.at(0).get<int64_t>(), cost.at(1).get<double>(), cost.at(2).get<double>(),
