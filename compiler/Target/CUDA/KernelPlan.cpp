@@ -74,31 +74,37 @@ void KernelPlan::map(const Nest &nest, NestMapping &mapping) const {
     mapping.splitDim = split;
 }
 
-/// Columns of one thread: several where a sum walks a matrix that registers could hold. Every nest of one matrix must answer alike.
-int64_t KernelPlan::tileOf(const Nest &nest, int64_t positions) const {
+/// Whether a sum walks a matrix that registers could hold.
+bool KernelPlan::walksMatrix(const Nest &nest) const {
   auto isMatrix = [](Value value) { return shapeOf(value).size() >= 2; };
   bool matrix = llvm::any_of(nest.statements,
                              [&](const Statement &s) { return !s.isReduction() && !s.afterSums && isMatrix(s.value); });
   for (const Read &read : nests.reads(nest))
     for (unsigned s = 0; s < scan.numStates(); ++s)
       matrix |= llvm::is_contained(step.stateArgs(s), read.value) && isMatrix(read.value);
+  return matrix && nest.hasSums();
+}
+
+/// Columns of one thread: several where a sum walks a matrix, and is long. Every nest of one matrix must answer alike.
+int64_t KernelPlan::tileOf(const Nest &nest, int64_t positions) const {
   bool isShort = llvm::any_of(nest.sumLoops(), [&](ArrayRef<int> loops) {
     return llvm::any_of(loops, [&](int d) { return nest.dims[d].extent <= kShortSum; });
   });
-  return matrix && nest.hasSums() && !isShort && positions % kTile == 0 && positions >= 4 * kTile ? kTile : 1;
+  return walksMatrix(nest) && !isShort && positions % kTile == 0 && positions >= 4 * kTile ? kTile : 1;
 }
 
 int64_t KernelPlan::chooseLanes(const Nest &nest, int64_t positions, int64_t extent, int splitDim) const {
   int64_t most = std::min<int64_t>(kWarp, llvm::bit_floor(static_cast<uint64_t>(extent)));
+  // A short sum stays with its thread, which leaves more to compute between shuffles.
+  bool isShort = extent <= kShortSum && walksMatrix(nest);
+  if (isShort)
+    most = std::max<int64_t>(1, most / kShortPart);
   // Neighbouring threads should read neighbouring elements of a matrix in device memory.
   for (const Read &read : nests.reads(nest)) {
     bool param = llvm::is_contained(step.paramArgs(), cpu::withoutReshapes(read.value));
-    if (param && read.at.size() >= 2 && read.at.back().dim == splitDim)
+    if (param && !isShort && read.at.size() >= 2 && read.at.back().dim == splitDim)
       return most;
   }
-  // A short sum stays with its thread, which leaves more to compute between shuffles.
-  if (extent <= kShortSum)
-    most = std::max<int64_t>(1, most / kShortPart);
   int64_t tile = tileOf(nest, positions), lanes = 1;
   while (2 * lanes <= most && 2 * lanes * positions <= kLaneThreads * tile)
     lanes *= 2;

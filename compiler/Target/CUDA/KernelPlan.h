@@ -82,6 +82,7 @@ private:
   };
   void map(const cpu::Nest &nest, NestMapping &mapping) const;
   int64_t chooseLanes(const cpu::Nest &nest, int64_t positions, int64_t extent, int splitDim) const;
+  bool walksMatrix(const cpu::Nest &nest) const;
   int64_t tileOf(const cpu::Nest &nest, int64_t positions) const;
   void chooseThreads();
   std::vector<Access> accesses(llvm::function_ref<bool(mlir::Value)> reads,
