@@ -247,7 +247,7 @@ TEST_CASE("states that are read along two axes at once have gradients") {
   check("model m<K> over (r, c) {\n  input x: [K]\n  init h0: [K]\n  state h: [K] = h0\n"
         "  h[r, c] = tanh(x[r, c] + 0.5 * h[r-1, c-1] + 0.2 * h[r, c-1])\n  output h\n}\n");
   check("model m<K> over (r, c) {\n  input x: [K]\n  state h: [K] = 0\n"
-        "  h[r, c] = x[r, c] + 0.5 * h[r-2, c-1] * h[r-1, c]\n  output h\n}\n");
+        "  h[r, c] = x[r, c] + 0.5 * h[r-1, c-1] * h[r-1, c]\n  output h\n}\n");
 }
 
 TEST_CASE("logaddexp has the derivatives exp(x - lse), at equal arguments one half each") {

@@ -305,9 +305,17 @@ void KernelEmitter::layOutScratch() {
     body.packed.clear();
     for (BlockArgument input : body.step.inputArgs().drop_back(givenInputs)) {
       auto type = cast<RankedTensorType>(input.getType());
-      bool packed = isPacked(body, input);
-      int64_t offset = take(packed ? realsOf(type.getShape(), type.getElementType()) : 0);
-      body.packed.push_back(packed ? scratchPlace(offset, type.getShape(), type.getElementType(), false) : Place());
+      if (!isPacked(body, input)) {
+        body.packed.push_back(Place());
+        continue;
+      }
+      // Rows of a large power of two would share a few lines of the cache here, too.
+      int64_t row = realsOf(type.getShape().drop_front(), type.getElementType()), line = 64 / bytes;
+      int64_t pitch = row % (8 * line) == 0 ? row + line : row;
+      Place place = scratchPlace(take(pitch * type.getDimSize(0)), type.getShape(), type.getElementType(), false);
+      if (pitch != row)
+        place.rowStride = index(pitch);
+      body.packed.push_back(place);
     }
   }
   for (unsigned s = 0; s < scan.numStates(); ++s) {

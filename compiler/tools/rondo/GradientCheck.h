@@ -35,8 +35,10 @@ Result<std::vector<GradientDifference>> checkDifferences(const Kernel &model, co
 struct TangentDifference {
   std::string tensor; // y
   double error = 0;   // |w . J t - D(h)| / ||J t||, D the difference of w . y along all tangents at once
-  double pairing = 0; // |w . J t - t . (Jᵀ w)|, relative to the sum of ||t|| ||Jᵀ w|| over the model's tensors
-  double step = 0;    // h
+  double pairing =
+      0; // |w . J t - t . (Jᵀ w)|, relative to the sum of ||t|| ||Jᵀ w|| over the model's tensors; 0 where the
+         // gradient takes no cotangent of y
+  double step = 0; // h
 };
 constexpr double toleranceOfPairing = 1e-11;
 

@@ -17,7 +17,7 @@
 // CHECK: %[[F:.*]]:3 = recur.scan over [#recur.axis<"t">] states [#recur.state<"S", {{\[\[}}1]]>]
 // CHECK: recur.yield states(%{{.*}}) outputs(%{{.*}}, %S :
 // CHECK: %[[R:.*]]:4 = recur.scan over [#recur.axis<"t", reverse>] states [#recur.state<"d_S", {{\[\[}}1]]>]
-// CHECK: inputs(%[[F]]#1,
+// CHECK: inputs({{.*}}, %[[F]]#1 :
 // CHECK: recur.yield states(%{{.*}}) outputs(%{{.*}}, %{{.*}}, %{{.*}} :
 // CHECK: return %[[F]]#0, %[[R]]#
 func.func @decayed(%q: !q {recur.name = "q", recur.kind = "input"}, %k: !q {recur.name = "k", recur.kind = "input"},

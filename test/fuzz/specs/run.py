@@ -88,7 +88,7 @@ class Campaign:
     def __init__(self, options):
         self.options = options
         self.command = options.command.split() if options.command else [str(options.rondo), "verify"]
-        self.explainer = None if options.command else Explainer(str(options.rondo))
+        self.explainer = None if options.command or options.grad else Explainer(str(options.rondo))  # is asked about models
         self.lock = threading.Lock()
 
     def judge(self, seeds, families):

@@ -131,6 +131,28 @@ def test_parsing_of_what_verify_prints():
     assert failure_of(given_up) == Failure("compile", "cannot lower '…' #")
 
 
+def test_parsing_of_differences():
+    head = "m1 (x)\n  f64   differences of 'q'  error inf  tolerance 1.0e-06  h 0e+00  FAILED  K=7 T=1\n"
+    step = "  f64   step   error 3.2e-16  tolerance 1.0e-11  max 1.4e-15  tolerance 1.0e-10 rms  ok  K=7 T=1\n"
+    text = head + "  f64   differences of 5 tensors: worst inf, tolerance 1.0e-06\n" + step
+    result = parse(1, text + "1 models, 6 checks, 0 draws redrawn: 1 FAILED\n", "")
+    assert result.checks == {"differences": 5, "step": 1} and len(result.models["m1"]) == 1
+    assert failure_of(result).is_like(Failure("mismatch", "differences", float("inf")))
+
+
+def test_every_family_gets_its_number_of_gradients():
+    with tempfile.TemporaryDirectory(prefix="rondo-selftest-") as folder:
+        log = f"{folder}/log.jsonl"
+        command = ("--command", fake("mismatch", "no_such_word"), "--log", log, "--batch", "4", "--per-family")
+        assert drive(*command, "4")[0] == 0  # not gradients: other batches
+        status, out, _ = drive(*command, "4", "--grad", "--resume")
+        assert status == 0 and f"{4 * len(FAMILIES)} specs" in out.splitlines()[-1], out
+        assert all(re.search(rf"^  {family} +4 specs", out, re.M) for family in FAMILIES), out
+        status, out, _ = drive(*command, "8", "--grad", "--resume")
+        assert status == 0 and f"{4 * len(FAMILIES)} specs" in out.splitlines()[-1], out
+        assert all(("--grad" in line) == (number >= len(FAMILIES)) for number, line in enumerate(Path(log).read_text().splitlines()))
+
+
 def test_agreement_allows_additions_only():
     assert agrees("linear", "linear, time-invariant") and agrees("linear", "linear") and agrees("cell", "cell: not linear")
     assert not agrees("linear", "linearised") and not agrees("complex linear", "linear")
