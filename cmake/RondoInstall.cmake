@@ -38,6 +38,6 @@ install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/rondo-config.cmake.in rondo-config.cmake
   INSTALL_DESTINATION ${RONDO_CMAKE_DIR})
 write_basic_package_version_file(rondo-config-version.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${CMAKE_CURRENT_LIST_DIR}/RondoDependencies.cmake ${CMAKE_CURRENT_LIST_DIR}/RondoLLVM.cmake ${CMAKE_CURRENT_LIST_DIR}/RondoStaticLLVM.cmake
+install(FILES ${CMAKE_CURRENT_LIST_DIR}/RondoDependencies.cmake ${CMAKE_CURRENT_LIST_DIR}/RondoLLVM.cmake ${CMAKE_CURRENT_LIST_DIR}/RondoSqlite.cmake ${CMAKE_CURRENT_LIST_DIR}/RondoStaticLLVM.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/rondo-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/rondo-config-version.cmake
   DESTINATION ${RONDO_CMAKE_DIR})

@@ -48,6 +48,8 @@ function(rondo_add_mlir_executable name)
     set_target_properties(${name} PROPERTIES BUILD_RPATH_USE_ORIGIN ON BUILD_RPATH "\$ORIGIN" INSTALL_RPATH "\$ORIGIN;\$ORIGIN/../lib")
     add_custom_command(TARGET ${name} POST_BUILD VERBATIM
       COMMAND ${CMAKE_COMMAND} -E copy_if_different ${RONDO_OMP_LIBRARY} $<TARGET_FILE_DIR:${name}>/libomp.so.5)
+  else()
+    set_target_properties(${name} PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON) # an installed program finds LLVM where we did
   endif()
 endfunction()
 

@@ -81,7 +81,7 @@ int distance(CallSizes a, CallSizes b) {
 bool parseArchitecture(std::string_view name, int &number, bool &only) {
   if (name.substr(0, 3) != "sm_")
     return false;
-  number = std::atoi(std::string(name.substr(3)).c_str());
+  number = int(std::strtol(std::string(name.substr(3)).c_str(), nullptr, 10));
   only = !name.empty() && !std::isdigit(static_cast<unsigned char>(name.back()));
   return number > 0;
 }

@@ -65,7 +65,7 @@ void noteUse(const std::string &path) {
 Cache Cache::standard() {
   uint64_t limit = kLimit;
   if (const std::string text = variable("RONDO_CACHE_LIMIT"); !text.empty())
-    limit = uint64_t(std::max(0LL, std::atoll(text.c_str()))) << 20;
+    limit = uint64_t(std::max<long long>(0, std::strtoll(text.c_str(), nullptr, 10))) << 20;
   if (const char *folder = std::getenv("RONDO_CACHE_DIR"))
     return Cache(folder, limit);
   if (const std::string folder = variable("XDG_CACHE_HOME"); !folder.empty() && folder.front() == '/')

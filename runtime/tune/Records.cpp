@@ -108,6 +108,16 @@ std::string bucketOf(CallSizes sizes) {
   return fmt::format("rows {}, time {}", nearest(sizes.rows), nearest(sizes.time));
 }
 
+std::optional<CallSizes> sizesOfBucket(const std::string &bucket) {
+  const std::string rows = "rows ", time = ", time ";
+  const size_t middle = bucket.find(time);
+  if (bucket.compare(0, rows.size(), rows) != 0 || middle == std::string::npos)
+    return std::nullopt;
+  const CallSizes sizes{std::strtoll(bucket.c_str() + rows.size(), nullptr, 10),
+                        std::strtoll(bucket.c_str() + middle + time.size(), nullptr, 10)};
+  return bucketOf(sizes) == bucket ? std::optional(sizes) : std::nullopt;
+}
+
 std::string Records::standardPath() {
   if (const char *path = std::getenv("RONDO_RECORDS"))
     return path;

@@ -31,6 +31,10 @@ def main():
     found += [f"{loader.name} needs {line.split()[0]}" for line in libraries.splitlines() if re.search(r"lib(LLVM|MLIR)", line)]
     tune = BUILD / "lib" / "libRondoTune.a"
     found += [f"{tune.name}: {s}" for s in offences(output("nm", tune))]
+    measure = BUILD / "bin" / "rondo-measure"
+    found += [f"{measure.name}: {s}" for s in offences(output("nm", measure))]
+    found += [f"{measure.name} needs {line.split()[0]}" for line in output("ldd", measure).splitlines()
+              if re.search(r"lib(LLVM|MLIR)", line)]
     for line in found:
         print(line)
     print(output(loader), end="")

@@ -5,7 +5,6 @@
 #include "compiler/tools/rondo/Terminal.h"
 #include "compiler/tools/rondo/TextFile.h"
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <fmt/format.h>
 #include <memory>
@@ -53,11 +52,10 @@ std::vector<PlanFor> recordedPlans(const SpecArguments &arguments, const std::st
   std::vector<PlanFor> plans;
   for (const std::string &target : targets)
     for (const Record &record : all ? *all : std::vector<Record>()) {
-      CallSizes sizes;
+      const std::optional<CallSizes> sizes = sizesOfBucket(record.key.bucket);
       const bool kind = record.key.device.compare(0, 3, target, 0, 3) == 0;
-      if (kind && record.key.spec == key->spec && record.key.types == key->types &&
-          std::sscanf(record.key.bucket.c_str(), "rows %ld, time %ld", &sizes.rows, &sizes.time) == 2)
-        plans.push_back({target, record.plan, sizes});
+      if (sizes && kind && record.key.spec == key->spec && record.key.types == key->types)
+        plans.push_back({target, record.plan, *sizes});
     }
   return plans;
 }

@@ -23,8 +23,8 @@ using Clock = std::chrono::steady_clock;
 struct TuneArguments {
   SpecArguments spec;
   double seconds = 30;
-  bool exhaustive = false, fresh = false, dryRun = false;
-  std::string report;
+  bool exhaustive = false, fresh = false, dryRun = false, json = false;
+  std::string report, candidates;
 };
 
 /// Plans for all recurrences at once, by what they are expected to cost together. Where there are very many, the cheapest.
@@ -56,12 +56,15 @@ public:
   Result<void> prepare();
   Result<void> search();
   void print() const;
+  void printJson() const;
   Result<void> remember();
   Result<void> writeReport() const;
-  bool isDryRun() const { return arguments.dryRun; }
-  void printSpace() const;
+  /// Nothing is measured: the plans are printed, or compiled for another machine.
+  bool isForLater() const { return arguments.dryRun || !arguments.candidates.empty(); }
+  Result<void> doForLater();
 
 private:
+  void printSpace() const;
   Result<tune::Runner> compile(const std::string &plan, Engine &engine);
   tune::SearchHooks makeHooks(Progress &progress, std::vector<Engine> &engines);
   void readKnown(tune::SearchOptions &how);
@@ -101,7 +104,7 @@ Result<void> Tuner::prepare() {
   candidates = combine(info.choices);
   summary.defaultPlan = fmt::format("{}", fmt::join(info.planTexts, "; "));
   summary.space = candidates.size();
-  if (isDryRun())
+  if (isForLater())
     return {};
   Result<Kernel> kernel = engine.compileFile(path, options);
   if (!kernel)
@@ -127,6 +130,47 @@ Result<void> Tuner::prepare() {
   summary.call = fmt::format("{} on {}", describe(program.tensors, shape), key.device);
   summary.bytes = call->bytes;
   return {};
+}
+
+/// Every plan, compiled, in one artifact: for rondo-measure on a machine that has the device and no compiler.
+Result<void> Tuner::doForLater() {
+  if (arguments.candidates.empty()) {
+    printSpace();
+    return {};
+  }
+  CompileOptions named = options;
+  named.target = "cpu"; // of the key, what is computed counts: the device is the measuring machine's
+  Result<RecordKey> of = Engine::recordKey(text, named, {});
+  if (!of)
+    return of.error();
+  Record record;
+  record.key = {of->spec, "", of->types, "", "", of->compiler};
+  Artifact all;
+  all.key = recordsToJson({record});
+  // The default first: what is measured is held against it.
+  const auto usual = std::find_if(candidates.begin(), candidates.end(),
+                                  [&](const tune::Candidate &c) { return c.plan == summary.defaultPlan; });
+  if (usual != candidates.end())
+    std::rotate(candidates.begin(), usual, usual + 1);
+  Engine engine;
+  Progress progress;
+  for (const tune::Candidate &candidate : candidates) {
+    progress.show(fmt::format("compiling {} of {}", all.variants.size() + 1, candidates.size()));
+    CompileOptions how = options;
+    how.plan = candidate.plan;
+    Result<std::vector<MadeFile>> made = engine.compileAhead(text, path, how, {options.target});
+    Result<Artifact> one = made ? Artifact::fromBytes(made->back().bytes) : Result<Artifact>(made.error());
+    if (!one) {
+      progress.clear();
+      fmt::print(stderr, "left out: {}: {}\n", candidate.plan, one.error().message());
+      continue;
+    }
+    all.compiler = one->compiler;
+    all.variants.push_back(std::move(one->variants.front()));
+  }
+  progress.clear();
+  fmt::print("{} of {} plans in {}\n", all.variants.size(), candidates.size(), arguments.candidates);
+  return all.variants.empty() ? Result<void>(Error("no plan could be compiled")) : all.write(arguments.candidates);
 }
 
 void Tuner::printSpace() const {
@@ -235,6 +279,20 @@ void Tuner::print() const {
                  : "");
 }
 
+void Tuner::printJson() const {
+  std::vector<std::string> plans;
+  for (const tune::Trial &trial : summary.trials)
+    if (trial.isMeasured())
+      plans.push_back(fmt::format(
+          R"(    {{"plan": "{}", "ms": {:.6g}, "noise_ms": {:.3g}, "runs": {}, "cost": {:.6g}}})", trial.candidate.plan,
+          1e3 * trial.median, 1e3 * trial.noise, trial.times.size(), trial.candidate.cost));
+  fmt::print("{{\n  \"title\": \"{}\",\n  \"call\": \"{}\",\n  \"chosen\": \"{}\",\n  \"default\": \"{}\",\n",
+             summary.title, summary.call, summary.chosen, summary.defaultPlan);
+  fmt::print("  \"space\": {},\n  \"compiled\": {},\n  \"seconds\": {:.3f},\n  \"ended\": {},\n", summary.space,
+             summary.compiled, summary.seconds, summary.ended);
+  fmt::print("  \"plans\": [\n{}\n  ]\n}}\n", fmt::join(plans, ",\n"));
+}
+
 Result<void> Tuner::remember() {
   if (!records)
     return {};
@@ -261,13 +319,16 @@ int tuneModel(const TuneArguments &arguments) {
   Tuner tuner(arguments);
   if (Result<void> prepared = tuner.prepare(); !prepared)
     return fail(prepared.error());
-  if (tuner.isDryRun()) {
-    tuner.printSpace();
-    return 0;
+  if (tuner.isForLater()) {
+    Result<void> done = tuner.doForLater();
+    return done ? 0 : fail(done.error());
   }
   if (Result<void> found = tuner.search(); !found)
     return fail(found.error());
-  tuner.print();
+  if (arguments.json)
+    tuner.printJson();
+  else
+    tuner.print();
   if (Result<void> kept = tuner.remember(); !kept) // the result stands, and is printed
     fmt::print(stderr, "{}", kept.error().message());
   Result<void> written = tuner.writeReport();
@@ -295,8 +356,15 @@ void addTune(CLI::App &app, int &status) {
   command->add_flag("--exhaustive", arguments->exhaustive, "measure every plan, whatever the cost model expects");
   command->add_flag("--fresh", arguments->fresh, "forget what a search that was stopped has measured");
   command->add_flag("--dry-run", arguments->dryRun, "print the plans and their expected cost, and measure nothing");
+  command->add_flag("--json", arguments->json, "print what was found as JSON");
   command->add_option("--report", arguments->report, "write what was found as a page for a browser")
       ->type_name("FILE.html");
+  command
+      ->add_option(
+          "--candidates", arguments->candidates,
+          "measure nothing here: compile every plan into an artifact, which rondo-measure measures on a machine "
+          "without a compiler")
+      ->type_name("FILE.artifact");
   addTuneDatabase(*command, status);
   command->require_subcommand(0, 1);
   command->footer(

@@ -40,6 +40,8 @@ struct PartialTime {
 
 /// "rows 16, time 4096": sizes within a factor of sqrt(2) of each other share a bucket.
 std::string bucketOf(CallSizes sizes);
+/// The sizes that a bucket is named after; nothing for other texts.
+std::optional<CallSizes> sizesOfBucket(const std::string &bucket);
 
 class Records {
 public:

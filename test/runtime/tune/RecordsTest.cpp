@@ -196,4 +196,7 @@ TEST_CASE("buckets") {
   CHECK(bucketOf({17, 5000}) == "rows 16, time 4096");
   CHECK(bucketOf({0, 1}) == "rows 1, time 1");
   CHECK(bucketOf({24, 6000}) != bucketOf({16, 4096}));
+  CHECK(sizesOfBucket("rows 16, time 4096")->time == 4096);
+  for (const char *text : {"", "rows 16", "rows 15, time 4096", "rows 16, time 4096 and more", "rows x, time y"})
+    CHECK_FALSE(sizesOfBucket(text));
 }
