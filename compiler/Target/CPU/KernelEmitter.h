@@ -128,7 +128,7 @@ private:
   const Program &program;
   ScanTensors tensors;
   int64_t vectorBits, blocks;
-  bool team;                               // the kernel's threads do each task together (KernelTeam.cpp)
+  Team kind;
   std::vector<Body> bodies;                // the step, and the chunk where the scan has one
   llvm::SmallVector<StateStorage> storage; // of the states, which all bodies share
   mlir::Type real;
