@@ -57,6 +57,7 @@ NamedBuffers run(const std::shared_ptr<const Program> &program, int64_t rows, in
       shape.push_back(axis.axis == Axis::Time            ? steps
                       : axis.axis == Axis::Batch         ? rows
                       : axis.axis == Axis::Sequence      ? 3
+                      : axis.axis == Axis::Head          ? 1
                       : spec.kind == TensorKind::Offsets ? 4
                                                          : axis.size);
     buffers.emplace_back(spec.type, shape);
@@ -116,10 +117,12 @@ TEST_CASE("resets and packed sequences, row by row", "[team-kernel]") {
 }
 
 TEST_CASE("what multiplies by no parameter of some size has no team", "[team-kernel]") {
-  for (const char *name : {"gla", "retnet", "deltanet", "tanh_rnn"})
-    for (const Launch &launch : compile(name, "cpu", false)->launches) {
+  for (const char *name : {"gla", "retnet", "deltanet", "tanh_rnn"}) {
+    auto program = compile(name, "cpu", false);
+    for (const Launch &launch : program->launches) {
       INFO(name << " " << launch.symbol);
       bool multiplies = std::string(name) == "tanh_rnn";
       CHECK(launch.team.symbol.empty() != multiplies);
     }
+  }
 }
