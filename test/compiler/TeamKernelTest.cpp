@@ -92,7 +92,7 @@ void compare(const NamedBuffers &got, const NamedBuffers &expected) {
 } // namespace
 
 TEST_CASE("threads share out the elements of a step", "[team-kernel]") {
-  for (const char *name : {"lstm_no_peepholes", "gru", "lstm", "low_rank_gru"}) {
+  for (const char *name : {"lstm_no_peepholes", "gru", "lstm", "lstm_cifg"}) {
     INFO(name);
     auto program = compile(name, "cpu", false), reference = compile(name, "reference", false);
     for (int64_t rows : {1, 2, 5, 16, 21})
