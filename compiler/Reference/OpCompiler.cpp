@@ -365,7 +365,8 @@ OpCompiler::Closure OpCompiler::compileReshape(recur::ReshapeOp op) {
   for (int64_t position = 0; position < after.rank(); ++position) {
     bool implicit = position < static_cast<int64_t>(after.getAxes().size());
     int64_t source = implicit ? before.axisPosition(after.getAxes()[position]) : -1;
-    if (int64_t size = op.getType().getDimSize(position); implicit && !ShapedType::isDynamic(size)) {
+    if (int64_t size = op.getType().getDimSize(position);
+        implicit && position != head && !ShapedType::isDynamic(size)) {
       shape.push_back(size); // steps of a chunk
       rest *= size;
       continue;

@@ -104,7 +104,7 @@ constexpr int64_t kSeveralRows = 4, kManyUses = 64;
 /// A call with tasks enough for several rounds of all threads has less to wait for without a team.
 const TeamKernel *teamFor(const Launch &launch, const KernelCall &call, int64_t tasks, int threads) {
   const bool stepsAreTasks = launch.timeBlock > 0;
-  if (!stepsAreTasks && tasks > 4 * int64_t(threads))
+  if (!stepsAreTasks && threads > 1 && tasks > 4 * int64_t(threads))
     return nullptr;
   if (launch.team.function && (stepsAreTasks || call.batch >= kSeveralRows) && call.batch * call.time >= kManyUses)
     return &launch.team;

@@ -41,6 +41,8 @@ template <typename Op> std::string expansionText(Op op) {
       " key_axes " + listed(op.getKeyAxes()) + " decays " + joined(decays) + " outers " + listed(op.getOuters());
   if constexpr (std::is_same_v<Op, recur::DeltaScanOp>)
     text += " transitions " + listed(op.getTransitions());
+  if (auto moves = op->template getAttrOfType<mlir::DenseI64ArrayAttr>(recur::kMovesAttr))
+    text += " moves " + listed(moves.asArrayRef());
   return text + " readouts " + joined(readouts);
 }
 

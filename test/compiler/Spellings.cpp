@@ -12,9 +12,10 @@ using namespace mlir;
 namespace rondo::spellings {
 
 llvm::ArrayRef<const char *> files() {
-  static const char *const names[] = {"elementwise",   "complex_elementwise", "max_plus",     "log_plus",    "expand",
-                                      "expand_scalar", "expand_key",          "expand_value", "expand_both", "delta",
-                                      "gated_delta",   "vector_gated_delta",  "normaliser",   "mlstm"};
+  static const char *const names[] = {
+      "elementwise",   "complex_elementwise", "max_plus",     "log_plus",    "expand",
+      "expand_scalar", "expand_key",          "expand_value", "expand_both", "delta",
+      "gated_delta",   "vector_gated_delta",  "normaliser",   "mlstm",       "delta_product"};
   return names;
 }
 
