@@ -41,6 +41,6 @@ set(RONDO_MLIR_LIBS
   MLIRMemRefToLLVM MLIRReconcileUnrealizedCasts MLIRSCFToControlFlow MLIRUBToLLVM MLIRComplexToLLVM MLIRComplexToStandard
   MLIRVectorToLLVM MLIRVectorToLLVMPass MLIRVectorToSCF
   MLIRBuiltinToLLVMIRTranslation MLIRLLVMToLLVMIRTranslation
-  MLIRNVVMDialect MLIRNVVMToLLVMIRTranslation MLIRArithTransforms)
+  MLIRGPUDialect MLIRGPUToLLVMIRTranslation MLIRNVVMDialect MLIRNVVMTarget MLIRNVVMToLLVM MLIRNVVMToLLVMIRTranslation MLIRArithTransforms)
 target_link_libraries(rondo_mlir INTERFACE ${RONDO_MLIR_LIBS} ${RONDO_LLVM_LIBS})
 target_link_libraries(rondo_mlir_opt INTERFACE MLIROptLib)
