@@ -15,7 +15,7 @@
 // A state that each element updates for itself lies in the tensor of its final value: no scratch. The initial value is copied
 // there unless the caller gave the same memory for both. Vectors are as wide as the target's registers; what is left of ten
 // elements is done one by one.
-// CHECK: launches = [{batch_tile = 1 : i64, operands = array<i64: 0, 1, 2, 3>, packed = false, per_batch = true, per_head = false, scratch_bytes = 0 : i64
+// CHECK: launches = [{batch_tile = 1 : i64, operands = array<i64: 0, 1, 2, 3>, packed = false, per_batch = true, per_head = false, row_team = {scratch_bytes = 0 : i64, symbol = ""}, scratch_bytes = 0 : i64
 // CHECK-LABEL: func.func @decay_0(%{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: !llvm.ptr)
 // CHECK-NOT: recur.
 // CHECK: %[[DIFFER:.*]] = arith.cmpi ne
