@@ -1,18 +1,19 @@
 // Scans as kernels for NVIDIA GPUs.
 // RUN: rondo-opt --lower-scan-cuda --split-input-file %s | FileCheck %s
 
-// An elementwise state: a thread for each of 64 channels. The inputs of 32 steps are copied to shared memory at once, the next ones' are
-// in 32 registers on their way; the state is a register that the loops over steps carry, and no barrier is in a step.
-// CHECK: rondo.program = {{.*}}shared_bytes = 8192 : i64{{.*}}threads = 64 : i64
+// An elementwise state: a thread for each of 64 channels. The inputs of 32 steps are copied to shared memory at once, as they lie in memory and
+// three stages ahead; the state is a register that the loops over steps carry, and no barrier is in a step.
+// CHECK: rondo.program = {{.*}}shared_bytes = 40960 : i64{{.*}}threads = 64 : i64
 // CHECK-LABEL: func.func @elementwise_0
 // CHECK-SAME: llvm.noalias, llvm.readonly
 // CHECK: nvvm.read.ptx.sreg.tid.x
 // CHECK: nvvm.read.ptx.sreg.ctaid.x
-// CHECK: %{{.*}}:33 = scf.for
+// CHECK: nvvm.cp.async.shared.global
+// CHECK-COUNT-3: nvvm.cp.async.commit.group
+// CHECK: scf.for
+// CHECK: nvvm.cp.async.wait.group 2
 // CHECK: nvvm.barrier0
-// CHECK: memref.store %{{.*}} : memref<?xf32, 3>
-// CHECK: nvvm.barrier0
-// CHECK-COUNT-32: memref.load
+// CHECK: nvvm.cp.async.shared.global
 // CHECK: scf.for {{.*}} iter_args(%[[STATE:.*]] = %{{.*}}) -> (f32)
 // CHECK-NOT: nvvm.barrier0
 // CHECK: arith.addf %{{.*}}, %[[STATE]]
@@ -40,6 +41,10 @@ func.func @elementwise(%x: !x {recur.name = "x", recur.kind = "input"}, %h0: !h 
 // CHECK-NOT: nvvm.barrier0
 // CHECK-COUNT-12: nvvm.shfl.sync
 // CHECK-NOT: nvvm.shfl.sync
+// A call of one token has a kernel without a loop over steps, and 32 columns a block.
+// CHECK-LABEL: func.func @matrix_0_token
+// CHECK-NOT: iter_args
+// CHECK: nvvm.shfl.sync
 !q = tensor<?x?x64xf32, #recur.dims<batch, time | "K">>
 !v = tensor<?x?x64xf32, #recur.dims<batch, time | "V">>
 !S = tensor<?x64x64xf32, #recur.dims<batch | "K", "V">>
