@@ -151,6 +151,9 @@ public:
   bool runThrough(StringRef last) {
     Stopwatch watch(times.passes);
     PhaseOptions phaseOptions = makePhaseOptions();
+    for (size_t done = 0; done < next; ++done)
+      if (phases()[done].name == last)
+        return true;
     for (; next < phases().size(); ++next) {
       const Phase &phase = phases()[next];
       if (phase.name == StringRef("bind-sizes") && !checkSizes())

@@ -20,8 +20,9 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kBatch = 16;
 constexpr int kFirstRuns = 3, kMostRuns = 24;
-/// A candidate whose first run takes so many times the best median is not run again.
+/// A candidate whose first runs all take so many times the best median is not run again.
 constexpr double kHopeless = 3;
+constexpr int kHopelessRuns = 4;
 /// How much faster than its expected cost says, beside the others, a candidate may turn out.
 constexpr double kTrust = 1.6;
 
@@ -54,6 +55,7 @@ private:
   /// `whole`: at least one, even where the time is over.
   void compile(const std::vector<size_t> &batch, bool whole);
   bool measure(std::vector<size_t> &field, int runs);
+  void warmUp(size_t which);
   void runOnce(size_t which);
   void halve(std::vector<size_t> field);
   bool isSettled(size_t first, size_t second) const;
@@ -132,22 +134,35 @@ void Search::runOnce(size_t which) {
     trial.error = seconds.error().message();
 }
 
+/// The first run, which is not counted. What is hopeless is dropped, but not on the word of one run: another program may have had the
+/// processor meanwhile.
+void Search::warmUp(size_t which) {
+  Trial &trial = trials[which];
+  double least = 0;
+  for (int run = 0; run < kHopelessRuns; ++run) {
+    const Result<double> seconds = runners[which]();
+    if (!seconds) {
+      trial.error = seconds.error().message();
+      return;
+    }
+    least = run == 0 ? *seconds : std::min(least, *seconds);
+    if (best < 0) {
+      best = int(which);
+      trial.median = least;
+    }
+    if (least <= kHopeless * trials[size_t(best)].median)
+      return;
+  }
+  trial.times = {least};
+  trial.median = least;
+  runners[which] = nullptr;
+}
+
 /// One round: `runs` runs of each in turn. False when the time is over.
 bool Search::measure(std::vector<size_t> &field, int runs) {
   for (const size_t which : field)
-    if (trials[which].times.empty() && runners[which]) { // the first run warms up
-      const Result<double> first = runners[which]();
-      if (!first)
-        trials[which].error = first.error().message();
-      else if (best >= 0 && *first > kHopeless * trials[size_t(best)].median) {
-        trials[which].times = {*first};
-        trials[which].median = *first;
-        runners[which] = nullptr;
-      } else if (best < 0) {
-        best = int(which);
-        trials[which].median = *first;
-      }
-    }
+    if (trials[which].times.empty() && runners[which])
+      warmUp(which);
   for (int run = 0; run < runs && !(isLate() && run >= kFirstRuns); ++run)
     for (const size_t which : field)
       if (runners[which] && trials[which].error.empty())
