@@ -69,7 +69,8 @@ std::string check(const std::string &text) {
 }
 
 std::string modelOf(const std::string &body) {
-  return "model m<K, V> { input q, k: [K]  input v: [V]  input a: [] <= 0  input g: [K] in [-1, 0]  state S: [K, V] = "
+  return "model m<K, V> { input q, k: [K]  input v: [V]  input a: [] in [-0.5, 0]  input g: [K] in [-1, 0]  state S: "
+         "[K, V] = "
          "0\n" +
          body + "  output o }";
 }
