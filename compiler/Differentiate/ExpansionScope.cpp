@@ -5,6 +5,9 @@
 using namespace mlir;
 using namespace rondo;
 
+/// The least that a decay whose gradient is a running sum leaves of a state at a step: e^-1, about.
+static constexpr double kWeakest = 0.35;
+
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 DenseSet<Value> rondo::activeValues(const Expansion &of, const WantedCotangents &wanted) {
@@ -40,6 +43,9 @@ std::string rondo::noExpansionAdjoint(recur::ExpandScanOp scan, const WantedCota
   for (auto [value, decay] : llvm::zip(of.given().getDecays(), of.decays)) {
     if (!active.contains(value))
       continue;
+    // The running sum carries the errors of all later steps past strong decays, behind which there is nothing left to carry.
+    if (ranges.of(value).lo < kWeakest)
+      return "a decay whose gradient is wanted may be below 0.35; declare its inputs' intervals";
     SmallVector<LogTerm> terms;
     if (decay.getAxes().size() > 1)
       return "a decay varies elementwise";

@@ -40,7 +40,8 @@ size_t count(const std::string &text, const std::string &what) {
 }
 
 /// Checks the gradient, and gives its IR as the CUDA target forms it.
-std::string check(const std::string &spec) {
+std::string check(const std::string &text) {
+  const std::string spec = std::regex_replace(text, std::regex("  +"), "\n"); // a statement a line
   Engine engine;
   INFO(spec);
   const std::string formed =
@@ -68,7 +69,8 @@ std::string check(const std::string &spec) {
 }
 
 std::string modelOf(const std::string &body) {
-  return "model m<K, V> { input q, k: [K]  input v: [V]  input a: [] <= 0  input g: [K] in [-1, 0]  state S: [K, V] = "
+  return "model m<K, V> { input q, k: [K]  input v: [V]  input a: [] in [-0.5, 0]  input g: [K] in [-1, 0]  state S: "
+         "[K, V] = "
          "0\n" +
          body + "  output o }";
 }
@@ -96,7 +98,7 @@ TEST_CASE("decays, keys and readouts of an expansion may be computed") {
 
 TEST_CASE("decays that may be 0 go back by single steps") {
   const std::string steps =
-      check("model m<K, V> { input q, k: [K]  input v: [V]  input a: [] in [0, 1]  state S: [K, V] = 0\n"
+      check("model m<K, V> {  input q, k: [K]  input v: [V]  input a: [] in [0, 1]  state S: [K, V] = 0  "
             "S[t] = a[t] * S[t-1] + outer(k[t], v[t])  o[t] = q[t] @ S[t]  output o }");
   CHECK(count(steps, "#batch_time_head_K_V") > 0);
 }

@@ -16,11 +16,11 @@ void ChunkKernelEmitter::emitColumns(const ChunkAt &chunk) {
   blockProducts.clear();
   if (!program.reads.empty())
     packStates();
-  for (int64_t block = 0; block < plan.blocks(); ++block)
-    for (unsigned output = 0; output < program.outputs.size(); ++output)
+  for (unsigned output = 0; output < program.outputs.size(); ++output) { // one after another: they share the staging
+    for (int64_t block = 0; block < plan.blocks(); ++block)
       stageOutput(output, block, chunk);
-  for (unsigned output = 0; output < program.outputs.size(); ++output)
     writeOutput(output, chunk);
+  }
   for (size_t state = 0; state < states.size(); ++state)
     updateState(state, chunk);
 }

@@ -275,15 +275,8 @@ private:
       input = argument.getArgNumber();
     else
       addInputs(value, role);
-    return addMade({value,
-                    role,
-                    typeOf(value).getShape().back(),
-                    input < 0 ? Make::Plain : Make::Staged,
-                    input,
-                    {},
-                    0,
-                    {},
-                    false});
+    Make make = input < 0 ? Make::Plain : Make::Staged;
+    return addMade({value, role, typeOf(value).getShape().back(), make, input, {}, 0, {}, false});
   }
 
   /// The tiles and slots that a computed tile is computed from.
@@ -405,10 +398,8 @@ private:
       return;
     }
     if (auto apply = dyn_cast<chunk::ApplyOp>(op)) {
-      if (apply.getTransposed() || !apply.getScores().getDefiningOp<chunk::ScoresOp>()) {
-        decline("scores that decay along the value axis are transposed, or computed");
-        return;
-      }
+      if (apply.getTransposed() || !apply.getScores().getDefiningOp<chunk::ScoresOp>())
+        return (void)decline("scores that decay along the value axis are transposed, or computed");
       addScore(apply.getScores());
       visitColumns(apply.getValues());
       visitColumns(apply.getDecay());
@@ -423,10 +414,8 @@ private:
   }
 
   void visitProduct(recur::ContractOp contract) {
-    if (contract.getOperands().size() != 2) {
-      decline("a product of other than two factors");
-      return;
-    }
+    if (contract.getOperands().size() != 2)
+      return (void)decline("a product of other than two factors");
     Value left = contract.getOperand(0), right = contract.getOperand(1);
     if (isElementwise(contract)) {
       visitColumns(left);
