@@ -65,6 +65,7 @@ struct ChooseTiles : rondo::cuda::impl::ChooseTilesBase<ChooseTiles> {
         continue;
       }
       scan->setAttr(kPlanAttr, PlanAttr::get(&getContext(), Form::Step, Schedule::Carry, 1));
+      scan->setAttr(kStepsBecauseAttr, StringAttr::get(&getContext(), found.reason));
       if (form != "chunk")
         scan->emitRemark("choose-tiles keeps to steps: ") << found.reason;
     }

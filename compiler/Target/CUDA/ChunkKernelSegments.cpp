@@ -9,7 +9,7 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cuda;
 
-bool rondo::cuda::hasSegments(const TileProgram &program) { return program.solves.empty(); }
+bool rondo::cuda::hasSegments(const TileProgram &program) { return program.solves.empty() && program.vectors.empty(); }
 
 /// Numbers that a state's decay over a segment is, in one lane.
 int64_t ChunkKernelEmitter::totalsOf(const TileState &state) const { return state.keyDecay ? state.keys / 4 : 1; }
@@ -111,10 +111,11 @@ KernelLaunch ChunkKernelEmitter::emitLink(unsigned state, StringRef name) {
   placeOperands();
   Value element = l.add(valueStart, thread), bytes = l.wide(l.shl(element, 2));
   Value decayBytes = l.wide(l.shl(decayOfElement(l, program.states[state], element), 2));
-  size_t result = results.size() - program.states.size() + state;
-  Value start = l.load(b.getF32Type(), l.at(inits[state].base, bytes));
-  Value last = linkSegments(l, start, segments, [&](Value number) {
-    Value index = segmentAt(number);
+  unsigned number = program.states[state].number;
+  size_t result = results.size() - inits.size() + number;
+  Value start = l.load(b.getF32Type(), l.at(inits[number].base, bytes));
+  Value last = linkSegments(l, start, segments, [&](Value segmentNumber) {
+    Value index = segmentAt(segmentNumber);
     return std::pair(l.at(scratchOf(state, false, index).base, bytes),
                      l.at(scratchOf(state, true, index).base, decayBytes));
   });
