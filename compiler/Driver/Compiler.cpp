@@ -196,7 +196,7 @@ public:
       made.program = **program;
       made.program.image = nullptr;
       made.target = "cuda:" + (*program)->image->architecture;
-      made.code = (*program)->image->code;
+      made.code = joinImage(*(*program)->image);
       return made;
     }
     auto code = cpu::compile(*module, *machine(), options.suffix);
@@ -217,8 +217,7 @@ public:
     if (!made)
       return nullptr;
     if (isCuda()) {
-      made->program.image = std::make_shared<const DeviceImage>(
-          DeviceImage{"cuda", made->target.substr(strlen("cuda:")), std::move(made->code)});
+      made->program.image = splitImage(made->target, made->code);
       return std::make_shared<const Program>(std::move(made->program));
     }
     Stopwatch watch(times.codegen);

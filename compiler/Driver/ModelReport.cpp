@@ -192,6 +192,8 @@ std::vector<std::string> driver::plansOf(ModuleOp module, bool gradient) {
     std::string text = allNames(scan) + ": " + chunk::stringifyForm(plan.getForm()).str();
     if (plan.getForm() == chunk::Form::Chunk)
       text += " of " + std::to_string(plan.getChunk());
+    if (auto why = scan->getAttrOfType<StringAttr>(kStepsBecauseAttr))
+      text += "; not on matrix instructions: " + why.str();
     if (plan.getValueTile()) {
       text += ", on matrix instructions: " + std::to_string(plan.getValueTile()) + " columns and " +
               std::to_string(plan.getWarps()) + " warps a block, " + std::to_string(plan.getStages()) + " stages";

@@ -41,7 +41,7 @@ struct Phase {
 
 /// All phases of the CPU target, in order. The first is the importer's result and has no passes.
 llvm::ArrayRef<Phase> cpuPhases();
-/// The same for NVIDIA GPUs. Targets part after `form`; the names of phases are the same.
+/// The same for NVIDIA GPUs, with the same names. Targets part in `plan`, where sizes of chunks are a kernel's, and after `form`.
 llvm::ArrayRef<Phase> cudaPhases();
 
 /// Runs phase `phase` on `module` and checks its promise.

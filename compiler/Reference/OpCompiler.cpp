@@ -58,24 +58,29 @@ static bool rounds(Operation &op) {
   return isa<recur::ContractOp, recur::SumToOp>(op);
 }
 
-/// Whether a matrix instruction computes a contraction: a matrix of sums.
-static bool isMatrixProduct(recur::ContractOp op) {
+/// Whether a matrix instruction, or what stands beside it, reads this operand of a contraction in 16 bits: operands of a matrix of sums; the
+/// matrix (rows, or scores) where it is summed with a vector.
+static bool isRounded(recur::ContractOp op, unsigned operand) {
   auto spec = recur::parseContractSpec(op.getSpec());
-  return spec && spec->result.size() == 2 && llvm::any_of(spec->operands, [&](const std::string &term) {
-           return llvm::any_of(term, [&](char letter) { return spec->result.find(letter) == std::string::npos; });
-         });
+  bool sums = spec && llvm::any_of(spec->operands, [&](const std::string &term) {
+                return llvm::any_of(term, [&](char letter) { return spec->result.find(letter) == std::string::npos; });
+              });
+  if (!sums || spec->result.size() == 2)
+    return sums;
+  bool withVector = llvm::any_of(spec->operands, [](const std::string &term) { return term.size() == 1; });
+  return spec->result.size() == 1 && withVector && spec->operands[operand].size() == 2;
 }
 
 /// Inside a chunk, with Rounding: operands of matrix products are rounded before, rows behind the end are zeros afterwards.
 OpCompiler::Closure OpCompiler::compileRounded(Operation &op) {
   std::vector<std::pair<const Array *, Array *>> operands;
   DenseMap<Value, Array *> kept = slots;
-  if (auto contract = dyn_cast<recur::ContractOp>(op);
-      contract && (isMatrixProduct(contract) || op.hasAttr(kRoundedAttr)))
-    for (Value operand : contract.getOperands_()) {
-      const Array &from = *kept.find(operand)->second;
-      operands.push_back({&from, &define(operand, from)});
-    }
+  if (auto contract = dyn_cast<recur::ContractOp>(op))
+    for (auto [number, operand] : llvm::enumerate(contract.getOperands_()))
+      if (op.hasAttr(kRoundedAttr) || isRounded(contract, number)) {
+        const Array &from = *kept.find(operand)->second;
+        operands.push_back({&from, &define(operand, from)});
+      }
   auto run = compileExact(op);
   for (Value operand : op.getOperands())
     slots[operand] = kept.find(operand)->second;

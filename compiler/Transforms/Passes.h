@@ -7,6 +7,8 @@
 namespace rondo {
 /// On a raised scan: the #chunk.plan that choose-plans wrote.
 inline constexpr const char *kPlanAttr = "chunk.plan";
+/// On a raised scan whose plan is one of steps only because its target has no kernel for its chunks: why, as a text.
+inline constexpr const char *kStepsBecauseAttr = "chunk.steps_because";
 
 #define GEN_PASS_DECL
 #include "compiler/Transforms/Passes.h.inc"

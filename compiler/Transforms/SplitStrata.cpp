@@ -54,6 +54,22 @@ private:
     return -1;
   }
 
+  /// Whether a vector is better computed again, from numbers that are handed on and from what every group has, than stored for every step.
+  bool isCheaper(Value value) {
+    Operation *op = value.getDefiningOp();
+    if (!op || typeOf(value).getRank() != 1)
+      return false;
+    auto map = dyn_cast<recur::MapOp>(op);
+    bool isSimple = map && (map.getFn() == recur::Fn::Mul || map.getFn() == recur::Fn::Add ||
+                            map.getFn() == recur::Fn::Sub || map.getFn() == recur::Fn::Neg);
+    if (!isSimple && !isa<recur::BroadcastOp>(op))
+      return false;
+    return llvm::all_of(op->getOperands(), [&](Value operand) {
+      bool isArgument = isa<BlockArgument>(operand) && lastGroup(operand) < 0;
+      return isArgument || typeOf(operand).getRank() == 0 || isCheaper(operand);
+    });
+  }
+
   void need(int g, Value value) {
     if (auto argument = dyn_cast<BlockArgument>(value); argument && lastGroup(value) < 0) {
       parts[g].arguments.insert(value);
@@ -65,7 +81,7 @@ private:
       return;
     }
     bool truth = typeOf(value).getElementType().isInteger(1);
-    if (last >= 0 && last < g && typeOf(value).getRank() <= 1 && !truth) {
+    if (last >= 0 && last < g && typeOf(value).getRank() <= 1 && !truth && !isCheaper(value)) {
       parts[g].taken.insert(value);
       parts[last].handedOn.insert(value);
       return;

@@ -231,6 +231,26 @@ Result<Kernel> Artifact::loadOnHost(CallSizes sizes) const {
   return Kernel(*program);
 }
 
+std::string joinImage(const DeviceImage &image) {
+  std::string code = image.code;
+  for (const std::string &text : image.more)
+    code.append(1, '\0').append(text);
+  return code;
+}
+
+std::shared_ptr<const DeviceImage> splitImage(std::string_view target, std::string_view code) {
+  const size_t colon = target.find(':');
+  DeviceImage image{std::string(target.substr(0, colon)), std::string(target.substr(colon + 1)), ""};
+  std::string *text = &image.code;
+  for (const char byte : code) {
+    if (byte)
+      text->push_back(byte);
+    else
+      text = &image.more.emplace_back();
+  }
+  return std::make_shared<const DeviceImage>(std::move(image));
+}
+
 Result<Kernel> Artifact::loadOnGpu(CallSizes sizes, int ordinal) const {
   Result<cuda::DeviceInfo> device = cuda::deviceInfo(ordinal);
   if (!device)
@@ -239,8 +259,7 @@ Result<Kernel> Artifact::loadOnGpu(CallSizes sizes, int ordinal) const {
   if (!variant)
     return variant.error();
   auto program = std::make_shared<Program>((*variant)->program);
-  program->image =
-      std::make_shared<const DeviceImage>(DeviceImage{"cuda", (*variant)->target.substr(5), (*variant)->code});
+  program->image = splitImage((*variant)->target, (*variant)->code);
   return cuda::load(program, ordinal);
 }
 

@@ -37,7 +37,7 @@ Json teamToJson(const TeamKernel &team) { return {{"symbol", team.symbol}, {"scr
 Json launchToJson(const Launch &launch) {
   const auto &[symbol, function, operands, batchTile, perBatch, perHead, packed, splits, splitSymbol, splitFunction,
                team, rowTeam, timeBlock, scratchBytes, threads, sharedBytes, cooperative, cluster, choice, way,
-               mostSteps, aligned, cost, segmentBytes, perSegment] = launch;
+               mostSteps, aligned, cost, segmentBytes, perSegment, image] = launch;
   (void)function, (void)splitFunction; // of a process
   return {{"symbol", symbol},
           {"operands", operands},
@@ -61,7 +61,8 @@ Json launchToJson(const Launch &launch) {
           {"aligned", aligned},
           {"cost", {cost.steps, cost.alone, cost.shared, cost.fixed}},
           {"segment_bytes", segmentBytes},
-          {"per_segment", perSegment}};
+          {"per_segment", perSegment},
+          {"image", image}};
 }
 
 AxisSpec axisFrom(const Json &json) {
@@ -118,6 +119,7 @@ Launch launchFrom(const Json &json) {
                  cost.at(3).get<double>()};
   json.at("segment_bytes").get_to(launch.segmentBytes);
   json.at("per_segment").get_to(launch.perSegment);
+  json.at("image").get_to(launch.image);
   return launch;
 }
 

@@ -16,63 +16,90 @@ constexpr size_t kPlainShared = 48 * 1024;
 
 Result<std::shared_ptr<CudaCode>> CudaCode::load(const Program &program, GpuDevice &device) {
   std::shared_ptr<CudaCode> code(new CudaCode(device));
+  code->modules.resize(1 + program.image->more.size());
+  code->functions.resize(program.launches.size());
+  for (const Launch &launch : program.launches)
+    if (launch.sharedBytes > device.info().sharedBytes)
+      return Error(fmt::format("kernel '{}' of model '{}' needs {} bytes of shared memory, GPU {} ({}) has {}",
+                               launch.symbol, program.model, launch.sharedBytes, device.info().ordinal,
+                               device.info().name, device.info().sharedBytes));
   const GpuDevice::Current current(device);
-  char log[4096] = "";
-  int options[] = {kErrorLog, kErrorLogBytes};
-  void *values[] = {log, std::bit_cast<void *>(sizeof log)};
-  const Status status =
-      device.driver().cuModuleLoadDataEx(&code->module, program.image->code.c_str(), 2, options, values);
-  if (const Result<void> loaded =
-          device.check(status, fmt::format("loading the kernels of model '{}', compiled for {},", program.model,
-                                           program.image->architecture));
-      !loaded)
-    return Error(loaded.error().diagnostics.front().message + (log[0] ? fmt::format("\n{}", log) : ""));
-  if (const Result<void> found = code->findFunctions(program); !found)
+  if (const Result<void> loaded = code->loadImage(program, 0); !loaded)
+    return loaded.error();
+  if (const Result<void> found = code->findRoom(program); !found)
     return found.error();
   return code;
 }
 
-Result<void> CudaCode::findFunctions(const Program &program) {
-  const Driver &driver = device_.driver();
-  room_.processors = device_.info().processors;
-  for (const Launch &launch : program.launches) {
-    if (launch.sharedBytes > device_.info().sharedBytes)
-      return Error(fmt::format("kernel '{}' of model '{}' needs {} bytes of shared memory, GPU {} ({}) has {}",
-                               launch.symbol, program.model, launch.sharedBytes, device_.info().ordinal,
-                               device_.info().name, device_.info().sharedBytes));
-    Function function = nullptr;
-    Result<void> found = device_.check(driver.cuModuleGetFunction(&function, module, launch.symbol.c_str()),
-                                       fmt::format("cuModuleGetFunction of '{}'", launch.symbol));
-    if (found && launch.sharedBytes > kPlainShared)
-      found = device_.check(
-          driver.cuFuncSetAttribute(function, kMaxDynamicShared, int(launch.sharedBytes)),
-          fmt::format("cuFuncSetAttribute of '{}' for {} bytes of shared memory", launch.symbol, launch.sharedBytes));
-    if (!found)
-      return found;
+Result<void> CudaCode::findRoom(const Program &program) {
+  room_ = {device_.info().processors, std::vector<int64_t>(program.launches.size())};
+  for (size_t i = 0; i < program.launches.size(); ++i) {
+    const Launch &launch = program.launches[i];
+    if (!launch.cooperative)
+      continue;
+    const Result<Function> function = functionOf(program, i);
+    if (!function)
+      return function.error();
     int each = 0;
-    if (launch.cooperative)
-      found = device_.check(
-          driver.cuOccupancyMaxActiveBlocksPerMultiprocessor(&each, function, int(launch.threads), launch.sharedBytes),
-          fmt::format("cuOccupancyMaxActiveBlocksPerMultiprocessor of '{}'", launch.symbol));
+    const Result<void> found =
+        device_.check(device_.driver().cuOccupancyMaxActiveBlocksPerMultiprocessor(
+                          &each, *function, int(launch.threads), launch.sharedBytes),
+                      fmt::format("cuOccupancyMaxActiveBlocksPerMultiprocessor of '{}'", launch.symbol));
     if (!found)
       return found;
-    functions.push_back(function);
-    room_.resident.push_back(int64_t(each) * device_.info().processors);
-    if (launch.cooperative && room_.resident.back() < launch.splits)
+    room_.resident[i] = int64_t(each) * room_.processors;
+    if (room_.resident[i] < launch.splits)
       return Error(fmt::format("kernel '{}' of model '{}' has {} blocks that wait for each other, GPU {} ({}) holds {} "
                                "at once; the form 'step' has no such kernels",
                                launch.symbol, program.model, launch.splits, device_.info().ordinal, device_.info().name,
-                               room_.resident.back()));
+                               room_.resident[i]));
   }
   return {};
+}
+
+Result<void> CudaCode::loadImage(const Program &program, size_t image) {
+  const std::string &text = image ? program.image->more[image - 1] : program.image->code;
+  if (text.empty()) // all kernels are in the others
+    return {};
+  char log[4096] = "";
+  int options[] = {kErrorLog, kErrorLogBytes};
+  void *values[] = {log, std::bit_cast<void *>(sizeof log)};
+  const Status status = device_.driver().cuModuleLoadDataEx(&modules[image], text.c_str(), 2, options, values);
+  if (const Result<void> loaded =
+          device_.check(status, fmt::format("loading the kernels of model '{}', compiled for {},", program.model,
+                                            program.image->architecture));
+      !loaded)
+    return Error(loaded.error().diagnostics.front().message + (log[0] ? fmt::format("\n{}", log) : ""));
+  return {};
+}
+
+Result<Function> CudaCode::functionOf(const Program &program, size_t number) {
+  const std::lock_guard lock(mutex);
+  if (functions[number])
+    return functions[number];
+  const Launch &launch = program.launches[number];
+  const Driver &driver = device_.driver();
+  Result<void> found = modules[launch.image] ? Result<void>() : loadImage(program, launch.image);
+  Function function = nullptr;
+  if (found)
+    found = device_.check(driver.cuModuleGetFunction(&function, modules[launch.image], launch.symbol.c_str()),
+                          fmt::format("cuModuleGetFunction of '{}'", launch.symbol));
+  if (found && launch.sharedBytes > kPlainShared)
+    found = device_.check(
+        driver.cuFuncSetAttribute(function, kMaxDynamicShared, int(launch.sharedBytes)),
+        fmt::format("cuFuncSetAttribute of '{}' for {} bytes of shared memory", launch.symbol, launch.sharedBytes));
+  if (!found)
+    return found.error();
+  return functions[number] = function;
 }
 
 CudaCode::~CudaCode() {
   for (const Address address : owned)
     device_.release(address);
   const GpuDevice::Current current(device_);
-  if (module)
-    device_.driver().cuModuleUnload(module);
+  for (const Module module : modules)
+    if (module)
+      device_.driver().cuModuleUnload(module);
 }
 
 Result<Address> CudaCode::workspace(StreamHandle stream, Purpose purpose, size_t bytes) {
@@ -117,16 +144,18 @@ Result<Address> CudaCode::defaultOf(const Program &program, size_t i, const std:
 }
 
 Result<void> CudaCode::launch(const Program &program, std::vector<QueuedLaunch> &launches, Address scratch,
-                              StreamHandle stream) const {
+                              StreamHandle stream) {
   for (QueuedLaunch &each : launches)
     if (const Result<void> queued = launchOne(program, each, scratch, stream); !queued)
       return queued;
   return {};
 }
 
-Result<void> CudaCode::launchOne(const Program &program, QueuedLaunch &queued, Address scratch,
-                                 StreamHandle stream) const {
+Result<void> CudaCode::launchOne(const Program &program, QueuedLaunch &queued, Address scratch, StreamHandle stream) {
   const Launch &launch = program.launches[queued.number];
+  const Result<Function> function = functionOf(program, queued.number);
+  if (!function)
+    return function.error();
   // As DeviceImage says: pointers with their strides, sizes, workspace, and segments where the launch has such.
   std::vector<void *> arguments;
   for (size_t i = 0; i < queued.operands.pointers.size(); ++i) {
@@ -143,13 +172,13 @@ Result<void> CudaCode::launchOne(const Program &program, QueuedLaunch &queued, A
   Status status = 0;
   if (launch.cooperative) {
     status = driver.cuMemsetD8Async(scratch, 0xff, queued.scratchBytes, stream);
-    status = status ? status
-                    : driver.cuLaunchCooperativeKernel(functions[queued.number], unsigned(queued.blocks), 1, 1,
-                                                       unsigned(launch.threads), 1, 1, unsigned(launch.sharedBytes),
-                                                       stream, arguments.data());
+    status = status
+                 ? status
+                 : driver.cuLaunchCooperativeKernel(*function, unsigned(queued.blocks), 1, 1, unsigned(launch.threads),
+                                                    1, 1, unsigned(launch.sharedBytes), stream, arguments.data());
   } else {
-    status = driver.cuLaunchKernel(functions[queued.number], unsigned(queued.blocks), 1, 1, unsigned(launch.threads), 1,
-                                   1, unsigned(launch.sharedBytes), stream, arguments.data(), nullptr);
+    status = driver.cuLaunchKernel(*function, unsigned(queued.blocks), 1, 1, unsigned(launch.threads), 1, 1,
+                                   unsigned(launch.sharedBytes), stream, arguments.data(), nullptr);
   }
   return device_.check(
       status, fmt::format("launching '{}' with {} blocks of {} threads", launch.symbol, queued.blocks, launch.threads));

@@ -16,7 +16,7 @@ public:
   const Room &room() const { return room_; }
   /// Queues launches; `scratch` holds the largest scratchBytes of them.
   Result<void> launch(const Program &program, std::vector<QueuedLaunch> &launches, Address scratch,
-                      StreamHandle stream) const;
+                      StreamHandle stream);
 
   enum class Purpose { Tensors, Scratch };
   /// Memory that stays a stream's: of calls on one stream, one uses it after the other. What has been handed out once is not freed
@@ -27,12 +27,14 @@ public:
 
 private:
   explicit CudaCode(GpuDevice &device) : device_(device) {}
-  Result<void> findFunctions(const Program &program);
-  Result<void> launchOne(const Program &program, QueuedLaunch &queued, Address scratch, StreamHandle stream) const;
+  Result<void> findRoom(const Program &program);
+  Result<void> loadImage(const Program &program, size_t image);
+  Result<Function> functionOf(const Program &program, size_t launch);
+  Result<void> launchOne(const Program &program, QueuedLaunch &queued, Address scratch, StreamHandle stream);
 
   GpuDevice &device_;
-  Module module = nullptr;
-  std::vector<Function> functions; // of the launches
+  std::vector<Module> modules;     // by Launch::image; null until one of its kernels is launched
+  std::vector<Function> functions; // of the launches; the same
   Room room_;
   std::mutex mutex;
   struct Workspace {

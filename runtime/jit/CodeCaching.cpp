@@ -124,8 +124,7 @@ std::shared_ptr<const Program> CachedCode::find() const {
     return nullptr;
   Variant &variant = artifact->variants.front();
   if (variant.target.compare(0, 5, "cuda:") == 0) {
-    variant.program.image =
-        std::make_shared<const DeviceImage>(DeviceImage{"cuda", variant.target.substr(5), std::move(variant.code)});
+    variant.program.image = splitImage(variant.target, variant.code);
     return std::make_shared<const Program>(std::move(variant.program));
   }
   Split split;
@@ -157,8 +156,7 @@ void CachedCode::store(const driver::Compiled &compiled) const {
 
 Result<std::shared_ptr<const Program>> CachedCode::load(driver::Compiled compiled) const {
   if (compiled.target.compare(0, 5, "cuda:") == 0) {
-    compiled.program.image =
-        std::make_shared<const DeviceImage>(DeviceImage{"cuda", compiled.target.substr(5), std::move(compiled.code)});
+    compiled.program.image = splitImage(compiled.target, compiled.code);
     return std::make_shared<const Program>(std::move(compiled.program));
   }
   return loadHostCode(std::move(compiled.program), compiled.code,

@@ -78,27 +78,27 @@ std::string modelOf(const std::string &body) {
 } // namespace
 
 TEST_CASE("an expansion goes back by scans of one matrix state each") {
-  const std::string scalar = check(modelOf("S[t] = exp(a[t]) * S[t-1] + outer(k[t], v[t])  o[t] = q[t] @ S[t]\n"));
+  const std::string scalar = check(modelOf("S[t] = exp(a[t]) * S[t-1] + outer(k[t], v[t])\no[t] = q[t] @ S[t]\n"));
   CHECK(count(scalar, "chunk.scan over") == 3);
   CHECK(count(scalar, "gradient_scan") == 0);
   // No matrix per step.
   CHECK(count(scalar, "#batch_time_head_K_V") == 0);
-  const std::string keys = check(modelOf("S[t] = diag(exp(g[t])) @ S[t-1] + outer(k[t], v[t])  o[t] = q[t] @ S[t]\n"));
+  const std::string keys = check(modelOf("S[t] = diag(exp(g[t])) @ S[t-1] + outer(k[t], v[t])\no[t] = q[t] @ S[t]\n"));
   CHECK(count(keys, "chunk.scan over") == 3);
 }
 
 TEST_CASE("decays, keys and readouts of an expansion may be computed") {
-  check(modelOf("S[t] = S[t-1] + outer(k[t], v[t])  o[t] = q[t] @ S[t]\n"));
-  check(modelOf("S[t] = exp(a[t] * 2) * S[t-1] + outer(a[t] * k[t], v[t])  o[t] = tanh(q[t] @ S[t]) + v[t]\n"));
-  check(modelOf("S[t] = diag(exp(-exp(g[t]))) @ S[t-1] + outer(k[t], v[t])  o[t] = q[t] @ (S[t-1] + outer(g[t] * k[t], "
+  check(modelOf("S[t] = S[t-1] + outer(k[t], v[t])\no[t] = q[t] @ S[t]\n"));
+  check(modelOf("S[t] = exp(a[t] * 2) * S[t-1] + outer(a[t] * k[t], v[t])\no[t] = tanh(q[t] @ S[t]) + v[t]\n"));
+  check(modelOf("S[t] = diag(exp(-exp(g[t]))) @ S[t-1] + outer(k[t], v[t])\no[t] = q[t] @ (S[t-1] + outer(g[t] * k[t], "
                 "v[t]))\n"));
   check(modelOf(
-      "S[t] = exp(a[t]) * diag(exp(g[t])) @ S[t-1] + outer(k[t], v[t]) + outer(q[t], v[t])  o[t] = q[t] @ S[t]\n"));
+      "S[t] = exp(a[t]) * diag(exp(g[t])) @ S[t-1] + outer(k[t], v[t]) + outer(q[t], v[t])\no[t] = q[t] @ S[t]\n"));
 }
 
 TEST_CASE("decays that may be 0 go back by single steps") {
   const std::string steps =
       check("model m<K, V> {  input q, k: [K]  input v: [V]  input a: [] in [0, 1]  state S: [K, V] = 0  "
-            "S[t] = a[t] * S[t-1] + outer(k[t], v[t])  o[t] = q[t] @ S[t]  output o }");
+            "S[t] = a[t] * S[t-1] + outer(k[t], v[t])\no[t] = q[t] @ S[t]\noutput o }");
   CHECK(count(steps, "#batch_time_head_K_V") > 0);
 }

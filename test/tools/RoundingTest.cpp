@@ -68,8 +68,8 @@ double distance(const std::string &name, DType type, int64_t time, bool whole) {
   REQUIRE(twice);
   double largest = 0;
   for (const auto &blocks : *twice)
-    for (double block : blocks)
-      largest = std::max(largest, block / 2);
+    for (const RoundingBound &block : blocks)
+      largest = std::max(largest, block.norm / 2);
   return largest;
 }
 

@@ -21,7 +21,7 @@ using rondo::chunk::Schedule;
 
 namespace {
 
-/// Sizes that are thought of, the best of equal ones first; a later one must be better by more than the cost model knows.
+/// Sizes that are thought of; a later one must be better by more than the cost model knows.
 constexpr int64_t kSizes[] = {64, 32};
 constexpr double kBetterBy = 0.9;
 
@@ -65,6 +65,7 @@ struct ChooseTiles : rondo::cuda::impl::ChooseTilesBase<ChooseTiles> {
         continue;
       }
       scan->setAttr(kPlanAttr, PlanAttr::get(&getContext(), Form::Step, Schedule::Carry, 1));
+      scan->setAttr(kStepsBecauseAttr, StringAttr::get(&getContext(), found.reason));
       if (form != "chunk")
         scan->emitRemark("choose-tiles keeps to steps: ") << found.reason;
     }

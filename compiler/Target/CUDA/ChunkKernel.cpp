@@ -57,9 +57,11 @@ KernelLaunch ChunkKernelEmitter::emit(StringRef name) {
     placeSegment();
   clearTables();
   moveStates(/*store=*/false);
+  moveVectors(/*store=*/false);
   emitLoop();
   if (part != Part::Within) // the link kernel has final states then
     moveStates(/*store=*/true);
+  moveVectors(/*store=*/true);
   if (part == Part::Ends)
     storeTotals();
   emitReturn();
@@ -278,9 +280,11 @@ void ChunkKernelEmitter::clearTables() {
 /// States between memory and accumulators: element (column, key) of a lane's accumulators.
 void ChunkKernelEmitter::moveStates(bool store) {
   chunk::ScanOp scan = program.scan;
-  size_t outputs = scan->getNumResults() - program.states.size();
+  size_t outputs = scan->getNumResults() - scan.getStates().size();
   for (auto [s, state] : llvm::enumerate(program.states)) {
-    const GlobalRows &rows = part != Part::Whole ? segmentStates[s] : store ? results[outputs + s] : inits[s];
+    const GlobalRows &rows = part != Part::Whole ? segmentStates[s]
+                             : store             ? results[outputs + state.number]
+                                                 : inits[state.number];
     int64_t keyStride = 4 * (state.keyAxis == 0 ? state.values : 1);
     int64_t columnStride = 4 * (state.keyAxis == 0 ? 1 : state.keys);
     Value column = l.add(valueStart, l.add(l.mul(warp, 16 * plan.columnTiles()), l.shr(lane, 2)));
@@ -379,6 +383,11 @@ void ChunkKernelEmitter::emitChunk(Value number) {
   if (program.readsTiles)
     l.waitCopies(pending);
   l.barrier();
+  if (!program.vectors.empty()) {
+    emitLate(chunk);
+    l.barrier();
+  }
   emitColumns(chunk);
+  updateVectors(chunk);
   emitGates(gated);
 }

@@ -4,6 +4,7 @@
 //   gates    of a chunk: numbers per step, by one thread per step, into tables
 //   rows     of a chunk: tiles that are computed from staged ones, a thread having some columns of some steps
 //   scores   of a chunk: blocks of 16 x 16 scores, shared out to the warps
+//   vectors  of a chunk: numbers per step that wait for scores, and states that are vectors
 //   columns  of a chunk: everything with a value axis, each warp its own columns: readouts, solves, outputs, the states
 #pragma once
 #include "compiler/Target/CUDA/ChunkKernel.h"
@@ -143,6 +144,25 @@ private:
   void invertBlock(const SharedTile &to, const ScoreBlock &block, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
   mlir::Value between(const Score &score, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
   mlir::Value slotOffset(const StepFactor &factor, mlir::Value decay, Partial partial, const ChunkAt &chunk);
+
+  // Vectors.
+  void moveVectors(bool store);
+  void emitLate(const ChunkAt &chunk);
+  /// A thread's share of the numbers of a step that wait for scores; sums are whole in every thread of the step.
+  struct LateThread {
+    mlir::Value row, part; // of the chunk; of `parts` threads that share a step
+    int64_t parts;
+    llvm::DenseMap<mlir::Value, mlir::Value> known;
+  };
+  mlir::Value lateNumber(mlir::Value value, LateThread &thread, const ChunkAt &chunk);
+  mlir::Value readVector(const Read &read, LateThread &thread, const ChunkAt &chunk);
+  mlir::Value sumScores(int64_t score, LateThread &thread, const ChunkAt &chunk);
+  mlir::Value sumOfParts(mlir::Value sum, int64_t parts);
+  void updateVectors(const ChunkAt &chunk);
+  void updateVector(size_t index, mlir::Value key, mlir::Value old, mlir::Value decay, const ChunkAt &chunk);
+  bool isLateSlot(const Slot &slot) const {
+    return slot.factor.terms.size() == 1 && isLate(slot.factor.terms[0].value);
+  }
 
   // Columns.
   void emitColumns(const ChunkAt &chunk);

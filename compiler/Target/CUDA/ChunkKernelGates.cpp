@@ -55,6 +55,8 @@ void ChunkKernelEmitter::emitGates(const ChunkAt &chunk) {
     emitDecay(d, a, chunk, thread);
   }
   for (auto [i, slot] : llvm::enumerate(program.slots)) {
+    if (isLateSlot(slot))
+      continue;
     Value number = coefficient(slot.factor, here);
     if (slot.partial != Partial::None) {
       Value product = partial[{slot.factor.decay, static_cast<int>(slot.partial)}];

@@ -10,7 +10,7 @@ using namespace rondo;
 using namespace rondo::cuda;
 
 bool rondo::cuda::hasSegments(const TileProgram &program) {
-  return program.solves.empty() &&
+  return program.solves.empty() && program.vectors.empty() &&
          llvm::none_of(program.states, [](const TileState &state) { return static_cast<bool>(state.valueDecay); });
 }
 
@@ -114,10 +114,11 @@ KernelLaunch ChunkKernelEmitter::emitLink(unsigned state, StringRef name) {
   placeOperands();
   Value element = l.add(valueStart, thread), bytes = l.wide(l.shl(element, 2));
   Value decayBytes = l.wide(l.shl(decayOfElement(l, program.states[state], element), 2));
-  size_t result = results.size() - program.states.size() + state;
-  Value start = l.load(b.getF32Type(), l.at(inits[state].base, bytes));
-  Value last = linkSegments(l, start, segments, [&](Value number) {
-    Value index = segmentAt(number);
+  unsigned number = program.states[state].number;
+  size_t result = results.size() - inits.size() + number;
+  Value start = l.load(b.getF32Type(), l.at(inits[number].base, bytes));
+  Value last = linkSegments(l, start, segments, [&](Value segmentNumber) {
+    Value index = segmentAt(segmentNumber);
     return std::pair(l.at(scratchOf(state, false, index).base, bytes),
                      l.at(scratchOf(state, true, index).base, decayBytes));
   });

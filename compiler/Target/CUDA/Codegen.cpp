@@ -14,12 +14,15 @@
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+#include <map>
 
 using namespace mlir;
 using namespace rondo;
@@ -137,17 +140,26 @@ static llvm::Expected<std::string> describeResources(ModuleOp module, StringRef 
   return text;
 }
 
+static llvm::Expected<std::unique_ptr<llvm::Module>> translate(ModuleOp module, llvm::LLVMContext &context,
+                                                               llvm::TargetMachine &machine) {
+  std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context);
+  if (!code)
+    return llvm::createStringError("the module has no translation to LLVM IR");
+  code->setDataLayout(machine.createDataLayout());
+  code->setTargetTriple(machine.getTargetTriple());
+  markKernels(*code, module);
+  return code;
+}
+
 llvm::Expected<std::string> rondo::cuda::printCode(ModuleOp module, StringRef arch, CodeText what) {
   auto machine = makeMachine(arch);
   if (!machine)
     return machine.takeError();
   llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context);
-  if (!code)
-    return llvm::createStringError("the module has no translation to LLVM IR");
-  code->setDataLayout((*machine)->createDataLayout());
-  code->setTargetTriple((*machine)->getTargetTriple());
-  markKernels(*code, module);
+  auto translated = translate(module, context, **machine);
+  if (!translated)
+    return translated.takeError();
+  llvm::Module *code = translated->get();
   if (llvm::Error error = optimise(*code, **machine))
     return std::move(error);
   if (what == CodeText::LLVM) {
@@ -167,13 +179,56 @@ llvm::Expected<std::string> rondo::cuda::printCode(ModuleOp module, StringRef ar
   return std::move(assembled->cubin);
 }
 
+/// Says which image each launch's kernel is in: of what can be done in several ways, each way has one. Returns the kernels by image.
+static std::vector<llvm::StringSet<>> assignImages(Program &program) {
+  std::vector<llvm::StringSet<>> images(1);
+  std::map<std::pair<int64_t, int64_t>, size_t> known;
+  for (Launch &launch : program.launches) {
+    if (launch.choice) {
+      auto [found, isNew] = known.try_emplace({launch.choice, launch.way}, images.size());
+      launch.image = found->second;
+      if (isNew)
+        images.emplace_back();
+    }
+    images[launch.image].insert(launch.symbol);
+  }
+  return images;
+}
+
+/// The PTX of some of the kernels.
+static llvm::Expected<std::string> printSome(const llvm::Module &code, const llvm::StringSet<> &kernels,
+                                             llvm::TargetMachine &machine) {
+  if (kernels.empty())
+    return "";
+  std::unique_ptr<llvm::Module> some = llvm::CloneModule(code);
+  for (llvm::Function &function : llvm::make_early_inc_range(*some))
+    if (function.getCallingConv() == llvm::CallingConv::PTX_Kernel && !kernels.contains(function.getName()))
+      function.eraseFromParent();
+  if (llvm::Error error = optimise(*some, machine))
+    return std::move(error);
+  return toPTX(*some, machine);
+}
+
 llvm::Expected<std::shared_ptr<const Program>> rondo::cuda::describe(ModuleOp module, StringRef arch) {
   std::optional<Program> program = programOf(module);
   if (!program)
     return llvm::createStringError("the module describes no program");
-  auto ptx = printCode(module, arch, CodeText::PTX);
-  if (!ptx)
-    return ptx.takeError();
-  program->image = std::make_shared<const DeviceImage>(DeviceImage{"cuda", arch.str(), std::move(*ptx)});
+  auto machine = makeMachine(arch);
+  if (!machine)
+    return machine.takeError();
+  llvm::LLVMContext context;
+  auto code = translate(module, context, **machine);
+  if (!code)
+    return code.takeError();
+  std::vector<std::string> texts;
+  for (const llvm::StringSet<> &kernels : assignImages(*program)) {
+    auto text = printSome(**code, kernels, **machine);
+    if (!text)
+      return text.takeError();
+    texts.push_back(std::move(*text));
+  }
+  DeviceImage image{"cuda", arch.str(), std::move(texts.front())};
+  image.more.assign(std::make_move_iterator(texts.begin() + 1), std::make_move_iterator(texts.end()));
+  program->image = std::make_shared<const DeviceImage>(std::move(image));
   return std::make_shared<const Program>(std::move(*program));
 }

@@ -41,7 +41,10 @@ double cycles(const TileProgram &program, const TilePlan &plan, double pieces, i
                    : plan.ahead ? 700
                                 : 1700; // barriers that no other block hides
   double warps = std::min<double>(8, resident * plan.warps);
-  return (stalls * pieces * sharedTraffic(program, plan) / bytesPerCycle + exposed) * 8 / warps;
+  // Long chunks on few threads hold more than registers can, and every computed row is work for each level: measured, not modelled.
+  int64_t keys = program.states.front().keys;
+  double crowded = plan.chunk > 32 && ((plan.warps < 8 && keys > 64) || !program.keyDecays.empty()) ? 1.5 : 1;
+  return crowded * (stalls * pieces * sharedTraffic(program, plan) / bytesPerCycle + exposed) * 8 / warps;
 }
 
 /// All plans that are thought of, the best of equal ones first.

@@ -38,6 +38,10 @@ SharedMap::SharedMap(const TileProgram &program, const TilePlan &plan) : chunk(p
   staging = {0, plan.chunk, 16 * plan.columnTiles()};
   scratchAt = stagingAt + plan.warps * staging.bytes();
   total = scratchAt + (program.solves.empty() ? 0 : plan.warps * kScratchBytes);
+  for (const VectorState &vector : program.vectors) {
+    vectors.push_back(total);
+    total += 4 * vector.keys;
+  }
 }
 
 int64_t rondo::cuda::sharedLimit(int64_t arch) {
@@ -55,6 +59,8 @@ std::string rondo::cuda::whyNot(const TileProgram &program, const TilePlan &plan
   if (plan.stages < (plan.ahead ? program.readsTiles ? 4 : 3 : 2) || plan.stages > 4)
     return "a chunk is loaded while another one is in use: two stages, three with scores ahead, four where these need "
            "sums of rows";
+  if (plan.ahead && !program.vectors.empty())
+    return "a normaliser is read between scores and columns, so that scores cannot run ahead";
   chunk::ScanOp scan = program.scan;
   auto elementOf = [](mlir::Value tensor) {
     return mlir::cast<mlir::RankedTensorType>(tensor.getType()).getElementType();

@@ -58,7 +58,8 @@ struct SharedMap {
   int64_t pairsAt(int64_t decay) const { return blocksAt(decay) + 4 * pad4(chunk / kBlock); }
   SharedTile staging; // of a warp's part of an output
   int64_t stagingAt = 0;
-  int64_t scratchAt = 0; // of each warp, one block of f32; where there are solves
+  int64_t scratchAt = 0;              // of each warp, one block of f32; where there are solves
+  llvm::SmallVector<int64_t> vectors; // states that are vectors, f32
   int64_t total = 0;
 
   /// Rows of the table of pairs of one block: a row of zeros, then one per step.

@@ -8,53 +8,14 @@ using namespace rondo::cuda;
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-/// The number of axes before and after the bar.
 static std::pair<size_t, size_t> axesOf(Value value) {
   recur::DimsAttr dims = recur::dimsOf(value.getType());
   return {dims.getAxes().size(), dims.getNames().size()};
 }
-bool rondo::cuda::isPerStep(Value value) { return axesOf(value) == std::pair<size_t, size_t>(1, 0); }
-bool rondo::cuda::isRows(Value value) { return axesOf(value) == std::pair<size_t, size_t>(1, 1); }
 
-bool rondo::cuda::isElementwise(recur::ContractOp contract) {
-  auto spec = recur::parseContractSpec(contract.getSpec());
-  if (!spec || !isRows(contract))
-    return false;
-  return llvm::all_of(spec->operands, [&](const std::string &letters) {
-    return letters == spec->result || letters == spec->result.substr(0, 1);
-  });
-}
-
-bool rondo::cuda::isInner(recur::ContractOp contract) {
-  auto spec = recur::parseContractSpec(contract.getSpec());
-  return spec && isPerStep(contract) && llvm::all_of(contract.getOperands(), isRows) &&
-         llvm::all_equal(spec->operands) && spec->operands[0][0] == spec->result[0];
-}
-
-template <typename Range, typename Entry> static int64_t indexIn(const Range &range, const Entry &entry) {
-  auto found = llvm::find(range, entry);
-  return found == range.end() ? -1 : found - range.begin();
-}
-
-int64_t TileProgram::tileOf(Value value, Role role) const {
-  auto found = llvm::find_if(tiles, [&](const Tile &tile) {
-    return tile.value == value && tile.role == role && (tile.make == Make::Staged || tile.make == Make::Plain);
-  });
+static int64_t indexIn(ArrayRef<Tile> tiles, const Tile &tile) {
+  auto found = llvm::find(tiles, tile);
   return found == tiles.end() ? -1 : found - tiles.begin();
-}
-int64_t TileProgram::slotOf(const Slot &slot) const { return indexIn(slots, slot); }
-int64_t TileProgram::decayOf(Value decay) const { return indexIn(decays, decay); }
-int64_t TileProgram::keyDecayOf(Value decay) const { return indexIn(keyDecays, decay); }
-bool TileProgram::makesTiles() const {
-  return llvm::any_of(tiles, [](const Tile &tile) { return tile.make != Make::Staged; });
-}
-const Read *TileProgram::readOf(Value value) const {
-  auto found = llvm::find_if(reads, [&](const Read &read) { return read.op == value.getDefiningOp(); });
-  return found == reads.end() ? nullptr : &*found;
-}
-int64_t TileProgram::scoreOf(Value value) const {
-  auto found = llvm::find_if(scores, [&](const Score &score) { return score.op == value.getDefiningOp(); });
-  return found == scores.end() ? -1 : found - scores.begin();
 }
 
 namespace {
@@ -75,7 +36,7 @@ public:
         visitColumns(output);
       }
     if (reason.empty())
-      addSlots();
+      addSlots(program, perStepInColumns);
     return {std::move(program), reason};
   }
 
@@ -94,8 +55,8 @@ private:
       if (!typeOf(value).getElementType().isF32())
         return decline("values are not computed in f32");
     for (unsigned s = 0; s < scan.getStates().size(); ++s)
-      if (axesOf(scan.getInits()[s]).second != 2)
-        return decline("state '" + scan.state(s).getName().getValue() + "' is no matrix");
+      if (size_t axes = axesOf(scan.getInits()[s]).second; axes != 1 && axes != 2)
+        return decline("state '" + scan.state(s).getName().getValue() + "' is neither a matrix nor a vector");
     return true;
   }
 
@@ -119,16 +80,50 @@ private:
     unsigned count = program.scan.getStates().size();
     for (unsigned s = 0; s < count; ++s) {
       BlockArgument start = program.chunk().getArgument(program.chunk().getNumArguments() - count + s);
+      ArrayRef<int64_t> shape = typeOf(start).getShape();
+      if (shape.size() == 1) {
+        program.vectors.push_back({start, s, shape[0], {}, {}});
+        continue;
+      }
       std::optional<int64_t> axis = keyAxisOf(start);
       if (!axis)
         return decline("a state is read along both of its axes, or not at all");
-      ArrayRef<int64_t> shape = typeOf(start).getShape();
-      program.states.push_back({start, *axis, shape[*axis], shape[1 - *axis], {}, {}, {}});
+      program.states.push_back({start, s, *axis, shape[*axis], shape[1 - *axis], {}, {}, {}});
     }
-    for (unsigned s = 0; s < count; ++s)
-      if (!addNext(s, program.yield().getStates()[s]))
+    if (program.states.empty())
+      return decline("no state is a matrix");
+    for (size_t s = 0; s < program.states.size(); ++s)
+      if (!addNext(s, program.yield().getStates()[program.states[s].number]))
+        return false;
+    for (VectorState &vector : program.vectors)
+      if (!addNextVector(vector, program.yield().getStates()[vector.number]))
         return false;
     return true;
+  }
+
+  /// A vector behind the chunk: the decayed one, and rows summed over the steps.
+  bool addNextVector(VectorState &vector, Value next) {
+    if (next == vector.start)
+      return true;
+    auto map = next.getDefiningOp<recur::MapOp>();
+    if (map && map.getFn() == recur::Fn::Add)
+      return addNextVector(vector, map.getOperand(0)) && addNextVector(vector, map.getOperand(1));
+    auto products = map ? map.getOperand(1).getDefiningOp<chunk::ProductsOp>() : chunk::ProductsOp();
+    if (products && map.getFn() == recur::Fn::Mul && map.getOperand(0) == vector.start &&
+        products.getSpan() == chunk::Span::All && isPerStep(products.getOperand())) {
+      vector.decay = products.getOperand();
+      addDecay(vector.decay);
+      return reason.empty();
+    }
+    auto sum = next.getDefiningOp<recur::ContractOp>();
+    if (!sum || sum.getOperands().size() != 2 || !isRows(sum.getOperand(0)) || !isPerStep(sum.getOperand(1)))
+      return decline("a state that is a vector moves on in a way that tiles do not know yet");
+    ScaledRows rows = rowsOf(sum.getOperand(0));
+    if (!isOnes(sum.getOperand(1)))
+      rows.factor.terms.push_back({sum.getOperand(1), false});
+    addFactor(rows.factor);
+    vector.updates.push_back(rows);
+    return reason.empty();
   }
 
   /// The state behind the chunk: a sum of the decayed state and of products.
@@ -307,6 +302,8 @@ private:
   void visitPerStep(Value value) {
     if (isa<BlockArgument>(value) || !perStepSeen.insert(value).second)
       return;
+    if (isLate(value))
+      return void(decline("a factor per step waits for scores"));
     Operation *op = value.getDefiningOp();
     if (auto reduce = dyn_cast<recur::ReduceOp>(op)) {
       if (reduce.getDims() != ArrayRef<int64_t>{1}) {
@@ -375,12 +372,50 @@ private:
     score.decay = {};
   }
 
+  /// A number per step that waits for scores: what it is computed from.
+  void visitLate(Value value) {
+    if (isa<BlockArgument>(value) || !lateSeen.insert(value).second)
+      return;
+    Operation *op = value.getDefiningOp();
+    if (auto contract = dyn_cast<recur::ContractOp>(op))
+      return visitLateProduct(contract);
+    if (!isa<recur::MapOp, recur::BroadcastOp, recur::CastOp>(op))
+      decline("a number per step comes from '" + op->getName().getStringRef() + "'");
+    for (Value operand : op->getOperands()) {
+      if (isLate(operand)) {
+        visitLate(operand);
+      } else if (isPerStep(operand)) {
+        addTerm(operand);
+        perStepInColumns.push_back(operand);
+      }
+    }
+  }
+
+  /// A vector state read by rows, or scores summed over their sources.
+  void visitLateProduct(recur::ContractOp contract) {
+    if (contract.getOperands().size() != 2)
+      return void(decline("a product of other than two factors"));
+    Value left = contract.getOperand(0), right = contract.getOperand(1);
+    auto vector = llvm::find_if(program.vectors, [&](const VectorState &vector) { return vector.start == right; });
+    if (isRows(left) && vector != program.vectors.end()) {
+      program.vectorReads.push_back({contract, vector - program.vectors.begin(), rowsOf(left)});
+      return addFactor(program.vectorReads.back().query.factor);
+    }
+    auto source = right.getDefiningOp<chunk::AsSourceOp>();
+    if (!left.getDefiningOp<chunk::ScoresOp>() || !source || !isOnes(source.getOperand()))
+      return void(decline("a number per step is a product that tiles do not know yet: \"" + contract.getSpec() + "\""));
+    addScore(left);
+  }
+
   /// A value with the value axis: its products, and what else it is computed from.
   void visitColumns(Value value) {
     if (!reason.empty() || !columnsSeen.insert(value).second)
       return;
-    if (isPerStep(value))
-      return program.slotOf({StepFactor::of(value)}) < 0 ? (addTerm(value), perStepInColumns.push_back(value)) : void();
+    if (isPerStep(value)) {
+      isLate(value) ? visitLate(value) : addTerm(value);
+      perStepInColumns.push_back(value);
+      return;
+    }
     if (isa<BlockArgument>(value)) {
       if (isRows(value))
         addTile(value, Role::Value);
@@ -437,59 +472,9 @@ private:
     decline("a product that is neither of scores nor of a state: \"" + contract.getSpec() + "\"");
   }
 
-  static Partial partialOf(const StepFactor &factor) {
-    if (!factor.decay)
-      return Partial::None;
-    return factor.span == chunk::Span::Through  ? Partial::Through
-           : factor.span == chunk::Span::Before ? Partial::Before
-                                                : Partial::After;
-  }
-  void addSlot(StepFactor factor, Partial partial) {
-    factor.span = chunk::Span::Through;
-    Slot slot{factor, partial};
-    if (!factor.isOne() && program.slotOf(slot) < 0)
-      program.slots.push_back(slot);
-  }
-
-  void addSlots() {
-    for (const Read &read : program.reads)
-      addSlot(read.query.factor, partialOf(read.query.factor));
-    for (const TileState &state : program.states)
-      for (const Update &update : state.updates)
-        addSlot(update.key.factor, partialOf(update.key.factor));
-    for (const Score &score : program.scores) {
-      addSlot(score.query.factor, Partial::None); // inside a block
-      addSlot(score.key.factor, Partial::None);
-      if (!score.decay)
-        continue;
-      StepFactor query = score.query.factor, key = score.key.factor;
-      query.decay = key.decay = score.decay;
-      addSlot(query, score.before ? Partial::Before : Partial::Through); // between blocks
-      addSlot(key, Partial::After);
-    }
-    for (Value value : perStepInColumns)
-      addSlot(StepFactor::of(value), Partial::None);
-    for (const Tile &tile : program.tiles)
-      if (tile.make != Make::Staged)
-        for (Value value : {tile.value, tile.decay, tile.queries})
-          if (value)
-            addTermsOf(value);
-    for (Value decay : program.keyDecays)
-      addTermsOf(decay);
-  }
-
-  /// Slots for the numbers per step inside a computed tile.
-  void addTermsOf(Value value) {
-    if (isPerStep(value))
-      return addSlot(StepFactor::of(value), Partial::None);
-    if (Operation *op = value.getDefiningOp())
-      for (Value operand : op->getOperands())
-        addTermsOf(operand);
-  }
-
   TileProgram program;
   std::string reason;
-  DenseSet<Value> columnsSeen, perStepSeen;
+  DenseSet<Value> columnsSeen, perStepSeen, lateSeen;
   SmallVector<Value> perStepInColumns;
 };
 

@@ -108,6 +108,7 @@ struct Update {
 
 struct TileState {
   mlir::BlockArgument start;
+  unsigned number; // among the scan's states
   int64_t keyAxis; // of the state's two
   int64_t keys, values;
   mlir::Value decay;      // <time>, multiplied over all steps; or null
@@ -116,13 +117,24 @@ struct TileState {
   llvm::SmallVector<Update, 1> updates;
 };
 
+/// A state that is a vector along the keys, such as a normaliser: f32 in shared memory.
+struct VectorState {
+  mlir::BlockArgument start;
+  unsigned number; // among the scan's states
+  int64_t keys;
+  mlir::Value decay; // <time>, or null
+  llvm::SmallVector<ScaledRows, 1> updates;
+};
+
 struct TileProgram {
   chunk::ScanOp scan;
   llvm::SmallVector<mlir::Value> outputs; // of the chunk's region
   llvm::SmallVector<Tile, 8> tiles;
   llvm::SmallVector<TileState, 1> states;
+  llvm::SmallVector<VectorState, 1> vectors;
   llvm::SmallVector<Score, 2> scores;
   llvm::SmallVector<Read, 2> reads;
+  llvm::SmallVector<Read, 1> vectorReads; // of `vectors`
   llvm::SmallVector<chunk::SolveOp> solves;
   llvm::SmallVector<Slot, 8> slots;
   llvm::SmallVector<mlir::Value> decays;    // <time>: block products and pairs inside a block are needed of these
@@ -146,8 +158,15 @@ bool isPerStep(mlir::Value value);
 bool isRows(mlir::Value value);
 /// Whether a product multiplies rows element by element, or rows by a number per step.
 bool isElementwise(recur::ContractOp contract);
+/// Whether a number per step waits for scores or for a state: it is made of sums of scores, or of rows times a vector state.
+bool isLate(mlir::Value value);
+/// Whether a value is a constant, 1 everywhere.
+bool isOnes(mlir::Value value);
 /// Whether a product is a number per step: the inner product of rows with rows.
 bool isInner(recur::ContractOp contract);
+
+/// Adds the slots of a program that is complete otherwise; `perStepInColumns` are numbers per step that values with a value axis take.
+void addSlots(TileProgram &program, llvm::ArrayRef<mlir::Value> perStepInColumns);
 
 /// The program of a scan, or why there is none on tiles yet.
 struct TileProgramOrReason {

@@ -92,17 +92,17 @@ Result<Growth> measureGrowth(const Kernel &reference, const NamedBuffers &inputs
   return growth;
 }
 
-Result<std::vector<std::vector<double>>> roundingsOf(const Kernel &rounded, const Kernel &reference,
-                                                     const NamedBuffers &inputs, const NamedBuffers &results,
-                                                     const CallShape &shape, int threads) {
+Result<std::vector<std::vector<RoundingBound>>> roundingsOf(const Kernel &rounded, const Kernel &reference,
+                                                            const NamedBuffers &inputs, const NamedBuffers &results,
+                                                            const CallShape &shape, int threads) {
   const Result<NamedBuffers> moved = rounded.run(views(inputs), callOptions(rounded.program(), shape, threads));
   if (!moved)
     return moved.error();
-  std::vector<std::vector<double>> relative;
+  std::vector<std::vector<RoundingBound>> relative;
   for (const TensorDifference &difference : compare(reference.program(), *moved, results)) {
-    std::vector<double> &blocks = relative.emplace_back();
+    std::vector<RoundingBound> &blocks = relative.emplace_back();
     for (size_t b = 0; b < difference.parts.size(); ++b)
-      blocks.push_back(2 * difference.relative(b));
+      blocks.push_back({2 * difference.relative(b), 2 * difference.relativeMax(b)});
   }
   return relative;
 }

@@ -31,10 +31,12 @@
 //
 //     ||x - ref||_2 <= (4 sqrt(n + 64) g 2^-24 + 2 r / ||ref||_2) ||ref||_2
 //
+// and 10 times that for the largest element, as above, or 2 of the largest distance that the roundings make where that is more: a quotient
+// whose divisor comes near 0 has few elements with most of the error.
 // Cells that multiply their state by matrix instructions round the vector that a product takes, and nothing else (recur.rounded).
 // The 2 is for what the two do differently: a factor per step may stand on either side of a product, and which of the two is
-// rounded with it makes other roundings of the same size. r is 0 where nothing goes by chunks, and for f32 and f64. Where the bound
-// exceeds 4e-2 the draw shows nothing and is redrawn.
+// rounded with it makes other roundings of the same size. r is 0 where nothing goes by chunks, and for f32 and f64. Blocks
+// whose bound exceeds 4e-2 keep it and are counted as weak; a draw in which all are is redrawn.
 #pragma once
 #include "compiler/tools/rondo/Comparison.h"
 #include "rondo/Kernel.h"
@@ -73,10 +75,14 @@ Result<Growth> measureGrowth(const Kernel &reference, const NamedBuffers &inputs
 Result<bool> runsByStep(const Kernel &reference, const NamedBuffers &inputs, const NamedBuffers &results,
                         const CallShape &shape, int threads);
 
-/// Twice the distance of `rounded` from the reference, relative, for every tensor and block.
-Result<std::vector<std::vector<double>>> roundingsOf(const Kernel &rounded, const Kernel &reference,
-                                                     const NamedBuffers &inputs, const NamedBuffers &results,
-                                                     const CallShape &shape, int threads);
+/// Twice the distance of `rounded` from the reference: in norm, relative to the reference's, and of the largest element, to its RMS.
+struct RoundingBound {
+  double norm = 0, largest = 0;
+};
+/// For every tensor and block.
+Result<std::vector<std::vector<RoundingBound>>> roundingsOf(const Kernel &rounded, const Kernel &reference,
+                                                            const NamedBuffers &inputs, const NamedBuffers &results,
+                                                            const CallShape &shape, int threads);
 
 /// 4 sqrt(n + 64) g unit.
 double boundOf(const Program &program, double growth, double unit);

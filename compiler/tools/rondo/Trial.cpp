@@ -64,21 +64,21 @@ bool usable(const Kernel &reference, const Program &program, const NamedBuffers 
 }
 
 /// Counts what the bound says little about; false where that is all of the results.
-bool partlyConclusive(Trial &trial) {
+bool partlyConclusive(Trial &trial, double largest) {
   int blocks = 0;
   trial.weak = 0;
   for (const auto &tensor : trial.tolerances)
     for (double tolerance : tensor) {
       ++blocks;
-      trial.weak += !(tolerance <= largestTolerance);
+      trial.weak += !(tolerance <= largest);
     }
   return trial.weak < blocks;
 }
 
-bool conclusive(const std::vector<std::vector<double>> &tolerances, double largest) {
+bool conclusive(const std::vector<std::vector<double>> &tolerances) {
   for (const auto &blocks : tolerances)
     for (double tolerance : blocks)
-      if (!(tolerance <= largest))
+      if (!(tolerance <= largestTolerance))
         return false;
   return true;
 }
@@ -108,17 +108,13 @@ Result<bool> complete(Trial &trial, const Kernel &reference, const Kernel &kerne
       for (size_t b = 0; b < trial.tolerances[i].size(); ++b)
         trial.tolerances[i][b] =
             std::max(toleranceF64Gradient, boundOf(kernel.program(), growth->factors[i][b], 0x1p-53));
-  const bool good = options.gradient ? partlyConclusive(trial) : conclusive(trial.tolerances, largestTolerance);
+  const bool good = options.gradient ? partlyConclusive(trial, largestTolerance) : conclusive(trial.tolerances);
   if (!good || options.rounded.empty())
     return good;
-  Result<std::vector<std::vector<double>>> roundings =
-      roundingsOf(options.rounded.front(), reference, inputs, trial.results, trial.shape, options.threads);
-  if (!roundings)
-    return roundings.error();
-  for (size_t i = 0; i < trial.tolerances.size(); ++i)
-    for (size_t b = 0; b < trial.tolerances[i].size(); ++b)
-      trial.tolerances[i][b] += (*roundings)[i][b];
-  return conclusive(trial.tolerances, largestRounded);
+  const Result<void> added = addRoundings(trial, options.rounded.front(), reference, inputs, options.threads);
+  if (!added)
+    return added.error();
+  return partlyConclusive(trial, largestRounded);
 }
 
 } // namespace
@@ -174,8 +170,24 @@ std::vector<std::vector<double>> tolerancesOf(const Program &program, const Grow
   return tolerances;
 }
 
+Result<void> addRoundings(Trial &trial, const Kernel &rounded, const Kernel &reference, const NamedBuffers &inputs,
+                          int threads) {
+  const Result<std::vector<std::vector<RoundingBound>>> roundings =
+      roundingsOf(rounded, reference, inputs, trial.results, trial.shape, threads);
+  if (!roundings)
+    return roundings.error();
+  trial.largest = trial.tolerances;
+  for (size_t i = 0; i < trial.tolerances.size(); ++i)
+    for (size_t b = 0; b < trial.tolerances[i].size(); ++b) {
+      const RoundingBound &bound = (*roundings)[i][b];
+      trial.largest[i][b] = 10 * trial.tolerances[i][b] + std::max(10 * bound.norm, bound.largest);
+      trial.tolerances[i][b] += bound.norm;
+    }
+  return {};
+}
+
 Verdict judge(const Program &program, const NamedBuffers &results, const NamedBuffers &reference,
-              const std::vector<std::vector<double>> &tolerances) {
+              const std::vector<std::vector<double>> &tolerances, const std::vector<std::vector<double>> &mostOf) {
   Verdict worst;
   worst.ratio = -1;
   const auto differences = compare(program, results, reference);
@@ -184,12 +196,13 @@ Verdict judge(const Program &program, const NamedBuffers &results, const NamedBu
       const double error = differences[i].relative(b), largest = differences[i].relativeMax(b);
       const double tolerance =
           i < tolerances.size() && b < tolerances[i].size() ? tolerances[i][b] : toleranceOf(program, 1);
-      double ratio = std::max(error, largest / 10) / tolerance;
+      const double most = i < mostOf.size() && b < mostOf[i].size() ? mostOf[i][b] : 10 * tolerance;
+      double ratio = std::max(error / tolerance, largest / most);
       if (std::isnan(ratio))
         ratio = INFINITY;
       if (ratio > worst.ratio) {
         const int64_t heads = std::max<int64_t>(differences[i].blocks.heads, 1);
-        worst = {differences[i].name, int64_t(b) / heads, int64_t(b) % heads, error, tolerance, largest, ratio};
+        worst = {differences[i].name, int64_t(b) / heads, int64_t(b) % heads, error, tolerance, largest, most, ratio};
       }
     }
   return worst;

@@ -41,8 +41,9 @@ struct Trial {
   NamedBuffers results; // of the reference, in its types
   /// The tolerance of every tensor (in the program's order) and block.
   std::vector<std::vector<double>> tolerances;
-  bool byStep = false; // the model may be run step by step
-  int weak = 0;        // blocks whose tolerance exceeds largestTolerance
+  std::vector<std::vector<double>> largest; // the same for the largest element; empty: 10 times those
+  bool byStep = false;                      // the model may be run step by step
+  int weak = 0;                             // blocks whose tolerance exceeds largestTolerance
   Redraws redraws;
 };
 
@@ -51,7 +52,8 @@ struct Verdict {
   std::string tensor;
   int64_t batch = 0, head = 0;
   double error = 0, tolerance = 0; // ||x - ref||_2 / ||ref||_2
-  double largest = 0;              // max |x - ref| / RMS; its tolerance is 10 times the other
+  double largest = 0;              // max |x - ref| / RMS
+  double most = 0;                 // its tolerance
   double ratio = 0;                // of the worse of the two; at most 1 passes
   bool passed() const { return ratio <= 1; }
 };
@@ -62,8 +64,12 @@ Result<Trial> drawTrial(const Kernel &reference, const Kernel &kernel, const Tri
 /// Runs the kernel on the trial's inputs, whole or (piece > 0) in pieces of so many steps.
 Result<NamedBuffers> runTrial(const Kernel &kernel, const Trial &trial, int threads, int64_t piece = 0);
 
+/// Adds to a trial's tolerances what the roundings of `rounded` do to its results; `inputs` are in the reference's types.
+Result<void> addRoundings(Trial &trial, const Kernel &rounded, const Kernel &reference, const NamedBuffers &inputs,
+                          int threads);
+
 Verdict judge(const Program &program, const NamedBuffers &results, const NamedBuffers &reference,
-              const std::vector<std::vector<double>> &tolerances);
+              const std::vector<std::vector<double>> &tolerances, const std::vector<std::vector<double>> &mostOf = {});
 
 /// Tolerances from growths.
 std::vector<std::vector<double>> tolerancesOf(const Program &program, const Growth &growth);

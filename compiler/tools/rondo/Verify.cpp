@@ -283,7 +283,7 @@ void ModelVerifier::report(const Verdict &verdict, const Trial &trial, const std
   const std::string sizes =
       fmt::format("{} {}", describeDims(info, dims), describe(reference->program().tensors, trial.shape));
   fmt::print("  {:<5} {:<6} error {:.1e}  tolerance {:.1e}  max {:.1e}  tolerance {:.1e} rms  {}  {}{}{}\n", type, form,
-             verdict.error, verdict.tolerance, verdict.largest, 10 * verdict.tolerance,
+             verdict.error, verdict.tolerance, verdict.largest, verdict.most,
              verdict.passed() ? paint(Colour::Green, "ok") : paint(Colour::Red, "FAILED"), sizes,
              trial.redraws.total() ? fmt::format("  ({})", trial.redraws.describe()) : "",
              trial.weak ? fmt::format("  ({} blocks have a weak bound)", trial.weak) : "");
@@ -298,7 +298,7 @@ void ModelVerifier::check(const Kernel &kernel, const Trial &trial, const std::s
   Result<NamedBuffers> results = runTrial(kernel, trial, arguments.spec.threads, piece);
   if (!results)
     return fault(type, results.error());
-  report(judge(kernel.program(), *results, trial.results, trial.tolerances), trial, type, form);
+  report(judge(kernel.program(), *results, trial.results, trial.tolerances, trial.largest), trial, type, form);
 }
 
 void ModelVerifier::verifyType(const Case &which, const std::string &type) {

@@ -14,7 +14,7 @@ struct Variant {
   std::string target;    // "cpu:x86-64-v3", "cuda:sm_90a"; "cpu" is the machine that compiled it
   std::string plan;      // as CompileOptions::plan says it
   Program program;       // without addresses, image and device
-  std::string code;      // cpu: a relocatable object; cuda: PTX, or a cubin
+  std::string code;      // cpu: a relocatable object; cuda: PTX, as joinImage writes it
   std::string splitCode; // cpu: the object of the launches' second functions, where there are some
 };
 
@@ -65,6 +65,10 @@ bool hostRuns(std::string_view level);
 /// is first wanted, perhaps by several threads at once; it is called once. It may be empty.
 Result<std::shared_ptr<const Program>> loadHostCode(Program program, std::string_view object,
                                                     std::function<Result<std::string>()> splitCode);
+
+/// The texts of an image in one, with a zero byte between two, and an image of "cuda:sm_90a" from that.
+std::string joinImage(const DeviceImage &image);
+std::shared_ptr<const DeviceImage> splitImage(std::string_view target, std::string_view code);
 
 /// 32 hexadecimal digits (XXH3, 128 bits): names contents, and is no protection against forgery.
 std::string contentHash(std::string_view text);

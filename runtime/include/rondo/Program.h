@@ -115,6 +115,7 @@ struct Launch {
   /// each batch entry, segment and head.
   size_t segmentBytes = 0;
   bool perSegment = false; // a task is one segment; else all of them
+  size_t image = 0;        // where its kernel is: 0 in DeviceImage::code, n in the nth of `more`
 };
 
 /// Kernels for another device than the host, by the launches' symbols. Their arguments: for each operand of the launch a pointer and five
@@ -124,6 +125,8 @@ struct DeviceImage {
   std::string device;       // "cuda"
   std::string architecture; // "sm_90a"
   std::string code;         // PTX, or a cubin
+  /// More of it, each with kernels that not every call needs (Launch::image - 1); loaded when one of them is first launched.
+  std::vector<std::string> more = {};
 };
 
 namespace core {
