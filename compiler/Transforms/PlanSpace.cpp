@@ -2,8 +2,7 @@
 //
 // The cost model counts, per step: elements of states that are touched by vector operations (steps), multiplications in products (chunks),
 // the pairs of a chunk's steps, which grow with its size, and reading and writing the states, which is shared by a chunk's steps. The
-// constants were fitted to what `rondo tune --exhaustive` measured; only the order that they give matters, and the search trusts it within
-// a factor.
+// constants are estimates, not fitted to measurements yet; only the order that they give matters, and the search trusts it within a factor.
 #include "compiler/Transforms/PlanSpace.h"
 #include "compiler/Transforms/AskedPlans.h"
 #include "compiler/Transforms/ExpansionChunk.h"

@@ -19,6 +19,9 @@ Result<std::shared_ptr<CudaCode>> CudaCode::load(const Program &program, GpuDevi
   code->modules.resize(1 + program.image->more.size());
   code->functions.resize(program.launches.size());
   for (const Launch &launch : program.launches)
+    if (launch.image >= code->modules.size())
+      return Error(fmt::format("the code of model '{}' lacks kernel '{}'", program.model, launch.symbol));
+  for (const Launch &launch : program.launches)
     if (launch.sharedBytes > device.info().sharedBytes)
       return Error(fmt::format("kernel '{}' of model '{}' needs {} bytes of shared memory, GPU {} ({}) has {}",
                                launch.symbol, program.model, launch.sharedBytes, device.info().ordinal,
@@ -41,7 +44,7 @@ Result<void> CudaCode::findRoom(const Program &program) {
     if (!function)
       return function.error();
     int each = 0;
-    const Result<void> found =
+    Result<void> found =
         device_.check(device_.driver().cuOccupancyMaxActiveBlocksPerMultiprocessor(
                           &each, *function, int(launch.threads), launch.sharedBytes),
                       fmt::format("cuOccupancyMaxActiveBlocksPerMultiprocessor of '{}'", launch.symbol));

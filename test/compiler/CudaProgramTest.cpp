@@ -7,13 +7,15 @@ using namespace rondo;
 namespace {
 
 std::shared_ptr<const Program> compiled(const std::string &spec, std::map<std::string, int64_t> dims,
-                                        DType type = DType::F32, bool packed = false) {
+                                        DType type = DType::F32, bool packed = false,
+                                        const std::string &form = "auto") {
   driver::Compiler compiler;
   driver::Options options;
   options.target = "cuda:sm_80";
   options.dims = std::move(dims);
   options.type = type;
   options.packed = packed;
+  options.form = form;
   auto outcome = compiler.compile({"model.rondo", spec}, options);
   for (const auto &diagnostic : outcome.diagnostics)
     INFO(diagnostic.message);
@@ -81,7 +83,8 @@ TEST_CASE("a matrix state that registers hold needs no memory of its own") {
 
 TEST_CASE("bf16 computes in f32, and f64 stages fewer steps") {
   const auto stages = [](DType type, int64_t bytes) {
-    return int64_t(compiled(kMatrix, {{"K", 32}, {"V", 32}}, type)->launches.at(0).sharedBytes) / (96 * bytes);
+    return int64_t(compiled(kMatrix, {{"K", 32}, {"V", 32}}, type, false, "step")->launches.at(0).sharedBytes) /
+           (96 * bytes);
   };
   CHECK(stages(DType::BF16, 4) == stages(DType::F32, 4));
   CHECK(stages(DType::F64, 8) < stages(DType::F32, 4));

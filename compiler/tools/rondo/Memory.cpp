@@ -47,7 +47,8 @@ Memory memoryOf(const Program &program, const CallShape &shape) {
       memory.between += bytes;
     } else {
       memory.kept += bytes;
-      memory.ofEveryStep += bytes * double(shape.time) / double((shape.time + steps - 1) / steps);
+      const int64_t kept = (shape.time + steps - 1) / steps;
+      memory.ofEveryStep += bytes * double(shape.time) / double(kept);
       memory.keptSteps = std::max(memory.keptSteps, double(steps));
     }
   }

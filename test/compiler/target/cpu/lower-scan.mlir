@@ -15,7 +15,7 @@
 // A state that each element updates for itself lies in the tensor of its final value: no scratch. The initial value is copied
 // there unless the caller gave the same memory for both. Vectors are as wide as the target's registers; what is left of ten
 // elements is done one by one.
-// CHECK: launches = [{batch_tile = 1 : i64, operands = array<i64: 0, 1, 2, 3>, packed = false, per_batch = true, per_head = false, row_team = {scratch_bytes = 0 : i64, symbol = ""}, scratch_bytes = 0 : i64
+// CHECK: launches = [{batch_tile = 1 : i64, cluster = 0 : i64, cooperative = false, most_steps = 0 : i64, operands = array<i64: 0, 1, 2, 3>, packed = false, per_batch = true, per_head = false, row_team = {scratch_bytes = 0 : i64, symbol = ""}, scratch_bytes = 0 : i64
 // CHECK-LABEL: func.func @decay_0(%{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: !llvm.ptr)
 // CHECK-NOT: recur.
 // CHECK: %[[DIFFER:.*]] = arith.cmpi ne
@@ -162,7 +162,7 @@ func.func @stored(%x: !x {recur.name = "x", recur.kind = "input"}) -> (!y {recur
 
 //--- resets.mlir
 // Each step looks at one mark per row of the tile, and copies the initial value of the rows that begin anew.
-// CHECK: launches = [{batch_tile = 8 : i64, operands = array<i64: 0, 1, 2, 4, 5, 3>
+// CHECK: launches = [{batch_tile = 8 : i64, cluster = 0 : i64, cooperative = false, most_steps = 0 : i64, operands = array<i64: 0, 1, 2, 4, 5, 3>
 // CHECK-LABEL: func.func @resets_0(
 // CHECK: scf.for %{{.*}} = %{{.*}} to %c8{{.*}} step
 // CHECK: %[[MARK:.*]] = memref.load {{.*}} : memref<?xi8>
