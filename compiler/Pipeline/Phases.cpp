@@ -13,6 +13,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
@@ -269,7 +270,7 @@ LogicalResult rondo::runPhase(const Phase &phase, ModuleOp module, const PhaseOp
   PassManager passes(module->getContext());
   passes.enableVerifier(false); // the phase's own check follows, and the module is verified once there
   phase.build(passes, options);
-  if (failed(passes.run(module)) || failed(module.verify()))
+  if (failed(passes.run(module)) || failed(mlir::verify(module)))
     return failure();
   return phase.verify(module);
 }

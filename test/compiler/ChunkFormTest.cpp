@@ -2,6 +2,7 @@
 // step after another gives. And the interpreter's own chunk ops, on numbers that can be checked by hand.
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Chunk/Chunk.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "test/compiler/Spellings.h"
 #include <catch2/catch.hpp>
@@ -46,7 +47,7 @@ unsigned formChunks(mlir::ModuleOp module, int64_t size) {
   passes.addPass(createFormChunks());
   passes.addPass(createLowerRaised());
   REQUIRE(mlir::succeeded(passes.run(module)));
-  REQUIRE(mlir::succeeded(module.verify()));
+  REQUIRE(mlir::succeeded(mlir::verify(module)));
   unsigned count = 0;
   module.walk([&](chunk::ScanOp) { ++count; });
   return count;

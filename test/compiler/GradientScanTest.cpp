@@ -2,6 +2,7 @@
 // makes of a chunk.scan, run by the reference interpreter, against the gradient that it makes of the scan over single steps.
 #include "compiler/Differentiate/Passes.h"
 #include "dialects/Chunk/Chunk.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 #include "test/compiler/Spellings.h"
@@ -63,7 +64,7 @@ mlir::OwningOpRef<mlir::ModuleOp> differentiated(const std::string &text) {
   mlir::PassManager passes(module->getContext());
   passes.addPass(createDifferentiate());
   REQUIRE(mlir::succeeded(passes.run(*module)));
-  REQUIRE(mlir::succeeded(module->verify()));
+  REQUIRE(mlir::succeeded(mlir::verify(*module)));
   return module;
 }
 
@@ -147,7 +148,7 @@ void compare(Model model, int64_t size, llvm::ArrayRef<Draw> draws) {
   passes.addPass(mlir::createCanonicalizerPass());
   passes.addPass(mlir::createCSEPass());
   REQUIRE(mlir::succeeded(passes.run(*chunks)));
-  REQUIRE(mlir::succeeded(chunks->verify()));
+  REQUIRE(mlir::succeeded(mlir::verify(*chunks)));
   CHECK(scans > 0);
   CHECK(count(*chunks, "chunk.gradient_scan") == scans);
   CHECK(count(*chunks, "chunk.scan") <= scans); // what the outputs of a scan are needed for

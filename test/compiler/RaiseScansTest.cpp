@@ -1,6 +1,7 @@
 // raise-scans does not depend on how a recurrence is spelled, and what it raises computes the same. The texts of the recurrences
 // are in test/compiler/spellings.
 #include "compiler/Transforms/Passes.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "test/compiler/Spellings.h"
 #include <catch2/catch.hpp>
@@ -68,7 +69,7 @@ void lowerRaised(mlir::ModuleOp module) {
   mlir::PassManager passes(module.getContext());
   passes.addPass(createLowerRaised());
   REQUIRE(mlir::succeeded(passes.run(module)));
-  REQUIRE(mlir::succeeded(module.verify()));
+  REQUIRE(mlir::succeeded(mlir::verify(module)));
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 #include "compiler/Differentiate/Passes.h"
 #include "dialects/Chunk/Chunk.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 #include "rondo/Kernel.h"
@@ -139,7 +140,7 @@ void check(Model model, int64_t size) {
   model.chunk = size;
   auto gradient = parse(emit(model, "form"));
   auto module = WayBack(gradientOf(*gradient)).build();
-  REQUIRE(mlir::succeeded(module->verify()));
+  REQUIRE(mlir::succeeded(mlir::verify(*module)));
   Kernel kernel = compile(*module);
   auto arguments = randomArguments(functionOf(*module), {.steps = 2 * size + 3});
   auto expected = evaluate(functionOf(*module), arguments);
