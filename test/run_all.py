@@ -144,12 +144,30 @@ def of_family(verify, words):
     return dict(verify, specs=[spec for spec in verify["specs"] if Path(spec).stem in names])
 
 
+# Their gradients' gradients are not those of their gradients' differences, or are refused: open, see compiler/Differentiate/README.md.
+OPEN_SECOND = {"gated_delta_net_block", "stabilised_delta_block", "mamba_block", "hawk_block", "lsrl_if_else"}
+LONG = {"gla", "gated_delta_net"}  # of the rest, `rondo verify --grad --long` takes too long for every run
+
+
+def only(verify, keep):
+    return dict(verify, specs=[spec for spec in verify["specs"] if keep(Path(spec).stem)])
+
+
+def run_second(verify, build, jobs, options):
+    """Gradients of gradients of what is linear in its states; those that are open count as skipped."""
+    some = of_family(verify, "linear|expand|delta")
+    outcome = run_verify(only(some, lambda name: name not in OPEN_SECOND), build, jobs, options)
+    outcome.skipped = len(OPEN_SECOND)
+    outcome.note += f"; open: {', '.join(sorted(OPEN_SECOND))}"
+    return outcome
+
+
 def run_derivatives(verify, build, jobs):
     """What the gradients' runner leaves out: gradients of gradients, forward mode, and 4096 steps."""
     one = ["--dtype", "f64", "--random", "5,B=2,T=6,H=1"]
-    yield "derivatives/second", timed(run_verify, of_family(verify, "linear|expand|delta"), build, jobs, ["--grad", "--grad", *one])
+    yield "derivatives/second", timed(run_second, verify, build, jobs, ["--grad", "--grad", *one])
     yield "derivatives/tangents", timed(run_verify, verify, build, jobs, ["--jvp", *one])
-    yield "derivatives/long", timed(run_verify, of_family(verify, "expand|delta"), build, jobs, ["--grad", "--long"])
+    yield "derivatives/long", timed(run_verify, only(verify, lambda name: name in LONG), build, jobs, ["--grad", "--long"])
 
 
 def run_specs(program, build, jobs, seeds, *options):
