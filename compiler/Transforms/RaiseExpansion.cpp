@@ -178,8 +178,18 @@ private:
         spec += static_cast<char>('a' + letter);
       operands.push_back(factor);
     }
-    for (int axis = 0; axis < rank; ++axis)
+    SmallVector<int64_t> missing; // of both: the result repeats along these
+    for (int axis = 0; axis < rank; ++axis) {
       out += static_cast<char>('a' + axis);
+      if (spec.find(out.back()) == std::string::npos)
+        missing.push_back(axis);
+    }
+    if (!missing.empty()) {
+      spec += ",";
+      for (int64_t axis : missing)
+        spec += static_cast<char>('a' + axis);
+      operands.push_back(constantOf(values.b, values.loc, axesOf(type, missing), 1));
+    }
     return recur::ContractOp::create(values.b, values.loc, type, spec + "->" + out, operands);
   }
 
