@@ -132,7 +132,8 @@ llvm::Expected<Sizes> bindSizes(func::FuncOp function, llvm::ArrayRef<Array> arg
   if (function.getNumArguments() != args.size())
     return failure("'" + function.getName() + "' takes " + llvm::Twine(function.getNumArguments()) +
                    " arguments, got " + llvm::Twine(args.size()));
-  Sizes sizes{known, {}, {}, {}};
+  Sizes sizes;
+  sizes.dims = known;
   std::vector<Equation> equations;
   for (auto [index, arg] : llvm::enumerate(args))
     if (auto error = collect(function, index, arg, sizes, equations))

@@ -13,7 +13,8 @@ constexpr int64_t features = 64;
 Program threeWays() {
   Program program;
   program.model = "ways";
-  const std::vector<AxisSpec> axes = {{Axis::Batch}, {Axis::Time}, {Axis::Head}, {Axis::Named, features, "K"}};
+  const std::vector<AxisSpec> axes = {
+      {Axis::Batch, -1, ""}, {Axis::Time, -1, ""}, {Axis::Head, -1, ""}, {Axis::Named, features, "K"}};
   TensorSpec x{"x", TensorKind::Input, DType::BF16, axes, 0, 0}, y = x;
   y.name = "y";
   y.kind = TensorKind::Output;

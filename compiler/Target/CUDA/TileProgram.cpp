@@ -88,7 +88,7 @@ private:
       std::optional<int64_t> axis = keyAxisOf(start);
       if (!axis)
         return decline("a state is read along both of its axes, or not at all");
-      program.states.push_back({start, s, *axis, shape[*axis], shape[1 - *axis], {}, {}, {}});
+      program.states.push_back({start, s, *axis, shape[*axis], shape[1 - *axis], {}, {}, {}, {}});
     }
     if (program.states.empty())
       return decline("no state is a matrix");
