@@ -66,7 +66,7 @@ public:
         return coarse ? fine.error() : coarse.error();
       // Where rounding hides what moves, two differences may be alike and wrong.
       const double rounding = 4 * std::numeric_limits<double>::epsilon() * magnitude / h;
-      if (std::abs(*coarse - *fine) <= settled && rounding <= settled)
+      if (std::abs(*coarse - *fine) <= 15 * settled && rounding <= settled)
         return GradientDifference{name, std::abs(*fine - expected), h / 2};
       // A derivative that is 0 but for rounding: so are the differences, but for theirs, which is the least at the largest h.
       const double nothing = 256 * rounding;

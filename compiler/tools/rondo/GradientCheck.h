@@ -5,10 +5,11 @@
 //
 //   D(h) = (8 (L(x + hu) - L(x - hu)) - (L(x + 2hu) - L(x - 2hu))) / 12h        fourth order in h
 //
-// relative to ||dL/dx||, which is the size of the left side for random signs. h shrinks from 1e-3 until D(h) and D(h/2) agree to a tenth of the tolerance:
-// where |x + hu| crosses a corner (max, abs) they do not, and where they agree by chance another direction does the same work. Tensors
-// for which they never agree count as failures. A derivative of less than 1e-9 of L's terms is held to be that small. Between that and
-// 1e-5 of them, as by a factor that a norm takes out again but for its epsilon, the rounding of L hides a tenth of the tolerance: then
+// relative to ||dL/dx||, which is the size of the left side for random signs. h shrinks from 1e-3 until the error of D(h/2), by Richardson's
+// estimate |D(h) - D(h/2)| / 15, and the rounding of L are both below a tenth of the tolerance. Where x + hu crosses a corner (max, abs) D(h)
+// and D(h/2) differ, and where they agree by chance another direction does the same work. Tensors for which they never agree count as
+// failures. A derivative of less than 1e-9 of L's terms is held to be that small. Between that and 1e-5 of them, as by a factor that a norm
+// takes out again but for its epsilon, the rounding of L hides a tenth of the tolerance: then
 // D(h), D(h/2) and the gradient must agree to 256 roundings of L at the largest h, which is all that D can resolve.
 #pragma once
 #include "compiler/tools/rondo/CallShape.h"
