@@ -134,6 +134,11 @@ std::vector<Case> ModelVerifier::cases() {
   if (chunks)
     for (const Case &each : isCuda() ? tileCases() : chunkCases())
       all.push_back(each);
+  const bool cuts = std::ranges::find(info.schedules, "segment") != info.schedules.end();
+  if (compilerChooses && cuts && !isCuda() && !arguments.spec.derives() && arguments.spec.schedule == "auto" &&
+      !resets && !packed)
+    for (const Case &each : segmentCases(chunks))
+      all.push_back(each);
   if (cells)
     for (const Case &each : cellCases())
       all.push_back(each);
@@ -145,7 +150,7 @@ std::vector<Case> ModelVerifier::cases() {
     each.resets |= resets;
     each.packed |= packed;
   }
-  if (!resets && !packed && !asksFor(info.tensors, Axis::Time1))
+  if (!resets && !packed && !asksFor(info.tensors, Axis::Time1) && arguments.spec.schedule != "segment")
     for (const Case &each : boundaryCases())
       all.push_back(each);
   return all;
@@ -165,7 +170,7 @@ std::vector<std::string> ModelVerifier::typesOf(const Case &which) const {
   if (arguments.spec.derives())
     return which.form == "step" ? std::vector<std::string>{"f64", "f32"}
                                 : std::vector<std::string>{"f64", "f32", "bf16"};
-  if (which.form != "step") // what is loaded and stored is the same in every form
+  if (which.form != "step" || which.segments > 0) // what is loaded and stored is the same in every form
     return {"f64", "f32"};
   return {"f64", "f32", "bf16", "f16"};
 }
@@ -271,6 +276,10 @@ Result<Kernel> ModelVerifier::compileKernel(const Case &which, const std::string
   options.chunk = which.chunk;
   options.resets = which.resets;
   options.packed = which.packed;
+  if (which.segments > 0) {
+    options.schedule = "segment";
+    options.plan = fmt::format("<segments = {}>", which.segments);
+  }
   Result<Kernel> kernel = engine.compileFile(path, options);
   if (kernel)
     kernels.emplace(key, *kernel);
