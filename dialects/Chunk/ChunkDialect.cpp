@@ -28,8 +28,8 @@ LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError, For
                                int64_t segments) {
   if (chunk < 1)
     return emitError() << "a chunk has at least 1 step, got " << chunk;
-  if (form == Form::Step && chunk != 1)
-    return emitError() << "the form 'step' has no chunks, got chunk = " << chunk;
+  if ((form == Form::Step || form == Form::Scan) && chunk != 1)
+    return emitError() << "the form '" << stringifyForm(form) << "' has no chunks, got chunk = " << chunk;
   if (valueTile < 0 || segments < 0)
     return emitError() << "value_tile and segments are counts, got " << std::min(valueTile, segments);
   if (valueTile ? warps < 1 || stages < 1 : warps || stages || ahead)

@@ -9,7 +9,9 @@ using namespace rondo::cpu;
 
 /// Sets the number of steps. Where in time the task's sequence begins; null where a task has the whole of time.
 Value KernelEmitter::openSequence(Value sequence) {
-  steps = extents[0];
+  steps = windowSteps ? windowSteps : extents[0];
+  if (windowSteps)
+    return windowBegin;
   if (!launch.packed)
     return {};
   auto offsetAt = [&](Value number) {

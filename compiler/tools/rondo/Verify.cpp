@@ -136,6 +136,11 @@ std::vector<Case> ModelVerifier::cases() {
   if (chunks)
     for (const Case &each : isCuda() ? tileCases() : chunkCases())
       all.push_back(each);
+  const bool cuts = std::ranges::find(info.schedules, "segment") != info.schedules.end();
+  if (compilerChooses && cuts && !isCuda() && !arguments.spec.derives() && arguments.spec.schedule == "auto" &&
+      !resets && !packed)
+    for (const Case &each : segmentCases(chunks))
+      all.push_back(each);
   if (cells)
     for (const Case &each : cellCases())
       all.push_back(each);
@@ -147,7 +152,7 @@ std::vector<Case> ModelVerifier::cases() {
     each.resets |= resets;
     each.packed |= packed;
   }
-  if (!resets && !packed && !asksFor(info.tensors, Axis::Time1))
+  if (!resets && !packed && !asksFor(info.tensors, Axis::Time1) && arguments.spec.schedule != "segment")
     for (const Case &each : boundaryCases())
       all.push_back(each);
   return all;
@@ -167,7 +172,7 @@ std::vector<std::string> ModelVerifier::typesOf(const Case &which) const {
   if (arguments.spec.derives())
     return which.form == "step" ? std::vector<std::string>{"f64", "f32"}
                                 : std::vector<std::string>{"f64", "f32", "bf16"};
-  if (which.form != "step") // what is loaded and stored is the same in every form
+  if (which.form != "step" || which.segments > 0) // what is loaded and stored is the same in every form
     return {"f64", "f32"};
   return {"f64", "f32", "bf16", "f16"};
 }
@@ -248,6 +253,10 @@ CompileOptions ModelVerifier::kernelOptions(const Case &which, const TypeChoice 
   options.types = choice.types;
   options.form = which.form;
   options.chunk = which.chunk;
+  if (which.segments > 0) {
+    options.schedule = "segment";
+    options.plan = fmt::format("<segments = {}>", which.segments);
+  }
   return options;
 }
 
