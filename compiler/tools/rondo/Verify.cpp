@@ -6,10 +6,7 @@
 #include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Stepping.h"
 #include "compiler/tools/rondo/Terminal.h"
-#include "compiler/tools/rondo/Trial.h"
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <fmt/format.h>
 #include <map>
 #include <memory>
