@@ -104,6 +104,7 @@ void buildForm(OpPassManager &passes, const PhaseOptions &) {
   passes.addPass(createLowerRaised());
   passes.addPass(createCanonicalizerPass()); // what a form needs not of a step goes
   passes.addPass(createCSEPass());
+  passes.addPass(createSeparateResults(SeparateResultsOptions())); // equal copies have become one
 }
 
 void buildPlanCpu(OpPassManager &passes, const PhaseOptions &options) {

@@ -149,12 +149,15 @@ private:
   mlir::Value meetFunction, meeting;    // KernelCall::meet
   mlir::Value scratchBegin;             // of the thread's own part, where a team's tasks are not shared out
   std::vector<Panel> panels;
-  bool rowsAreSteps = false;                 // the scan has no states, so that a tile may hold steps of one sequence
-  unsigned givenInputs = 0;                  // the last ones of a step, which are no tensors: `places` has them
-  int64_t scratchStart = 0, scratchEnd = 0;  // in reals, of what this emitter lays out
-  llvm::SmallVector<int64_t> ringOffset;     // in reals from the start of scratch
-  llvm::SmallVector<Place> inPlace;          // of the current task: states that are updated in place
-  llvm::SmallVector<Place> newState;         // where the step's new states go
+  bool rowsAreSteps = false;                // the scan has no states, so that a tile may hold steps of one sequence
+  unsigned givenInputs = 0;                 // the last ones of a step, which are no tensors: `places` has them
+  bool againstTime = false;                 // chunks are taken from the last one on, each as a whole
+  int64_t scratchStart = 0, scratchEnd = 0; // in reals, of what this emitter lays out
+  llvm::SmallVector<int64_t> ringOffset;    // in reals from the start of scratch
+  llvm::SmallVector<Place> inPlace;         // of the current task: states that are updated in place
+  std::vector<std::pair<Place, Place>>
+      moved;                         // where the next move finds and leaves states, if not where they are stored
+  llvm::SmallVector<Place> newState; // where the step's new states go
   llvm::DenseMap<mlir::Value, Place> places; // of step arguments, in the current step
 };
 
