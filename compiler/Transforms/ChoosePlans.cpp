@@ -3,6 +3,7 @@
 #include "compiler/Transforms/AskedPlans.h"
 #include "compiler/Transforms/ExpansionChunk.h"
 #include "compiler/Transforms/Passes.h"
+#include "compiler/Transforms/PlanSpace.h"
 #include "dialects/Chunk/Chunk.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -140,6 +141,8 @@ struct ChoosePlans : rondo::impl::ChoosePlansBase<ChoosePlans> {
       auto scan = cast<recur::ScanInterface>(op);
       std::optional<AskedPlans::Value> value = parts->find(scan, "form");
       std::optional<Form> wanted = value ? ::rondo::chunk::symbolizeForm(value->text) : asked;
+      if (!wanted && parts->find(scan, "chunk") && forms.hasChunk() && forms.decaysAreBounded())
+        wanted = Form::Chunk; // who asks for a size wants chunks
       ::rondo::chunk::PlanAttr chosen = follow(choose(op, forms, wanted), scan, forms, *parts);
       if (!chosen)
         return WalkResult::interrupt();
@@ -175,6 +178,11 @@ private:
     if (!asked)
       return {};
     Refusal refusal = refuse(asked, forms.noChunk);
+    if (!refusal && measured &&
+        (asked.getValueTile() || asked.getWarps() || asked.getStages() || asked.getAhead() || asked.getSegments()))
+      refusal = {"value_tile, warps, stages, ahead and segments are of kernels for a GPU",
+                 ::rondo::chunk::PlanAttr::get(&getContext(), asked.getForm(), asked.getSchedule(), asked.getChunk(),
+                                               asked.getInterval())};
     if (!refusal)
       return asked;
     InFlightDiagnostic error = scan->emitError("the scan of '") << stateNames(scan) << "' cannot follow the plan '"
@@ -184,6 +192,8 @@ private:
   }
 
   ::rondo::chunk::PlanAttr choose(Operation *op, const ScanForms &forms, std::optional<Form> asked) {
+    if (measured && !gradient && !chunk && forms.hasChunk() && !forms.onlySums())
+      return cheapest(op, forms, asked);
     int64_t size = chunk ? chunk : forms.onlySums() ? kSumChunk : kChunk;
     bool chunked = forms.hasChunk() && (asked ? *asked == Form::Chunk : isFaster(op, forms));
     int64_t kept = kInterval;
@@ -193,9 +203,21 @@ private:
                                          ::rondo::chunk::Schedule::Carry, chunked ? size : 1, kept);
   }
 
+  /// By the measured cost model: a chunk has the size that it likes best, and is taken where it is safe and cheaper than steps.
+  ::rondo::chunk::PlanAttr cheapest(Operation *op, const ScanForms &forms, std::optional<Form> asked) {
+    const std::vector<PlanCost> space = planSpace(op, false);
+    Form form = asked ? *asked : space.front().plan.getForm();
+    if (!asked && form == Form::Chunk && !hasSafeDecays(op, forms))
+      form = Form::Step;
+    auto found = llvm::find_if(space, [&](const PlanCost &each) { return each.plan.getForm() == form; });
+    return found == space.end() ? space.front().plan : found->plan; // `follow` refuses a form that no pass makes
+  }
+
   bool isFaster(Operation *op, const ScanForms &forms) {
-    if (forms.stateSize() < kSmallState)
-      return false;
+    return forms.stateSize() >= kSmallState && hasSafeDecays(op, forms);
+  }
+
+  bool hasSafeDecays(Operation *op, const ScanForms &forms) {
     if (forms.decaysAreBounded())
       return true;
     op->emitRemark(
