@@ -73,6 +73,13 @@ std::vector<tune::Candidate> draw(const std::vector<tune::Candidate> &all, size_
   return drawn;
 }
 
+/// The fastest plan; but the compiler's own choice, where the two cannot be told apart for noise.
+const tune::Trial &chosenOf(const TuneSummary &summary) {
+  const tune::Trial &best = summary.trials.front(), *usual = trialOf(summary, summary.defaultPlan);
+  const bool alike = usual && usual->isMeasured() && usual->median - best.median <= usual->noise + best.noise;
+  return alike ? *usual : best;
+}
+
 /// One `rondo tune`.
 class Tuner {
 public:
@@ -279,7 +286,7 @@ Result<void> Tuner::search() {
   if (!found)
     return found.error();
   summary.trials = std::move(found->trials);
-  summary.chosen = summary.trials.front().candidate.plan;
+  summary.chosen = chosenOf(summary).candidate.plan;
   summary.seconds = found->seconds;
   summary.compiled = found->compiled;
   summary.ended = found->ended;
@@ -302,7 +309,8 @@ void Tuner::print() const {
              summary.ended ? "" : "; the time was over");
   const tune::Trial *usual = trialOf(summary, summary.defaultPlan);
   fmt::print("--plan '{}'{}\n", paint(Colour::Green, summary.chosen),
-             usual && usual->isMeasured()
+             summary.chosen == summary.defaultPlan ? ", the default: no other is faster beyond the noise"
+             : usual && usual->isMeasured()
                  ? fmt::format(", {:.2f} times the default's speed", usual->median / summary.trials.front().median)
                  : "");
 }
@@ -330,11 +338,13 @@ Result<void> Tuner::remember() {
   record.key = key;
   record.model = info.name;
   record.plan = summary.chosen;
-  record.seconds = summary.trials.front().median;
-  if (summary.trials.size() > 1 && summary.trials[1].isMeasured()) {
-    record.runnerUp = summary.trials[1].candidate.plan;
-    record.runnerUpSeconds = summary.trials[1].median;
-  }
+  record.seconds = trialOf(summary, summary.chosen)->median;
+  for (const tune::Trial &trial : summary.trials) // the fastest of the others
+    if (trial.isMeasured() && trial.candidate.plan != summary.chosen) {
+      record.runnerUp = trial.candidate.plan;
+      record.runnerUpSeconds = trial.median;
+      break;
+    }
   record.defaultSeconds = usual ? usual->median : 0;
   record.measured = std::time(nullptr);
   return records->put(record);

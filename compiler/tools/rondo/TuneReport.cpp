@@ -12,7 +12,7 @@ constexpr const char *kStyle = R"(
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1.2em; color: var(--text); background: var(--back); }
 h1 { font-size: 1.5em; margin-bottom: .1em; } h2 { font-size: 1.1em; margin: 2.2em 0 .3em; }
 .cards { display: flex; flex-wrap: wrap; gap: .8em; margin: 1.2em 0; } .card { background: var(--card); border-radius: 8px; padding: .7em 1.1em; flex: 1 1 8em; }
-.card b { display: block; font-size: 1.45em; font-variant-numeric: tabular-nums; } .card span, .note { color: var(--soft); }
+.card b { display: block; font-size: 1.35em; white-space: nowrap; font-variant-numeric: tabular-nums; } .card span, .note { color: var(--soft); }
 pre { background: var(--card); border-radius: 8px; padding: .7em 1em; overflow-x: auto; white-space: pre-wrap; } code, pre { font-size: .9em; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .3em .6em; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-weight: 600; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
