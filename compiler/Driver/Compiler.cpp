@@ -456,7 +456,9 @@ Outcome<ModelFacts> driver::Compiler::inspect(const Source &source, const Option
   facts.forms = std::move(forms.forms);
   facts.schedules = std::move(forms.schedules);
   if (sized && !facts.dims.empty() && compilation.runThrough("raise"))
-    facts.choices = choicesOf(*compilation.module, options.gradient > 0);
+    facts.choices = compilation.isCuda()
+                        ? cudaChoicesOf(*compilation.module, *cudaArchitecture(options.target), options.gradient > 0)
+                        : choicesOf(*compilation.module, options.gradient > 0);
   if (sized && !facts.dims.empty() && compilation.runThrough("plan")) {
     facts.plans = plansOf(*compilation.module, options.gradient > 0 && !options.tangent);
     facts.planTexts = planTextsOf(*compilation.module);

@@ -1,6 +1,7 @@
 // See ModelReport.h.
 #include "compiler/Driver/ModelReport.h"
 #include "compiler/Analysis/Families.h"
+#include "compiler/Target/CUDA/TileSpace.h"
 #include "compiler/Transforms/AskedPlans.h"
 #include "compiler/Transforms/ExpansionChunk.h"
 #include "compiler/Transforms/Passes.h"
@@ -251,7 +252,23 @@ std::vector<driver::PlanChoices> driver::choicesOf(ModuleOp raised, bool gradien
     auto scan = cast<recur::ScanInterface>(op);
     PlanChoices choices{scan.state(0).getName().str(), {}};
     for (const PlanCost &each : planSpace(op, gradient))
-      choices.choices.push_back({planText(each.plan), each.cost});
+      choices.choices.push_back({planText(each.plan), each.cost, {each.terms.begin(), each.terms.end()}});
+    all.push_back(std::move(choices));
+  });
+  return all;
+}
+
+std::vector<driver::PlanChoices> driver::cudaChoicesOf(ModuleOp raised, StringRef arch, bool gradient) {
+  std::vector<PlanChoices> all;
+  FailureOr<std::vector<std::vector<cuda::TileCandidate>>> space = failure();
+  if (gradient || failed(space = cuda::tileSpace(raised, arch)))
+    return all;
+  raised.walk([&](Operation *op) {
+    if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
+      return;
+    PlanChoices choices{cast<recur::ScanInterface>(op).state(0).getName().str(), {}};
+    for (const cuda::TileCandidate &each : (*space)[all.size()])
+      choices.choices.push_back({planText(each.plan), each.cost, {}});
     all.push_back(std::move(choices));
   });
   return all;

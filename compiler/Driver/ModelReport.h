@@ -30,6 +30,8 @@ Forms formsOf(mlir::ModuleOp raised);
 std::vector<std::string> plansOf(mlir::ModuleOp module, bool gradient);
 /// What could be chosen for each raised scan of a module after phase raise.
 std::vector<PlanChoices> choicesOf(mlir::ModuleOp raised, bool gradient);
-/// The same in full, as Options::plan takes it: "S: <form = chunk, schedule = carry, chunk = 16>".
+/// The same for a GPU. None for a gradient, whose scans have their plans when they are made.
+std::vector<PlanChoices> cudaChoicesOf(mlir::ModuleOp raised, llvm::StringRef arch, bool gradient);
+/// The plans of a module after phase plan in full, as Options::plan takes it: "S: <form = chunk, schedule = carry, chunk = 16>".
 std::vector<std::string> planTextsOf(mlir::ModuleOp module);
 } // namespace rondo::driver

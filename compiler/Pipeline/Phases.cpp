@@ -86,7 +86,7 @@ void buildRaiseAll(OpPassManager &passes, const PhaseOptions &options) {
   passes.addPass(createRaiseCells());
 }
 
-void buildPlan(OpPassManager &passes, const PhaseOptions &options) {
+ChoosePlansOptions plansOf(const PhaseOptions &options) {
   ChoosePlansOptions plans;
   // What goes back by other scans than it came has no form of its own before that.
   plans.form = options.gradient && options.backBySteps ? "step" : options.form;
@@ -96,6 +96,12 @@ void buildPlan(OpPassManager &passes, const PhaseOptions &options) {
   plans.plan = options.plan;
   plans.interval = options.interval;
   plans.gradient = options.gradient;
+  return plans;
+}
+
+void buildPlan(OpPassManager &passes, const PhaseOptions &options) {
+  ChoosePlansOptions plans = plansOf(options);
+  plans.measured = true;
   passes.addPass(createChoosePlans(plans));
 }
 
@@ -117,10 +123,11 @@ void buildPlanCpu(OpPassManager &passes, const PhaseOptions &options) {
 }
 
 void buildPlanCuda(OpPassManager &passes, const PhaseOptions &options) {
-  buildPlan(passes, options);
+  passes.addPass(createChoosePlans(plansOf(options)));
   cuda::ChooseTilesOptions tiles;
   tiles.form = options.form;
   tiles.chunk = options.chunk;
+  tiles.plan = options.plan;
   tiles.arch = options.arch;
   passes.addPass(cuda::createChooseTiles(tiles));
 }

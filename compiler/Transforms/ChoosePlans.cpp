@@ -3,6 +3,7 @@
 #include "compiler/Transforms/AskedPlans.h"
 #include "compiler/Transforms/ExpansionChunk.h"
 #include "compiler/Transforms/Passes.h"
+#include "compiler/Transforms/PlanSpace.h"
 #include "compiler/Transforms/ScanForms.h"
 #include "dialects/Chunk/Chunk.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -150,6 +151,8 @@ struct ChoosePlans : rondo::impl::ChoosePlansBase<ChoosePlans> {
       auto scan = cast<recur::ScanInterface>(op);
       std::optional<AskedPlans::Value> value = parts->find(scan, "form");
       std::optional<Form> wanted = value ? ::rondo::chunk::symbolizeForm(value->text) : asked;
+      if (!wanted && parts->find(scan, "chunk") && forms.has(Form::Chunk) && forms.decaysAreBounded())
+        wanted = Form::Chunk; // who asks for a size wants chunks
       ::rondo::chunk::PlanAttr chosen = follow(choose(op, forms, wanted), scan, forms, *parts);
       if (!chosen)
         return WalkResult::interrupt();
@@ -191,6 +194,10 @@ private:
     if (!asked)
       return {};
     Refusal refusal = refuse(asked, forms.missing);
+    if (!refusal && measured && (asked.getValueTile() || asked.getWarps() || asked.getStages() || asked.getAhead()))
+      refusal = {"value_tile, warps, stages and ahead are of kernels for a GPU",
+                 ::rondo::chunk::PlanAttr::get(&getContext(), asked.getForm(), asked.getSchedule(), asked.getChunk(),
+                                               asked.getInterval(), 0, 0, 0, false, asked.getSegments())};
     if (!refusal)
       return asked;
     InFlightDiagnostic error = scan->emitError("the scan of '") << stateNames(scan) << "' cannot follow the plan '"
@@ -203,8 +210,14 @@ private:
     using ::rondo::chunk::PlanAttr, ::rondo::chunk::Schedule;
     int64_t size = chunk ? chunk : asked == Form::Attention ? kAttention : forms.onlySums() ? kSumChunk : kChunk;
     Form form = Form::Step;
-    if (asked ? forms.has(*asked) : forms.has(Form::Chunk) && isFaster(op, forms))
+    if (measured && !gradient && !chunk && forms.has(Form::Chunk) && !forms.onlySums() &&
+        (!asked || asked == Form::Step || asked == Form::Chunk)) {
+      PlanAttr best = cheapest(op, forms, asked);
+      form = best.getForm();
+      size = best.getChunk();
+    } else if (asked ? forms.has(*asked) : forms.has(Form::Chunk) && isFaster(op, forms)) {
       form = asked.value_or(Form::Chunk);
+    }
     bool cut = forms.missing.segments.empty() && (schedule == "segment" || form == Form::Scan);
     if (cut && form == Form::Step && forms.missing.scan.empty())
       form = Form::Scan; // which is this
@@ -216,9 +229,21 @@ private:
                          0, false, cut ? std::max<int64_t>(segments, kLeastSegments) : 0);
   }
 
+  /// By the measured cost model: a chunk has the size that it likes best, and is taken where it is safe and cheaper than steps.
+  ::rondo::chunk::PlanAttr cheapest(Operation *op, const ScanForms &forms, std::optional<Form> asked) {
+    const std::vector<PlanCost> space = planSpace(op, false);
+    Form form = asked ? *asked : space.front().plan.getForm();
+    if (!asked && form == Form::Chunk && !hasSafeDecays(op, forms))
+      form = Form::Step;
+    auto found = llvm::find_if(space, [&](const PlanCost &each) { return each.plan.getForm() == form; });
+    return found == space.end() ? space.front().plan : found->plan; // `follow` refuses a form that no pass makes
+  }
+
   bool isFaster(Operation *op, const ScanForms &forms) {
-    if (forms.stateSize() < kSmallState)
-      return false;
+    return forms.stateSize() >= kSmallState && hasSafeDecays(op, forms);
+  }
+
+  bool hasSafeDecays(Operation *op, const ScanForms &forms) {
     if (forms.decaysAreBounded())
       return true;
     op->emitRemark(

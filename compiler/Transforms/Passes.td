@@ -246,9 +246,10 @@ def ChoosePlans : Pass<"choose-plans", "::mlir::ModuleOp"> {
     Writes the attribute `chunk.plan` on every raised scan: form, schedule and size of a chunk. What is asked for by `form` and
     `chunk` is taken where a scan has it. `schedule` says `carry` or `segment` (with `segments` segments, unless `plan` says how many); the form `scan` is a
     linear_scan by segments. `plan` asks for any parameters of the attribute, of all scans or (`S: <...>`) of the one with
-    that state; a plan that a scan cannot follow is refused, with the constraint that it breaks and the nearest that it can. Left to itself, the pass takes the chunk form for states of 256 elements and more,
-    where every decay is known to lie in [-1, 1]: from declared intervals of inputs and from the functions that make the decay.
-    Chunks have 16 steps, and 32 where states are plain sums that nothing reads.
+    that state; a plan that a scan cannot follow is refused, with the constraint that it breaks and the nearest that it can. Left to itself, the pass takes the chunk form
+    only where every decay is known to lie in [-1, 1]: from declared intervals of inputs and from the functions that make the decay. Without
+    `measured`, chunks are taken for states of 256 elements and more, and have 16 steps, or 32 where states are plain sums that nothing reads.
+    With it, and no gradient to come, the cost model that was measured on a CPU (PlanSpace) chooses between steps and sizes of chunks.
 
     Where a `gradient` follows, the plan says how often a state is kept for it: with `interval` every so many chunks; else as often as
     keeps these states below a sixteenth of the scan's inputs, outputs and their cotangents, but not more seldom than every 256th.
@@ -281,6 +282,7 @@ def ChoosePlans : Pass<"choose-plans", "::mlir::ModuleOp"> {
                  Option<"chunk", "chunk", "int64_t", "0", "steps per chunk; 0 leaves them to the pass">,
                  Option<"plan", "plan", "std::string", "\"\"", "parts of plans, by semicolon: '<chunk = 32>', 'S: <form = step>'">,
                  Option<"gradient", "gradient", "bool", "false", "the gradient of the scans will be made">,
+                 Option<"measured", "measured", "bool", "false", "choose by the cost model that was measured on a CPU">,
                  Option<"interval", "interval", "int64_t", "0", "chunks between kept states; 0 leaves them to the pass">];
   let dependentDialects = ["::rondo::chunk::ChunkDialect"];
 }

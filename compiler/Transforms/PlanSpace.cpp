@@ -1,8 +1,9 @@
 // Plans and their costs. See PlanSpace.h.
 //
-// The cost model counts, per step: elements of states that are touched by vector operations (steps), multiplications in products (chunks),
-// the pairs of a chunk's steps, which grow with its size, and reading and writing the states, which is shared by a chunk's steps. The
-// constants are estimates, not fitted to measurements yet; only the order that they give matters, and the search trusts it within a factor.
+// A plan's time is taken for a sum of counts, each with its nanoseconds. The counts are of the form: elements of states that are touched by
+// vector operations (steps), multiplications in products with the states (chunks), the pairs of a chunk's steps, whose number grows with
+// the chunk, and reading and writing the states, which is shared by a chunk's steps. The nanoseconds are fitted to measurements of many models
+// and sizes on one machine (test/bench/calibrate.py).
 #include "compiler/Transforms/PlanSpace.h"
 #include "compiler/Transforms/AskedPlans.h"
 #include "compiler/Transforms/ExpansionChunk.h"
@@ -18,52 +19,119 @@ namespace {
 constexpr int64_t kChunks[] = {4, 8, 12, 16, 24, 32, 48, 64, 96, 128};
 constexpr int64_t kIntervals[] = {1, 4, 16, 64};
 
-/// Nanoseconds.
-constexpr double kPerStepElement = 0.10;  // of a state, for each operation of a step on it
-constexpr double kPerProduct = 0.030;     // multiplication and addition in a product of matrices
-constexpr double kPerPair = 0.060;        // the same among a chunk's steps, which are short
-constexpr double kPerStateElement = 0.35; // read, scaled and written once a chunk
-constexpr double kPerStep = 15, kPerChunk = 250;
+/// Lanes of a vector of f32 on most machines: scores of a chunk whose size is no multiple of it are computed with narrower ones.
+constexpr int64_t kLanes = 8;
+/// Elements of a state that a step finds as near as can be: a quarter of a first-level cache of 32 KiB, as f32. Beyond, a step's time per
+/// element grew in the measurements that the nanoseconds are fitted to.
+constexpr double kNear = 2048;
+
+constexpr CostTerms kNanoseconds = {
+#define RONDO_COST(name, nanoseconds, meaning) nanoseconds,
+#include "compiler/Transforms/PlanCosts.inc"
+#undef RONDO_COST
+};
+
+/// One state and what takes part in its update.
+struct StateWork {
+  double keys = 1, values = 1; // extents of the key axis and of all others
+  double decays = 0, outers = 0, transitions = 0, readouts = 0, moves = 1;
+  bool decayedKeys = false; // a decay of its own for every key
+};
+
+/// Elements of one step, or of one state.
+double featureElements(Type of) {
+  auto type = cast<RankedTensorType>(of);
+  double size = 1;
+  for (int64_t extent : type.getShape().take_back(recur::dimsOf(type).getNames().size()))
+    size *= double(extent);
+  return size;
+}
 
 /// What the cost model knows of a scan.
 struct Work {
-  double elements = 0;   // of all states
-  double edge = 0;       // of the rows and columns of all states: what a step's vectors hold
-  double operations = 1; // of a step on each element
-  double products = 2;   // of a chunk with each element
+  double given = 0;  // elements of a step's inputs and outputs
+  double states = 0; // elements
+  std::vector<StateWork> expanded;
 };
+
+void countExpansion(const Expansion &of, Work &work) {
+  recur::ScanInterface scan = of.scan;
+  for (unsigned s = 0; s < scan.numStates(); ++s) {
+    auto type = cast<RankedTensorType>(scan.getInits()[s].getType());
+    ArrayRef<int64_t> shape = type.getShape().take_back(recur::dimsOf(type).getNames().size());
+    StateWork state;
+    if (!shape.empty())
+      state.keys = double(shape[of.keyAxes[s]]);
+    state.values = featureElements(type) / state.keys;
+    for (recur::DecayAttr decay : of.decays)
+      if (decay.getState() == s) {
+        ++state.decays;
+        state.decayedKeys |= llvm::is_contained(decay.getAxes(), of.keyAxes[s]);
+      }
+    state.outers = double(llvm::count(of.outers, s));
+    state.transitions = double(llvm::count(of.transitions, s));
+    state.readouts = double(llvm::count_if(of.readouts, [&](recur::ReadoutAttr each) { return each.getState() == s; }));
+    state.moves = double(of.moves(s));
+    work.expanded.push_back(state);
+  }
+}
 
 Work workOf(Operation *op) {
   Work work;
   auto scan = cast<recur::ScanInterface>(op);
-  for (Value init : scan.getInits()) {
-    auto type = cast<RankedTensorType>(init.getType());
-    double size = 1, edge = 0;
-    for (int64_t extent : type.getShape().take_back(recur::dimsOf(type).getNames().size())) {
-      size *= double(extent);
-      edge += double(extent);
-    }
-    work.elements += size;
-    work.edge += edge;
-  }
-  auto count = [&](const Expansion &of) {
-    const double transitions = double(of.transitions.size()), outers = double(of.outers.size());
-    work.operations = double(of.decays.size() + of.readouts.size()) + outers + 2 * transitions;
-    work.products = double(of.readouts.size()) + outers + 2 * transitions;
-  };
+  for (Value init : scan.getInits())
+    work.states += featureElements(init.getType());
+  for (Type type : scan.getInputs().getTypes())
+    work.given += featureElements(type);
+  for (Value output : scan->getResults().take_front(scan.numOutputs()))
+    work.given += featureElements(output.getType());
   if (auto expand = dyn_cast<recur::ExpandScanOp>(op))
-    count(Expansion(expand));
+    countExpansion(Expansion(expand), work);
   else if (auto delta = dyn_cast<recur::DeltaScanOp>(op))
-    count(Expansion(delta));
+    countExpansion(Expansion(delta), work);
   return work;
 }
 
-double costOf(PlanAttr plan, const Work &work) {
-  if (plan.getForm() == Form::Step)
-    return kPerStep + kPerStepElement * work.operations * work.elements;
-  const double steps = double(plan.getChunk());
-  return kPerProduct * work.products * work.elements + kPerPair * work.products * steps / 2 * work.edge +
-         (kPerChunk + kPerStateElement * work.elements) / steps;
+/// Adds what a step of one state takes by steps.
+void addSteps(const StateWork &state, CostTerms &terms) {
+  const double operations = state.decays + state.readouts + state.outers + 2 * state.transitions;
+  terms[size_t(CostTerm::StepElement)] += operations * state.keys * state.values;
+  // What a transition reads is known after a first sweep over the state.
+  const double sweeps = state.transitions > 0 ? 1 + state.moves : 1;
+  terms[size_t(CostTerm::StepFar)] += sweeps * std::max(0.0, state.keys * state.values - kNear);
+}
+
+/// The same by chunks of so many steps.
+void addChunks(const StateWork &state, int64_t steps, CostTerms &terms) {
+  const double readers = state.readouts + state.transitions;
+  const double writers = std::max(1.0, state.outers + state.transitions);
+  const double elements = state.keys * state.values;
+  // Steps before a step in its chunk, on average; a step with several moves is several.
+  const double before = state.moves * double(steps) / 2;
+  const double narrow = double(kLanes) / double(std::min(kLanes, steps & -steps));
+  terms[size_t(CostTerm::ChunkElement)] += elements / double(steps);
+  terms[size_t(CostTerm::Product)] += (readers + writers) * elements;
+  terms[size_t(state.decayedKeys ? CostTerm::DecayedScore : CostTerm::Score)] += readers * before * narrow * state.keys;
+  terms[size_t(CostTerm::Apply)] += state.readouts * before * state.values;
+  terms[size_t(CostTerm::Solve)] += state.transitions * before * state.values;
+}
+
+PlanCost costOf(PlanAttr plan, const Work &work) {
+  PlanCost result{plan, 0, {}};
+  CostTerms &terms = result.terms;
+  terms[size_t(CostTerm::Given)] = work.given;
+  const bool chunked = plan.getForm() == Form::Chunk;
+  terms[size_t(chunked ? CostTerm::Chunk : CostTerm::Step)] = chunked ? 1 / double(plan.getChunk()) : 1;
+  if (work.expanded.empty())
+    terms[size_t(CostTerm::StepElement)] = work.states;
+  for (const StateWork &state : work.expanded)
+    if (chunked)
+      addChunks(state, plan.getChunk(), terms);
+    else
+      addSteps(state, terms);
+  for (size_t term = 0; term < terms.size(); ++term)
+    result.cost += terms[term] * kNanoseconds[term];
+  return result;
 }
 
 /// A chunk's plan with every interval between kept states; the plan alone where plans have no such parameter.
@@ -87,7 +155,7 @@ std::vector<PlanCost> rondo::planSpace(Operation *raised, bool gradient) {
   std::vector<PlanCost> space;
   auto add = [&](PlanAttr plan) {
     if (!refuse(plan, missing))
-      space.push_back({plan, costOf(plan, work)});
+      space.push_back(costOf(plan, work));
   };
   MLIRContext *context = raised->getContext();
   add(PlanAttr::get(context, Form::Step, chunk::Schedule::Carry, 1));

@@ -28,13 +28,13 @@ LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError, For
                                int64_t segments) {
   if (chunk < 1)
     return emitError() << "a chunk has at least 1 step, got " << chunk;
-  if ((form == Form::Step || form == Form::Scan) && chunk != 1)
+  const bool inSteps = form == Form::Step || form == Form::Scan;
+  if (inSteps && chunk != 1)
     return emitError() << "the form '" << stringifyForm(form) << "' has no chunks, got chunk = " << chunk;
-  if (valueTile < 0 || segments < 0)
-    return emitError() << "value_tile and segments are counts, got " << std::min(valueTile, segments);
-  if (valueTile ? warps < 1 || stages < 1 : warps || stages || ahead)
-    return emitError() << "warps, stages and ahead belong to a value_tile, got value_tile = " << valueTile
-                       << ", warps = " << warps << ", stages = " << stages;
+  if (const int64_t least = std::min({valueTile, warps, stages, segments}); least < 0)
+    return emitError() << "value_tile, warps, stages and segments are counts, got " << least;
+  if (inSteps && (valueTile || warps || stages || ahead))
+    return emitError() << "value_tile, warps, stages and ahead belong to chunks";
   if (interval < 1)
     return emitError() << "an interval has at least 1 chunk, got " << interval;
   return success();

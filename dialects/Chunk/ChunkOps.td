@@ -42,8 +42,8 @@ def Chunk_PlanAttr : AttrDef<Chunk_Dialect, "Plan"> {
     - interval: for the gradient of a scan by chunks, chunks from one kept state to the next, at least 1; 16 where it is not written.
       With 1 the states before all chunks are kept and none is computed again; with more, memory is traded for that.
     - value_tile, warps, stages, ahead: of a kernel on a GPU's matrix instructions: columns of the value axis per block, warps per block,
-      chunks in shared memory, and whether the scores of the next chunk are computed beside this chunk's columns. A value_tile of 0, which is
-      not printed, leaves them to the target; with one, warps and stages are at least 1.
+      chunks in shared memory, and whether the scores of the next chunk are computed beside this chunk's columns. What is 0, which is
+      not printed, is left to the target. Steps have none of them.
     - segments: into how many segments a sequence is cut (by the schedule `segment`: behind a first, shorter one); 0, which is not
       printed, leaves it to the call.
   }];

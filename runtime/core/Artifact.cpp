@@ -22,7 +22,7 @@ using Json = nlohmann::json;
 
 constexpr char kMagic[8] = {'R', 'O', 'N', 'D', 'O', 'A', 'R', 'T'};
 /// Counts changes of the file, of the description of a program, and of how kernels are called.
-constexpr uint32_t kFormat = 1;
+constexpr uint32_t kFormat = 2;
 constexpr size_t kHeader = 40;
 
 Error damaged(std::string_view what) {
@@ -58,9 +58,10 @@ Artifact describe(const Json &json, std::string_view codes) {
     if (!program)
       throw std::out_of_range(program.error().message());
     Variant variant{
-        one.at("target").get<std::string>(), one.at("plan").get<std::string>(), std::move(*program), {}, {}};
+        one.at("target").get<std::string>(), one.at("plan").get<std::string>(), std::move(*program), {}, {}, {}};
     variant.code = take(codes, one.at("code").get<size_t>());
     variant.splitCode = take(codes, one.at("split_code").get<size_t>());
+    variant.cubin = take(codes, one.at("cubin").get<size_t>());
     artifact.variants.push_back(std::move(variant));
   }
   for (const Json &one : json.at("choices")) {
@@ -138,8 +139,9 @@ std::string Artifact::toBytes() const {
                                 {"plan", variant.plan},
                                 {"program", core::toJson(variant.program)},
                                 {"code", variant.code.size()},
-                                {"split_code", variant.splitCode.size()}});
-    codes += variant.code + variant.splitCode;
+                                {"split_code", variant.splitCode.size()},
+                                {"cubin", variant.cubin.size()}});
+    codes += variant.code + variant.splitCode + variant.cubin;
   }
   for (const Choice &choice : choices)
     json["choices"].push_back({choice.sizes.rows, choice.sizes.time, choice.variant});
@@ -251,15 +253,61 @@ std::shared_ptr<const DeviceImage> splitImage(std::string_view target, std::stri
   return std::make_shared<const DeviceImage>(std::move(image));
 }
 
+std::string packCubins(const std::vector<std::string> &cubins) {
+  std::string packed;
+  for (const std::string &cubin : cubins) {
+    const uint64_t size = cubin.size();
+    packed.append(reinterpret_cast<const char *>(&size), sizeof size).append(cubin);
+  }
+  return packed;
+}
+
+std::vector<std::string> unpackCubins(std::string_view packed) {
+  std::vector<std::string> cubins;
+  for (uint64_t size = 0; packed.size() >= sizeof size; packed.remove_prefix(size)) {
+    std::memcpy(&size, packed.data(), sizeof size);
+    packed.remove_prefix(sizeof size);
+    if (size > packed.size())
+      break;
+    cubins.emplace_back(packed.substr(0, size));
+  }
+  return cubins;
+}
+
+bool runsMachineCode(std::string_view target, std::string_view device) {
+  int made = 0, has = 0;
+  bool only = false, ignored = false;
+  return suits(target, device) > 0 && parseArchitecture(target.substr(5), made, only) &&
+         parseArchitecture(device.substr(5), has, ignored) && made / 10 == has / 10;
+}
+
+/// The image of machine code; null where there is none for each of the texts.
+static std::shared_ptr<const DeviceImage> machineCode(const Variant &variant, const DeviceImage &texts) {
+  std::vector<std::string> cubins = unpackCubins(variant.cubin);
+  if (cubins.size() != 1 + texts.more.size())
+    return nullptr;
+  DeviceImage image{texts.device, texts.architecture, std::move(cubins.front())};
+  image.more.assign(std::make_move_iterator(cubins.begin() + 1), std::make_move_iterator(cubins.end()));
+  return std::make_shared<const DeviceImage>(std::move(image));
+}
+
 Result<Kernel> Artifact::loadOnGpu(CallSizes sizes, int ordinal) const {
   Result<cuda::DeviceInfo> device = cuda::deviceInfo(ordinal);
   if (!device)
     return device.error();
-  Result<const Variant *> variant = choose("cuda:" + device->architecture(), sizes);
+  const std::string name = "cuda:" + device->architecture();
+  Result<const Variant *> variant = choose(name, sizes);
   if (!variant)
     return variant.error();
   auto program = std::make_shared<Program>((*variant)->program);
-  program->image = splitImage((*variant)->target, (*variant)->code);
+  const std::shared_ptr<const DeviceImage> texts = splitImage((*variant)->target, (*variant)->code);
+  if (runsMachineCode((*variant)->target, name))
+    if ((program->image = machineCode(**variant, *texts)))
+      if (Result<Kernel> kernel =
+              cuda::load(program, ordinal)) // a driver may be older than the assembler; it reads PTX then
+        return kernel;
+  program = std::make_shared<Program>((*variant)->program);
+  program->image = texts;
   return cuda::load(program, ordinal);
 }
 

@@ -1,6 +1,7 @@
 // Compiling ahead of time. See Ahead.h.
 #include "runtime/jit/Ahead.h"
 #include "compiler/Driver/CHeader.h"
+#include "compiler/Driver/MachineCode.h"
 #include "runtime/jit/CodeCaching.h"
 #include <algorithm>
 
@@ -61,7 +62,9 @@ Result<std::vector<MadeFile>> compileAhead(const driver::Options &options, const
       Result<driver::Compiled> compiled = translate(how);
       if (!compiled)
         return compiled.error();
-      Variant variant{compiled->target, how.plan, std::move(compiled->program), std::move(compiled->code), ""};
+      Variant variant{compiled->target, how.plan, std::move(compiled->program), std::move(compiled->code), "", ""};
+      if (!isCpu(target))
+        variant.cubin = driver::assembleImage(variant.target, variant.code);
       if (compiled->splitCode) {
         Result<std::string> split = compiled->splitCode();
         if (!split)

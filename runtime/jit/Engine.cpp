@@ -147,7 +147,7 @@ ModelInfo toPublic(driver::ModelFacts facts) {
   for (const driver::PlanChoices &from : facts.choices) {
     PlanChoices to{from.state, {}};
     for (const auto &choice : from.choices)
-      to.choices.push_back({choice.plan, choice.cost});
+      to.choices.push_back({choice.plan, choice.cost, choice.terms});
     info.choices.push_back(std::move(to));
   }
   info.productsOnce = facts.productsOnce;

@@ -24,7 +24,7 @@ constexpr int kFirstRuns = 3, kMostRuns = 24;
 constexpr double kHopeless = 3;
 constexpr int kHopelessRuns = 4;
 /// How much faster than its expected cost says, beside the others, a candidate may turn out.
-constexpr double kTrust = 1.6;
+constexpr double kTrust = 1.3;
 
 double secondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 

@@ -10,6 +10,7 @@ TEST_CASE("an artifact is read as it was written") {
   Artifact artifact = twiceArtifact();
   artifact.files = {{"/some/gates.rondo", "1234"}};
   artifact.variants[0].splitCode = "split";
+  artifact.variants[0].cubin = packCubins({std::string("a\0b", 3), "", "c"});
   artifact.choices = {{{16, 4096}, 0}};
   TensorSpec &tensor = artifact.variants[0].program.tensors[0];
   tensor.hasInterval = true;
@@ -23,6 +24,7 @@ TEST_CASE("an artifact is read as it was written") {
   CHECK(read->key == "key");
   CHECK(read->files[0].path == "/some/gates.rondo");
   CHECK(read->variants[0].splitCode == "split");
+  CHECK(unpackCubins(read->variants[0].cubin) == std::vector<std::string>{std::string("a\0b", 3), "", "c"});
   CHECK(read->choices[0].sizes.time == 4096);
   const TensorSpec &same = read->variants[0].program.tensors[0];
   CHECK(same.lo == tensor.lo);
@@ -119,4 +121,23 @@ TEST_CASE("hashes tell contents apart") {
   CHECK(contentHash("").size() == 32);
   CHECK(contentHash("a") != contentHash("b"));
   CHECK(contentHash("a") == contentHash("a"));
+}
+
+TEST_CASE("machine code runs on GPUs of its generation that are not older") {
+  CHECK(runsMachineCode("cuda:sm_80", "cuda:sm_80"));
+  CHECK(runsMachineCode("cuda:sm_80", "cuda:sm_89"));
+  CHECK_FALSE(runsMachineCode("cuda:sm_89", "cuda:sm_80"));
+  CHECK_FALSE(runsMachineCode("cuda:sm_80", "cuda:sm_90")); // which runs the PTX
+  CHECK(runsMachineCode("cuda:sm_90a", "cuda:sm_90"));
+  CHECK_FALSE(runsMachineCode("cuda:sm_100a", "cuda:sm_103"));
+  CHECK(runsMachineCode("cuda:sm_100", "cuda:sm_103"));
+  CHECK_FALSE(runsMachineCode("cpu:x86-64-v3", "cpu"));
+}
+
+TEST_CASE("cubins that are cut off are left out") {
+  const std::string packed = packCubins({"one", "two"});
+  CHECK(unpackCubins(packed).size() == 2);
+  for (size_t size = 0; size < packed.size(); ++size)
+    CHECK(unpackCubins(std::string_view(packed).substr(0, size)).size() == (size >= 11 ? 1 : 0));
+  CHECK(unpackCubins(std::string(8, '\xff')).empty());
 }

@@ -2,10 +2,10 @@
 // the very region that it would have, so scans are formed on a copy, once for each size.
 #include "compiler/Target/CUDA/ChunkHook.h"
 #include "compiler/Target/CUDA/Passes.h"
+#include "compiler/Target/CUDA/TileSpace.h"
+#include "compiler/Transforms/AskedPlans.h"
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Recur/Recur.h"
-#include "mlir/Pass/PassManager.h"
-#include "mlir/Transforms/Passes.h"
 
 namespace rondo::cuda {
 #define GEN_PASS_DEF_CHOOSETILES
@@ -25,25 +25,23 @@ namespace {
 constexpr int64_t kSizes[] = {64, 32};
 constexpr double kBetterBy = 0.9;
 
-SmallVector<Operation *> chunkedScans(ModuleOp module) {
-  SmallVector<Operation *> scans;
-  module.walk([&](Operation *op) {
-    auto plan = op->getAttrOfType<PlanAttr>(kPlanAttr);
-    if (isa<recur::ExpandScanOp, recur::DeltaScanOp>(op) && plan && plan.getForm() == Form::Chunk)
-      scans.push_back(op);
-  });
-  return scans;
-}
-
-PlanAttr withChunk(PlanAttr plan, int64_t chunk) {
-  return PlanAttr::get(plan.getContext(), plan.getForm(), plan.getSchedule(), chunk, plan.getInterval(),
-                       plan.getValueTile(), plan.getWarps(), plan.getStages(), plan.getAhead(), plan.getSegments());
-}
-
 PlanAttr withTiles(PlanAttr plan, const TilePlan &tiles) {
   return PlanAttr::get(plan.getContext(), plan.getForm(), plan.getSchedule(), tiles.chunk, plan.getInterval(),
                        tiles.valueTile, tiles.warps, tiles.stages, tiles.ahead, plan.getSegments());
 }
+
+/// One scan: what is asked of its plan, and the best that was found.
+struct Scan {
+  Operation *op;
+  PlanAttr given; // by choose-plans
+  TileAsk ask;
+  bool asked = false;    // something is asked of it, which is refused where it has tiles, but not these
+  bool demanded = false; // by name, or as a form: it is refused in any case
+  bool hasTiles = false;
+  PlanAttr plan;
+  double nanosecondsPerStep = 0;
+  std::string reason; // why there is none
+};
 
 struct ChooseTiles : rondo::cuda::impl::ChooseTilesBase<ChooseTiles> {
   using ChooseTilesBase::ChooseTilesBase;
@@ -66,69 +64,141 @@ struct ChooseTiles : rondo::cuda::impl::ChooseTilesBase<ChooseTiles> {
   void runOnOperation() override {
     if (failed(checkPlans()))
       return signalPassFailure();
-    SmallVector<Operation *> scans = chunkedScans(getOperation());
-    SmallVector<Best> best(scans.size());
-    SmallVector<int64_t> sizes(std::begin(kSizes), std::end(kSizes));
-    if (chunk)
-      sizes = {chunk};
-    for (int64_t size : sizes)
-      if (!scans.empty() && failed(tryChunks(size, best)))
+    FailureOr<AskedPlans> asked = AskedPlans::parse(plan, [&] { return getOperation().emitError(); });
+    if (failed(asked))
+      return signalPassFailure();
+    SmallVector<Scan> scans;
+    for (Operation *op : chunkedScans(getOperation()))
+      scans.push_back(makeScan(op, *asked));
+    for (int64_t size : sizesOf(scans))
+      if (!scans.empty() && failed(tryChunks(size, scans)))
         return signalPassFailure();
-    bool any = false;
-    for (auto [scan, found] : llvm::zip(scans, best)) {
-      any |= found.plan != nullptr;
-      if (found.plan) {
-        scan->setAttr(kPlanAttr, found.plan);
-        continue;
+    for (auto [number, scan] : llvm::enumerate(scans))
+      if (!scan.plan && (scan.demanded || (scan.asked && scan.hasTiles))) {
+        refuse(scan, number);
+        return signalPassFailure();
       }
-      scan->setAttr(kPlanAttr, PlanAttr::get(&getContext(), Form::Step, Schedule::Carry, 1));
-      scan->setAttr(kStepsBecauseAttr, StringAttr::get(&getContext(), found.reason));
-      if (form != "chunk")
-        scan->emitRemark("choose-tiles keeps to steps: ") << found.reason;
+    bool any = false;
+    for (Scan &scan : scans) {
+      any |= scan.plan != nullptr;
+      if (scan.plan)
+        scan.op->setAttr(kPlanAttr, scan.plan);
+      else
+        keepToSteps(scan);
     }
     if (form == "chunk" && !any && !scans.empty()) {
-      scans.back()->emitError("the model has no form 'chunk' on tensor cores: ") << best.back().reason;
+      scans.back().op->emitError("the model has no form 'chunk' on tensor cores: ") << scans.back().reason;
       signalPassFailure();
     }
   }
 
 private:
-  struct Best {
-    PlanAttr plan;
-    double nanosecondsPerStep = 0;
-    std::string reason;
-  };
+  Scan makeScan(Operation *op, AskedPlans &asked) {
+    Scan scan{op, op->getAttrOfType<PlanAttr>(kPlanAttr), {}, false, false, false, {}, 0, ""};
+    auto recurrence = cast<recur::ScanInterface>(op);
+    scan.ask = {chunk, scan.given.getValueTile(), scan.given.getWarps(), scan.given.getStages(), std::nullopt};
+    for (StringRef name : {"form", "chunk", "value_tile", "warps", "stages", "ahead"})
+      if (std::optional<AskedPlans::Value> value = asked.find(recurrence, name)) {
+        scan.asked = true;
+        scan.demanded |= value->named || name == "form";
+        if (name == "chunk")
+          scan.ask.chunk = scan.given.getChunk();
+        if (name == "ahead")
+          scan.ask.ahead = scan.given.getAhead();
+      }
+    // A plan in full says so where scores do not run ahead, too: the attribute leaves that out.
+    if (scan.ask.valueTile && scan.ask.warps && scan.ask.stages)
+      scan.ask.ahead = scan.given.getAhead();
+    return scan;
+  }
+
+  SmallVector<int64_t> sizesOf(ArrayRef<Scan> scans) const {
+    SmallVector<int64_t> sizes;
+    auto add = [&](int64_t size) {
+      if (!llvm::is_contained(sizes, size))
+        sizes.push_back(size);
+    };
+    for (const Scan &scan : scans)
+      if (scan.ask.chunk)
+        add(scan.ask.chunk);
+      else
+        llvm::for_each(kSizes, add);
+    return sizes;
+  }
 
   /// Forms every scan in chunks of `size`, on a copy, and keeps what is better than before.
-  LogicalResult tryChunks(int64_t size, MutableArrayRef<Best> best) {
-    OwningOpRef<ModuleOp> copy = getOperation().clone();
-    SmallVector<PlanAttr> plans;
-    for (Operation *scan : chunkedScans(*copy)) {
-      plans.push_back(withChunk(scan->getAttrOfType<PlanAttr>(kPlanAttr), size));
-      scan->setAttr(kPlanAttr, plans.back());
-    }
-    PassManager passes(&getContext());
-    passes.addPass(createFormChunks());
-    passes.addPass(createCanonicalizerPass());
-    passes.addPass(createCSEPass());
-    if (failed(passes.run(*copy)))
+  LogicalResult tryChunks(int64_t size, MutableArrayRef<Scan> scans) {
+    FailureOr<FormedChunks> formed = formChunksOf(getOperation(), size);
+    if (failed(formed))
       return failure();
-    SmallVector<chunk::ScanOp> formed;
-    copy->walk([&](chunk::ScanOp scan) { formed.push_back(scan); });
-    if (formed.size() != best.size())
-      return getOperation().emitError("choose-tiles: ")
-             << best.size() << " scans have plans of chunks, and " << formed.size() << " have chunks of " << size;
-    for (auto [scan, plan, found] : llvm::zip(formed, plans, best)) {
-      TileChoice tiles = chooseTiles(scan, capabilityOf(arch));
-      if (!tiles.reason.empty()) {
-        if (found.reason.empty())
-          found.reason = tiles.reason;
-      } else if (!found.plan || tiles.nanosecondsPerStep < kBetterBy * found.nanosecondsPerStep) {
-        found.plan = withTiles(plan, tiles.plan);
-        found.nanosecondsPerStep = tiles.nanosecondsPerStep;
+    for (auto [scan, chunks] : llvm::zip(scans, formed->scans))
+      if (!scan.ask.chunk || scan.ask.chunk == size)
+        tryScan(scan, chunks);
+    return success();
+  }
+
+  void tryScan(Scan &scan, chunk::ScanOp formed) {
+    scan.hasTiles |= planTiles(formed).reason.empty();
+    TileChoice tiles = scan.ask.kernel() ? follow(scan, formed) : chooseTiles(formed, capabilityOf(arch));
+    if (!tiles.reason.empty()) {
+      if (scan.reason.empty())
+        scan.reason = tiles.reason;
+    } else if (!scan.plan || tiles.nanosecondsPerStep < kBetterBy * scan.nanosecondsPerStep) {
+      scan.plan = withTiles(scan.given, tiles.plan);
+      scan.nanosecondsPerStep = tiles.nanosecondsPerStep;
+    }
+  }
+
+  /// The best plan that has what is asked for.
+  TileChoice follow(Scan &scan, chunk::ScanOp formed) {
+    TileProgramOrReason planned = planTiles(formed);
+    TileChoice tiles{std::move(planned.program), {}, std::move(planned.reason), 0};
+    if (!tiles.reason.empty())
+      return tiles;
+    const TilePlans plans = tilePlans(tiles.program, capabilityOf(arch), scan.ask);
+    for (const TilePlan &plan : plans.fit) {
+      const double cost = chunkNanoseconds(tiles.program, plan) / double(plan.chunk);
+      if (tiles.nanosecondsPerStep == 0 || cost < tiles.nanosecondsPerStep) {
+        tiles.plan = plan;
+        tiles.nanosecondsPerStep = cost;
       }
     }
-    return success();
+    if (plans.fit.empty())
+      tiles.reason = plans.whyNone;
+    return tiles;
+  }
+
+  /// Says which constraint what is asked for breaks, and what comes nearest.
+  void refuse(const Scan &scan, size_t number) {
+    const TileAsk &ask = scan.ask;
+    const TilePlan wanted{ask.chunk ? ask.chunk : 64,  ask.valueTile ? ask.valueTile : 64, ask.warps ? ask.warps : 4,
+                          ask.stages ? ask.stages : 3, ask.ahead.value_or(false),          capabilityOf(arch)};
+    std::optional<TilePlan> nearest;
+    for (int64_t size : kTileChunks) {
+      FailureOr<FormedChunks> formed = formChunksOf(getOperation(), size);
+      if (failed(formed))
+        return;
+      TileProgramOrReason planned = planTiles(formed->scans[number]);
+      if (!planned.reason.empty())
+        break;
+      for (const TilePlan &plan : tilePlans(planned.program, capabilityOf(arch)).fit)
+        if (!nearest || distance(plan, wanted) < distance(*nearest, wanted))
+          nearest = plan;
+    }
+    auto recurrence = cast<recur::ScanInterface>(scan.op);
+    InFlightDiagnostic error = scan.op->emitError("the scan of '")
+                               << stateNames(recurrence) << "' cannot follow the plan '" << planText(scan.given)
+                               << "': " << scan.reason;
+    PlanAttr plan =
+        nearest ? withTiles(scan.given, *nearest) : PlanAttr::get(&getContext(), Form::Step, Schedule::Carry, 1);
+    error.attachNote() << "the nearest that it can follow is '" << planText(plan) << "'";
+  }
+
+  void keepToSteps(const Scan &scan) {
+    scan.op->setAttr(kPlanAttr, PlanAttr::get(&getContext(), Form::Step, Schedule::Carry, 1));
+    scan.op->setAttr(kStepsBecauseAttr, StringAttr::get(&getContext(), scan.reason));
+    if (form != "chunk")
+      scan.op->emitRemark("choose-tiles keeps to steps: ") << scan.reason;
   }
 };
 

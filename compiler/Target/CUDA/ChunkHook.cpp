@@ -36,8 +36,8 @@ TileChoice rondo::cuda::chooseTiles(chunk::ScanOp scan, int64_t arch) {
 
 namespace {
 
-/// Nanoseconds of a step of a step kernel, of a block alone and of each of several; measured on an H100 (README.md).
-constexpr double kStepAlone = 400, kStepShared = 300;
+/// Nanoseconds of a step of a step kernel, of a block alone; measured on an H100 (README.md).
+constexpr double kStepAlone = 400;
 /// What a launch takes before its first chunk or step, and after the last one.
 constexpr double kTileFixed = 6000, kStepFixed = 3000, kLinkFixed = 3000;
 /// A segment of the linking kernel: a load that waits for memory.
@@ -79,7 +79,7 @@ public:
   void addSteps(Launch steps, bool demanded) {
     steps.choice = choice;
     steps.way = way;
-    steps.cost = {1, kStepAlone, kStepShared, kStepFixed};
+    steps.cost = {1, kStepAlone, kStepNanoseconds, kStepFixed};
     if (demanded) // for calls that leave no other way
       steps.cost.alone = steps.cost.shared = 1e12;
     launches.push_back(std::move(steps));

@@ -27,6 +27,9 @@ TileChoice chooseTiles(chunk::ScanOp scan, int64_t arch);
 std::vector<Launch> emitTileLaunches(const TileChoice &tiles, const ScanTensors &tensors, mlir::ModuleOp module,
                                      llvm::StringRef symbol, int64_t choice, Launch steps, bool demanded);
 
+/// Nanoseconds of a step of a step kernel, of each of several blocks that share a multiprocessor; measured on an H100 (README.md).
+inline constexpr double kStepNanoseconds = 300;
+
 /// 90 of "sm_90a".
 int64_t capabilityOf(llvm::StringRef arch);
 

@@ -6,8 +6,8 @@ def ChooseTiles : Pass<"choose-tiles", "::mlir::ModuleOp"> {
   let summary = "plans of chunks become plans of kernels on matrix instructions, or of steps";
   let description = [{
     After `choose-plans`: of each scan whose plan has chunks, the size of a chunk (64 or 32 steps, unless `chunk` says it), columns and warps
-    of a block, stages, and whether scores run ahead, as the cost model takes them (README-tiles.md). A plan that names a value_tile
-    already is kept where it fits.
+    of a block, stages, and whether scores run ahead, as the cost model takes them (README-tiles.md). What `plan` asks for is kept, and
+    the rest chosen; where nothing fits, the pass fails, and names the constraint and the nearest plan that the scan can follow.
 
     Requires: static step types and chosen element types. Ensures: every plan with chunks has a kernel on tiles. Declines, with a remark that
     says why, what has none: its plan is one of steps then. With `form=chunk` it fails where that leaves no chunks at all.
@@ -35,6 +35,7 @@ def ChooseTiles : Pass<"choose-tiles", "::mlir::ModuleOp"> {
   }];
   let options = [Option<"form", "form", "std::string", "\"auto\"", "auto, step or chunk">,
                  Option<"chunk", "chunk", "int64_t", "0", "steps per chunk; 0 leaves them to the pass">,
+                 Option<"plan", "plan", "std::string", "\"\"", "parts of plans, as choose-plans takes them">,
                  Option<"arch", "arch", "std::string", "\"sm_80\"", "the GPU: sm_80, sm_89, sm_90a, ...">];
   let dependentDialects = ["::rondo::chunk::ChunkDialect"];
 }

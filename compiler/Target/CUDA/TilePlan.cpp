@@ -87,13 +87,16 @@ std::string rondo::cuda::whyNot(const TileProgram &program, const TilePlan &plan
   for (const TileState &state : program.states) {
     if (state.values % plan.valueTile)
       return "the value axis is a multiple of its tile";
-    if (state.keys % 16 || plan.columnTiles() * state.keys / 2 > 160)
-      return "a state does not fit in registers";
+    if (state.keys % 16)
+      return "a key axis of " + std::to_string(state.keys) + " is no multiple of 16";
+    if (const int64_t registers = plan.columnTiles() * state.keys / 2; registers > 160)
+      return "a thread's part of a state takes " + std::to_string(registers) + " registers, and may have 160";
   }
   for (mlir::Value output : scan->getResults().take_front(program.outputs.size()))
     if (elementOf(output) != element)
       return "an output has another type than the rows";
-  if (SharedMap(program, plan).total > sharedLimit(plan.arch))
-    return "more shared memory than a block can have";
+  if (const int64_t bytes = SharedMap(program, plan).total; bytes > sharedLimit(plan.arch))
+    return "a block takes " + std::to_string((bytes + 1023) / 1024) + " KiB of shared memory, and can have " +
+           std::to_string(sharedLimit(plan.arch) / 1024);
   return "";
 }

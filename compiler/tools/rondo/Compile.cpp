@@ -60,6 +60,16 @@ std::vector<PlanFor> recordedPlans(const SpecArguments &arguments, const std::st
   return plans;
 }
 
+/// Says what of an artifact is for GPUs.
+void printGpuCode(const std::string &bytes) {
+  const Result<Artifact> artifact = Artifact::fromBytes(bytes);
+  for (const Variant &variant : artifact ? artifact->variants : std::vector<Variant>())
+    if (variant.target.compare(0, 5, "cuda:") == 0)
+      fmt::print("{}: PTX{}\n", variant.target,
+                 variant.cubin.empty() ? " alone: no ptxas that could assemble it"
+                                       : fmt::format(", and machine code of {} bytes", variant.cubin.size()));
+}
+
 /// Code for other machines, into a folder.
 int compileAhead(const CompileArguments &arguments) {
   const std::string path = resolveSpec(arguments.spec.spec);
@@ -88,6 +98,7 @@ int compileAhead(const CompileArguments &arguments) {
       return fail(written.error());
     fmt::print("{}  {} bytes\n", where, file.bytes.size());
   }
+  printGpuCode(files->back().bytes);
   return 0;
 }
 

@@ -7,12 +7,14 @@
 #include "compiler/tools/rondo/Terminal.h"
 #include "compiler/tools/rondo/TextFile.h"
 #include "compiler/tools/rondo/TuneReport.h"
+#include "compiler/tools/rondo/TuneStages.h"
 #include "compiler/tools/rondo/TunedPlan.h"
 #include <chrono>
 #include <ctime>
 #include <fmt/format.h>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <thread>
 
 namespace rondo::tool {
@@ -23,21 +25,29 @@ using Clock = std::chrono::steady_clock;
 struct TuneArguments {
   SpecArguments spec;
   double seconds = 30;
+  size_t sample = 0; // 0: all plans
   bool exhaustive = false, fresh = false, dryRun = false, json = false;
   std::string report, candidates;
 };
 
+std::vector<double> sum(std::vector<double> a, const std::vector<double> &b) {
+  a.resize(std::max(a.size(), b.size()));
+  for (size_t i = 0; i < b.size(); ++i)
+    a[i] += b[i];
+  return a;
+}
+
 /// Plans for all recurrences at once, by what they are expected to cost together. Where there are very many, the cheapest.
 std::vector<tune::Candidate> combine(const std::vector<PlanChoices> &recurrences) {
   constexpr size_t most = 4096;
-  std::vector<tune::Candidate> all = {{"", 0}};
+  std::vector<tune::Candidate> all = {{"", 0, {}}};
   for (const PlanChoices &recurrence : recurrences) {
     std::vector<tune::Candidate> longer;
     for (const tune::Candidate &before : all)
       for (const PlanChoices::Choice &choice : recurrence.choices)
         longer.push_back(
             {fmt::format("{}{}{}: {}", before.plan, before.plan.empty() ? "" : "; ", recurrence.state, choice.plan),
-             before.cost + choice.cost});
+             before.cost + choice.cost, sum(before.terms, choice.terms)});
     std::sort(longer.begin(), longer.end(),
               [](const auto &a, const auto &b) { return std::pair(a.cost, a.plan) < std::pair(b.cost, b.plan); });
     if (longer.size() > most)
@@ -45,6 +55,29 @@ std::vector<tune::Candidate> combine(const std::vector<PlanChoices> &recurrences
     all = std::move(longer);
   }
   return all;
+}
+
+/// So many of the plans, drawn at random, in their order; the default is one of them in any case.
+std::vector<tune::Candidate> draw(const std::vector<tune::Candidate> &all, size_t count, const std::string &usual,
+                                  uint64_t seed) {
+  std::vector<size_t> order(all.size());
+  for (size_t i = 0; i < order.size(); ++i)
+    order[i] = i;
+  std::shuffle(order.begin(), order.end(), std::mt19937_64(seed));
+  std::partition(order.begin(), order.end(), [&](size_t i) { return all[i].plan == usual; });
+  order.resize(count);
+  std::sort(order.begin(), order.end());
+  std::vector<tune::Candidate> drawn;
+  for (const size_t i : order)
+    drawn.push_back(all[i]);
+  return drawn;
+}
+
+/// The fastest plan; but the compiler's own choice, where the two cannot be told apart for noise.
+const tune::Trial &chosenOf(const TuneSummary &summary) {
+  const tune::Trial &best = summary.trials.front(), *usual = trialOf(summary, summary.defaultPlan);
+  const bool alike = usual && usual->isMeasured() && usual->median - best.median <= usual->noise + best.noise;
+  return alike ? *usual : best;
 }
 
 /// One `rondo tune`.
@@ -58,7 +91,7 @@ public:
   void print() const;
   void printJson() const;
   Result<void> remember();
-  Result<void> writeReport() const;
+  Result<void> writeReport();
   /// Nothing is measured: the plans are printed, or compiled for another machine.
   bool isForLater() const { return arguments.dryRun || !arguments.candidates.empty(); }
   Result<void> doForLater();
@@ -104,6 +137,8 @@ Result<void> Tuner::prepare() {
   candidates = combine(info.choices);
   summary.defaultPlan = fmt::format("{}", fmt::join(info.planTexts, "; "));
   summary.space = candidates.size();
+  if (arguments.sample > 0 && arguments.sample < candidates.size())
+    candidates = draw(candidates, arguments.sample, summary.defaultPlan, randomRequest(arguments.spec).seed);
   if (isForLater())
     return {};
   Result<Kernel> kernel = engine.compileFile(path, options);
@@ -251,7 +286,7 @@ Result<void> Tuner::search() {
   if (!found)
     return found.error();
   summary.trials = std::move(found->trials);
-  summary.chosen = summary.trials.front().candidate.plan;
+  summary.chosen = chosenOf(summary).candidate.plan;
   summary.seconds = found->seconds;
   summary.compiled = found->compiled;
   summary.ended = found->ended;
@@ -274,7 +309,8 @@ void Tuner::print() const {
              summary.ended ? "" : "; the time was over");
   const tune::Trial *usual = trialOf(summary, summary.defaultPlan);
   fmt::print("--plan '{}'{}\n", paint(Colour::Green, summary.chosen),
-             usual && usual->isMeasured()
+             summary.chosen == summary.defaultPlan ? ", the default: no other is faster beyond the noise"
+             : usual && usual->isMeasured()
                  ? fmt::format(", {:.2f} times the default's speed", usual->median / summary.trials.front().median)
                  : "");
 }
@@ -282,10 +318,11 @@ void Tuner::print() const {
 void Tuner::printJson() const {
   std::vector<std::string> plans;
   for (const tune::Trial &trial : summary.trials)
-    if (trial.isMeasured())
+    if (trial.isMeasured() && !trial.times.empty())
       plans.push_back(fmt::format(
-          R"(    {{"plan": "{}", "ms": {:.6g}, "noise_ms": {:.3g}, "runs": {}, "cost": {:.6g}}})", trial.candidate.plan,
-          1e3 * trial.median, 1e3 * trial.noise, trial.times.size(), trial.candidate.cost));
+          R"(    {{"plan": "{}", "ms": {:.6g}, "least_ms": {:.6g}, "noise_ms": {:.3g}, "runs": {}, "cost": {:.6g}, "terms": [{:.6g}]}})",
+          trial.candidate.plan, 1e3 * trial.median, 1e3 * *std::min_element(trial.times.begin(), trial.times.end()),
+          1e3 * trial.noise, trial.times.size(), trial.candidate.cost, fmt::join(trial.candidate.terms, ", ")));
   fmt::print("{{\n  \"title\": \"{}\",\n  \"call\": \"{}\",\n  \"chosen\": \"{}\",\n  \"default\": \"{}\",\n",
              summary.title, summary.call, summary.chosen, summary.defaultPlan);
   fmt::print("  \"space\": {},\n  \"compiled\": {},\n  \"seconds\": {:.3f},\n  \"ended\": {},\n", summary.space,
@@ -301,18 +338,41 @@ Result<void> Tuner::remember() {
   record.key = key;
   record.model = info.name;
   record.plan = summary.chosen;
-  record.seconds = summary.trials.front().median;
-  if (summary.trials.size() > 1 && summary.trials[1].isMeasured()) {
-    record.runnerUp = summary.trials[1].candidate.plan;
-    record.runnerUpSeconds = summary.trials[1].median;
-  }
+  record.seconds = trialOf(summary, summary.chosen)->median;
+  for (const tune::Trial &trial : summary.trials) // the fastest of the others
+    if (trial.isMeasured() && trial.candidate.plan != summary.chosen) {
+      record.runnerUp = trial.candidate.plan;
+      record.runnerUpSeconds = trial.median;
+      break;
+    }
   record.defaultSeconds = usual ? usual->median : 0;
   record.measured = std::time(nullptr);
   return records->put(record);
 }
 
-Result<void> Tuner::writeReport() const {
-  return arguments.report.empty() ? Result<void>() : writeText(arguments.report, tuneReport(summary));
+/// With what the page shows beside the search: what the call does, where its time goes, and what the machine could do.
+Result<void> Tuner::writeReport() {
+  if (arguments.report.empty())
+    return {};
+  const double second = asksFor(info.tensors, Axis::Time1) ? double(shape.time1) : 1;
+  const double tokens = double(shape.batch) * double(shape.time) * second;
+  summary.operations = 2 * tokens * (info.productsOnce + info.productsPerHead * double(shape.heads));
+  if (!gpu) {
+    summary.ceilings = measureCeilings(threadsOf(arguments.spec.threads));
+    Engine engine;
+    CompileOptions how = options;
+    how.plan = summary.chosen;
+    how.form = "auto";
+    how.chunk = 0;
+    Result<Kernel> kernel = engine.compileFile(path, how);
+    if (!kernel)
+      return kernel.error();
+    Result<std::vector<Stage>> stages = measureStages(*kernel, *call, shape, callWith);
+    if (!stages)
+      return stages.error();
+    summary.stages = std::move(*stages);
+  }
+  return writeText(arguments.report, tuneReport(summary));
 }
 
 int tuneModel(const TuneArguments &arguments) {
@@ -354,6 +414,9 @@ void addTune(CLI::App &app, int &status) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_flag("--exhaustive", arguments->exhaustive, "measure every plan, whatever the cost model expects");
+  command
+      ->add_option("--sample", arguments->sample, "choose from so many plans, drawn at random by the seed of --random")
+      ->type_name("N");
   command->add_flag("--fresh", arguments->fresh, "forget what a search that was stopped has measured");
   command->add_flag("--dry-run", arguments->dryRun, "print the plans and their expected cost, and measure nothing");
   command->add_flag("--json", arguments->json, "print what was found as JSON");

@@ -17,14 +17,11 @@ std::optional<Record> recordFor(const SpecArguments &arguments, const std::strin
   const bool asked = !options.plan.empty() || options.form != "auto" || options.chunk > 0;
   if (asked || arguments.noRecords || options.target == "reference")
     return std::nullopt;
-  const Result<Records> records = Records::open(Records::standardPath(), Records::Access::Read);
-  if (!records)
-    return std::nullopt;
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();
   const Result<RecordKey> key = Engine::recordKey(text.str(), options, sizesOf(options, shape), arguments.threads);
-  return key ? records->find(*key) : std::nullopt;
+  return key ? findRecord(*key) : std::nullopt;
 }
 
 Result<Kernel> compileWith(const std::optional<Record> &record, Engine &engine, const std::string &path,

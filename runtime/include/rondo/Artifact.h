@@ -11,11 +11,12 @@ namespace rondo {
 
 /// A program with its code, for one target and one plan.
 struct Variant {
-  std::string target;    // "cpu:x86-64-v3", "cuda:sm_90a"; "cpu" is the machine that compiled it
-  std::string plan;      // as CompileOptions::plan says it
-  Program program;       // without addresses, image and device
-  std::string code;      // cpu: a relocatable object; cuda: PTX, as joinImage writes it
-  std::string splitCode; // cpu: the object of the launches' second functions, where there are some
+  std::string target;     // "cpu:x86-64-v3", "cuda:sm_90a"; "cpu" is the machine that compiled it
+  std::string plan;       // as CompileOptions::plan says it
+  Program program;        // without addresses, image and device
+  std::string code;       // cpu: a relocatable object; cuda: PTX, as joinImage writes it
+  std::string splitCode;  // cpu: the object of the launches' second functions, where there are some
+  std::string cubin = {}; // cuda: machine code for the target, as packCubins writes it; empty where there is PTX alone
 };
 
 /// What decides which variant is fastest: how many sequences a call has, heads counted (batch * heads, or packed sequences * heads), and how
@@ -69,6 +70,13 @@ Result<std::shared_ptr<const Program>> loadHostCode(Program program, std::string
 /// The texts of an image in one, with a zero byte between two, and an image of "cuda:sm_90a" from that.
 std::string joinImage(const DeviceImage &image);
 std::shared_ptr<const DeviceImage> splitImage(std::string_view target, std::string_view code);
+
+/// Several cubins in one, each after its length, and back. Whatever the bytes are, what is cut off is left out.
+std::string packCubins(const std::vector<std::string> &cubins);
+std::vector<std::string> unpackCubins(std::string_view packed);
+/// Whether machine code for "cuda:sm_86" runs on a GPU "cuda:sm_89": those of one generation run what older ones of it do. PTX runs on all
+/// newer ones.
+bool runsMachineCode(std::string_view target, std::string_view device);
 
 /// 32 hexadecimal digits (XXH3, 128 bits): names contents, and is no protection against forgery.
 std::string contentHash(std::string_view text);

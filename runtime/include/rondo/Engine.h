@@ -60,8 +60,9 @@ struct CompileTimes {
 struct PlanChoices {
   std::string state; // names the recurrence in CompileOptions::plan
   struct Choice {
-    std::string plan; // "<form = chunk, schedule = carry, chunk = 16>"
-    double cost = 0;  // expected; only ratios mean something
+    std::string plan;               // "<form = chunk, schedule = carry, chunk = 16>"
+    double cost = 0;                // expected; only ratios mean something
+    std::vector<double> terms = {}; // how often each of the cost model's terms is in it
   };
   std::vector<Choice> choices;
 };

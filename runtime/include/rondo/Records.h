@@ -73,6 +73,18 @@ private:
   std::unique_ptr<Database> database;
 };
 
+/// The record for a call, the first of these that there is: this user's for the call's bucket; one that came with rondo for it; this user's for
+/// the nearest bucket; one that came with rondo for that. A bucket is near within two doublings of rows and time together. Nothing where there
+/// is none of these, and where RONDO_RECORDS is set but empty. What is wrong with a file is no record.
+std::optional<Record> findRecord(const RecordKey &key);
+/// The record of the nearest bucket that is near, of those for the same spec, types, device, driver and compiler.
+std::optional<Record> nearestRecord(const std::vector<Record> &records, const RecordKey &key);
+/// Where the records lie that came with rondo: RONDO_SHIPPED_RECORDS, ../share/rondo/records beside the program, the same below the prefix that
+/// rondo was installed to, records/ in its source tree. Empty where none is there.
+std::string shippedRecordsFolder();
+/// The records of a folder's JSON files.
+std::vector<Record> shippedRecords(const std::string &folder);
+
 /// Records as JSON that people can read and edit, and back.
 std::string recordsToJson(const std::vector<Record> &records);
 Result<std::vector<Record>> recordsFromJson(const std::string &text);

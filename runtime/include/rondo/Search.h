@@ -12,6 +12,7 @@ namespace rondo::tune {
 struct Candidate {
   std::string plan;
   double cost = 0;
+  std::vector<double> terms = {}; // of the cost model, where somebody wants to know
 };
 
 /// What is known of a candidate.

@@ -13,15 +13,15 @@ func.func private @f() attributes {a = #chunk.plan<form = step, schedule = carry
 
 // -----
 
-// Warps belong to a tile.
-// expected-error @+1 {{warps, stages and ahead belong to a value_tile, got value_tile = 0, warps = 4, stages = 0}}
-func.func private @f() attributes {a = #chunk.plan<form = chunk, schedule = carry, chunk = 32, warps = 4>}
+// Warps are a count.
+// expected-error @+1 {{value_tile, warps, stages and segments are counts, got -4}}
+func.func private @f() attributes {a = #chunk.plan<form = chunk, schedule = carry, chunk = 32, warps = -4>}
 
 // -----
 
-// A tile has warps.
-// expected-error @+1 {{warps, stages and ahead belong to a value_tile, got value_tile = 64, warps = 0, stages = 0}}
-func.func private @f() attributes {a = #chunk.plan<form = chunk, schedule = carry, chunk = 32, value_tile = 64>}
+// Steps have no tiles.
+// expected-error @+1 {{value_tile, warps, stages and ahead belong to chunks}}
+func.func private @f() attributes {a = #chunk.plan<form = step, schedule = carry, chunk = 1, value_tile = 64>}
 
 // -----
 

@@ -200,3 +200,53 @@ TEST_CASE("buckets") {
   for (const char *text : {"", "rows 16", "rows 15, time 4096", "rows 16, time 4096 and more", "rows x, time y"})
     CHECK_FALSE(sizesOfBucket(text));
 }
+
+TEST_CASE("the record of the nearest bucket, where it is near") {
+  std::vector<Record> records = {record("one", 1e-3), record("one", 2e-3), record("two", 3e-3)};
+  records[1].key.bucket = "rows 16, time 512";
+  records[2].key.bucket = "rows 16, time 1024";
+  RecordKey key = record("one", 0).key;
+  const auto secondsAt = [&](const char *bucket) {
+    key.bucket = bucket;
+    const std::optional<Record> found = nearestRecord(records, key);
+    return found ? found->seconds : 0;
+  };
+  CHECK(secondsAt("rows 16, time 4096") == 1e-3);
+  CHECK(secondsAt("rows 32, time 2048") == 1e-3); // two doublings; from the other it is three
+  CHECK(secondsAt("rows 16, time 1024") == 2e-3); // the third is of another spec
+  CHECK(secondsAt("rows 16, time 64") == 0);      // three doublings
+  CHECK(secondsAt("rows 64, time 8192") == 0);
+  CHECK(secondsAt("no bucket") == 0);
+  key.device = "cpu other";
+  CHECK(secondsAt("rows 16, time 4096") == 0);
+}
+
+TEST_CASE("records are asked for in order: this user's, shipped ones, near ones") {
+  const File file;
+  const std::string shipped = file.folder + "/shipped";
+  fs::create_directories(shipped);
+  ::setenv("RONDO_RECORDS", file.path.c_str(), 1);
+  ::setenv("RONDO_SHIPPED_RECORDS", shipped.c_str(), 1);
+  const auto at = [](double seconds, const char *bucket) {
+    Record made = record("one", seconds);
+    made.key.bucket = bucket;
+    return made;
+  };
+  const auto find = [&](const char *bucket) {
+    const std::optional<Record> found = findRecord(at(0, bucket).key);
+    return found ? found->seconds : 0;
+  };
+  CHECK(find("rows 16, time 4096") == 0);
+  std::ofstream(shipped + "/a.json") << recordsToJson({at(1, "rows 16, time 4096"), at(2, "rows 16, time 1024")});
+  std::ofstream(shipped + "/b.json") << "no records";
+  CHECK(find("rows 16, time 4096") == 1);
+  CHECK(find("rows 16, time 8192") == 1);
+  REQUIRE(openToWrite(file).put(at(3, "rows 16, time 4096")));
+  CHECK(find("rows 16, time 4096") == 3); // this user's before the shipped one
+  CHECK(find("rows 16, time 1024") == 2); // a shipped one for the bucket before this user's near one
+  CHECK(find("rows 16, time 2048") == 3); // of two near ones this user's
+  ::setenv("RONDO_RECORDS", "", 1);
+  CHECK(find("rows 16, time 4096") == 0); // no records at all
+  ::unsetenv("RONDO_RECORDS");
+  ::unsetenv("RONDO_SHIPPED_RECORDS");
+}
