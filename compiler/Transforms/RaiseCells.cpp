@@ -67,11 +67,11 @@ void raiseCell(recur::ScanOp scan) {
   Block &block = cell.getBody().emplaceBlock();
   for (BlockArgument argument : scan.step()->getArguments())
     map.map(argument, block.addArgument(argument.getType(), argument.getLoc()));
-  for (const Product &product : products)
+  for (Product &product : products)
     map.map(product.op.getResult(), block.addArgument(product.op.getType(), product.op.getLoc()));
   b.setInsertionPointToEnd(&block);
   for (Operation &op : scan.step()->without_terminator())
-    if (llvm::none_of(products, [&](const Product &product) { return product.op == &op; }))
+    if (llvm::none_of(products, [&](Product &product) { return product.op.getOperation() == &op; }))
       b.clone(op, map);
   auto here = [&](auto values) {
     SmallVector<Value> mapped;
