@@ -33,11 +33,11 @@ struct Rounding {
 struct Sizes {
   std::map<std::string, int64_t> dims; // the spec's dimensions
   std::map<std::string, int64_t>
-      axes;                  // implicit axes, as the arguments have them: "batch", "time", "head", "group", ...
+      axes;                         // implicit axes, as the arguments have them: "batch", "time", "head", "group", ...
   std::optional<int64_t> sequences; // packed ones: the batch of arrays without an axis of time
-  std::vector<int64_t> lags; // values of the function's `recur.lags`
-  mutable Noise noise;       // of the run with these sizes
-  mutable Rounding rounding; // the same
+  std::vector<int64_t> lags;        // values of the function's `recur.lags`
+  mutable Noise noise;              // of the run with these sizes
+  mutable Rounding rounding;        // the same
 
   /// The number that a size expression stands for; an error names the dimension without a size.
   llvm::Expected<int64_t> evaluate(llvm::StringRef size) const;
