@@ -144,8 +144,6 @@ def of_family(verify, words):
     return dict(verify, specs=[spec for spec in verify["specs"] if Path(spec).stem in names])
 
 
-# Their gradients' gradients are not those of their gradients' differences, or are refused: open, see compiler/Differentiate/README.md.
-OPEN_SECOND = {"gated_delta_net_block", "stabilised_delta_block", "mamba_block", "hawk_block", "lsrl_if_else"}
 LONG = {"gla", "gated_delta_net"}  # of the rest, `rondo verify --grad --long` takes too long for every run
 
 
@@ -153,35 +151,12 @@ def only(verify, keep):
     return dict(verify, specs=[spec for spec in verify["specs"] if keep(Path(spec).stem)])
 
 
-def run_second(verify, build, jobs, options):
-    """Gradients of gradients of what is linear in its states; those that are open count as skipped."""
-    some = of_family(verify, "linear|expand|delta")
-    outcome = run_verify(only(some, lambda name: name not in OPEN_SECOND), build, jobs, options)
-    outcome.skipped = len(OPEN_SECOND)
-    outcome.note += f"; open: {', '.join(sorted(OPEN_SECOND))}"
-    return outcome
-
-
 def run_derivatives(verify, build, jobs):
     """What the gradients' runner leaves out: gradients of gradients, forward mode, and 4096 steps."""
     one = ["--dtype", "f64", "--random", "5,B=2,T=6,H=1"]
-    yield "derivatives/second", timed(run_second, verify, build, jobs, ["--grad", "--grad", *one])
+    yield "derivatives/second", timed(run_verify, of_family(verify, "linear|expand|delta"), build, jobs, ["--grad", "--grad", *one])
     yield "derivatives/tangents", timed(run_verify, verify, build, jobs, ["--jvp", *one])
     yield "derivatives/long", timed(run_verify, only(verify, lambda name: name in LONG), build, jobs, ["--grad", "--long"])
-
-
-# Open: the results of these two seeds are exactly 0 or grow without noise, where the bound judges "inf"; neither is understood yet.
-OPEN_SEED, OPEN_GRADIENT_SEED = 152, 27
-
-
-def run_around(open_seed, program, build, jobs, seeds, *options):
-    """As run_specs, but for a seed that is open, which counts as skipped."""
-    first, last = map(int, seeds.split(":"))
-    if not first <= open_seed < last:
-        return run_specs(program, build, jobs, seeds, *options)
-    parts = [run_specs(program, build, jobs, f"{a}:{b}", *options) for a, b in ((first, open_seed), (open_seed + 1, last)) if a < b]
-    return Outcome(sum(p.passed for p in parts), sum(p.failed for p in parts), 1, "".join(p.log for p in parts),
-                   "; ".join(p.note for p in parts) + f"; open: seed {open_seed}")
 
 
 def run_specs(program, build, jobs, seeds, *options):
@@ -239,8 +214,8 @@ def runs(runners, only, build, jobs, fuzz_seconds, spec_seeds):
         yield from run_derivatives(runners["verify"], build, jobs)
     if "specs" in only:
         yield "specs/selftest", timed(run_specs_selftest, build)
-        yield "specs/random", timed(run_around, OPEN_SEED, runners["verify"]["program"], build, jobs, spec_seeds)
-        yield "specs/gradients", timed(run_around, OPEN_GRADIENT_SEED, runners["verify"]["program"], build, jobs, "0:40", "--grad")
+        yield "specs/random", timed(run_specs, runners["verify"]["program"], build, jobs, spec_seeds)
+        yield "specs/gradients", timed(run_specs, runners["verify"]["program"], build, jobs, "0:40", "--grad")
     if "fuzz" in only:
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             running = [(f["name"], pool.submit(timed, run_fuzz, f, build, fuzz_seconds)) for f in runners["fuzz"]]

@@ -87,10 +87,10 @@ private:
   Value sliceOf(Value slices, int64_t back, int64_t depth) {
     if (depth == 1)
       return slices;
-    int64_t count = depth - back + 1; // turning the first `count` around puts it first
-    Value turned = recur::SumToOp::create(b, loc, withSlices(slices.getType(), count), slices, true);
-    return count == 1 ? turned
-                      : recur::SumToOp::create(b, loc, withSlices(slices.getType(), 1), turned, true).getResult();
+    // Turning the slices around puts it at the end of the first `back`.
+    Value turned = recur::SumToOp::create(b, loc, withSlices(slices.getType(), back), slices, true);
+    return back == 1 ? turned
+                     : recur::SumToOp::create(b, loc, withSlices(slices.getType(), 1), turned, true).getResult();
   }
 
   Value addState(unsigned s, ArrayRef<DenseI64ArrayAttr> reads, Value init, SmallVectorImpl<Value> &arguments) {

@@ -299,6 +299,7 @@ private:
     result.tangent = options.tangent;
     result.wrt = options.wrt;
     result.form = options.form;
+    result.schedule = options.schedule;
     result.chunk = options.chunk;
     result.plan = options.plan;
     result.interval = options.interval;
@@ -496,14 +497,16 @@ Outcome<ModelFacts> driver::Compiler::inspect(const Source &source, const Option
   Findings findings = reportModel(*compilation.module);
   facts.report = std::move(findings.text);
   facts.families = std::move(findings.families);
-  facts.forms = std::move(findings.forms);
+  Forms forms = std::move(findings.forms);
   bool sized = llvm::all_of(facts.dims, [&](const std::string &name) { return options.dims.count(name); });
   if (sized && (options.gradient > 0 ||
                 options.tangent)) { // the findings are those of the model, the forms those of what is compiled
     if (!compilation.runThrough("raise"))
       return compilation.finish(std::optional<ModelFacts>());
-    facts.forms = formsOf(*compilation.module);
+    forms = formsOf(*compilation.module);
   }
+  facts.forms = std::move(forms.forms);
+  facts.schedules = std::move(forms.schedules);
   if (sized && !facts.dims.empty() && compilation.runThrough("raise"))
     facts.choices = compilation.isCuda()
                         ? cudaChoicesOf(*compilation.module, *cudaArchitecture(options.target), options.gradient > 0)

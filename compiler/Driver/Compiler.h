@@ -25,13 +25,14 @@ struct Options {
   std::map<std::string, int64_t> dims; // sizes of the spec's dimensions
   DType type = DType::F32;             // element type of tensors that `types` does not name
   std::map<std::string, DType> types;
-  std::string form = "auto"; // how recurrences are computed: auto, step or chunk
-  int64_t chunk = 0;         // steps per chunk; 0 leaves them to the compiler
-  int64_t interval = 0;      // gradients: chunks from one kept state to the next; 0 leaves them to the compiler
-  std::string plan;          // of all scans, or of some: "<chunk = 32>", "S: <form = step>"; by semicolon
-  bool resets = false;       // the program takes `resets`
-  bool packed = false;       // the program takes the `offsets` of packed sequences
-  int64_t gradient = 0;      // 1: the gradient of the model instead of the model; 2: the gradient of that
+  std::string form = "auto";     // how recurrences are computed: auto, step, scan, chunk or attention
+  std::string schedule = "auto"; // how time is gone through: auto, carry or segment
+  int64_t chunk = 0;             // steps per chunk; 0 leaves them to the compiler
+  int64_t interval = 0;          // gradients: chunks from one kept state to the next; 0 leaves them to the compiler
+  std::string plan;              // of all scans, or of some: "<chunk = 32>", "S: <form = step>"; by semicolon
+  bool resets = false;           // the program takes `resets`
+  bool packed = false;           // the program takes the `offsets` of packed sequences
+  int64_t gradient = 0;          // 1: the gradient of the model instead of the model; 2: the gradient of that
   bool tangent = false; // the derivative along a direction beside the results (of the gradient, where one is asked for)
   std::vector<std::string> wrt; // the tensors that the (last) gradient is by; empty: all
   std::string suffix;           // of the names of a CPU's functions, for code that is linked beside other code
@@ -79,11 +80,12 @@ struct PlanChoices {
 /// Facts about a model that need no sizes, for `check` and `explain`.
 struct ModelFacts {
   std::string name;
-  std::vector<std::string> models;   // every model of the file, in the order of the text
-  std::vector<std::string> dims;     // in the order of the declaration
-  std::vector<TensorSpec> tensors;   // sizes of named axes are -1
-  std::vector<std::string> families; // of each group of states, e.g. "S: expand, decay scalar"
-  std::vector<std::string> forms;    // "step", and "chunk" where a scan has that form
+  std::vector<std::string> models;    // every model of the file, in the order of the text
+  std::vector<std::string> dims;      // in the order of the declaration
+  std::vector<TensorSpec> tensors;    // sizes of named axes are -1
+  std::vector<std::string> families;  // of each group of states, e.g. "S: expand, decay scalar"
+  std::vector<std::string> forms;     // "step"; "scan", "chunk" and "attention" where a scan has that form
+  std::vector<std::string> schedules; // "carry", and "segment" where a scan can be cut
   std::vector<std::string>
       planTexts; // the same as `Options::plan` takes it, e.g. "S: <form = chunk, schedule = carry, chunk = 16>"
   std::vector<std::string> plans;   // of each raised scan, e.g. "S: chunk of 16"; only where every dimension has a size

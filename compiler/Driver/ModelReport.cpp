@@ -6,6 +6,7 @@
 #include "compiler/Transforms/ExpansionChunk.h"
 #include "compiler/Transforms/Passes.h"
 #include "compiler/Transforms/PlanSpace.h"
+#include "compiler/Transforms/ScanForms.h"
 #include "dialects/Chunk/Chunk.h"
 #include "dialects/Recur/Recur.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -104,30 +105,33 @@ static std::string allNames(recur::ScanInterface scan) {
   return stateNames(scan, llvm::to_vector(llvm::seq<unsigned>(0, scan.numStates())));
 }
 
-/// Why a raised scan has no chunk form; empty where it has one.
-static std::string missOf(Operation *op) {
-  if (auto expand = dyn_cast<recur::ExpandScanOp>(op))
-    return rondo::noChunkForm(Expansion(expand));
-  if (auto delta = dyn_cast<recur::DeltaScanOp>(op))
-    return rondo::noChunkForm(Expansion(delta));
-  return "its states take in no outer products";
-}
-
 /// The raised scans with their forms.
-static void reportRaised(ModuleOp raised, std::vector<std::string> &forms, llvm::raw_ostream &out) {
-  bool any = false;
+static void reportRaised(ModuleOp raised, driver::Forms &forms, llvm::raw_ostream &out) {
+  bool anyScan = false, anyChunk = false, anySegments = false;
   raised.walk([&](Operation *op) {
     if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
       return;
     auto scan = cast<recur::ScanInterface>(op);
     out << "    " << op->getName().stripDialect() << " of " << allNames(scan);
-    std::string why = missOf(op);
-    any |= why.empty();
-    out << ": forms step" << (why.empty() ? ", chunk" : "") << (why.empty() ? "" : "; no chunk form: " + why) << "\n";
+    MissingForms missing = missingForms(op);
+    bool scans = missing.scan.empty(), chunks = missing.chunk.empty();
+    anyScan |= scans;
+    anyChunk |= chunks;
+    anySegments |= missing.segments.empty();
+    out << ": forms step" << (scans ? ", scan" : "") << (chunks ? ", chunk, attention" : "");
+    if (!chunks)
+      out << "; no chunk form: " << missing.chunk;
+    if (!missing.segments.empty())
+      out << "; no segments: " << missing.segments;
+    out << "\n";
   });
-  forms.push_back("step");
-  if (any)
-    forms.push_back("chunk");
+  forms = {{"step"}, {"carry"}};
+  if (anyScan)
+    forms.forms.push_back("scan");
+  if (anyChunk)
+    forms.forms.insert(forms.forms.end(), {"chunk", "attention"});
+  if (anySegments)
+    forms.schedules.push_back("segment");
 }
 
 static void reportForms(ModuleOp module, driver::Findings &findings, llvm::raw_ostream &out) {
@@ -176,8 +180,8 @@ driver::Findings driver::reportModel(ModuleOp module) {
   return findings;
 }
 
-std::vector<std::string> driver::formsOf(ModuleOp raised) {
-  std::vector<std::string> forms;
+driver::Forms driver::formsOf(ModuleOp raised) {
+  Forms forms;
   std::string unread;
   llvm::raw_string_ostream out(unread);
   reportRaised(raised, forms, out);
@@ -191,8 +195,13 @@ std::vector<std::string> driver::plansOf(ModuleOp module, bool gradient) {
     if (!plan)
       return;
     std::string text = allNames(scan) + ": " + chunk::stringifyForm(plan.getForm()).str();
-    if (plan.getForm() == chunk::Form::Chunk)
+    if (plan.getChunk() > 1)
       text += " of " + std::to_string(plan.getChunk());
+    if (plan.getSchedule() == chunk::Schedule::Segment)
+      text += plan.getSegments() ? ", in " + std::to_string(plan.getSegments()) + " segments and a first one"
+                                 : ", in segments where a call has fewer tasks than threads";
+    if (auto why = scan->getAttrOfType<StringAttr>(kScheduleBecauseAttr))
+      text += ": " + why.str();
     if (auto why = scan->getAttrOfType<StringAttr>(kStepsBecauseAttr))
       text += "; not on matrix instructions: " + why.str();
     if (plan.getValueTile()) {
@@ -203,7 +212,7 @@ std::vector<std::string> driver::plansOf(ModuleOp module, bool gradient) {
               : plan.getSegments() == 1 ? ", no segments"
                                         : ", segments";
     }
-    if (plan.getForm() == chunk::Form::Chunk && gradient)
+    if (plan.getChunk() > 1 && gradient)
       text +=
           ", for the gradient a state kept every " + std::to_string(plan.getChunk() * plan.getInterval()) + " steps";
     plans.push_back(text);

@@ -6,18 +6,24 @@
 #include <vector>
 
 namespace rondo::driver {
+/// How the recurrences of a model can be computed, and in which order.
+struct Forms {
+  std::vector<std::string> forms;     // "step"; "scan", "chunk" and "attention" where a scan has that form
+  std::vector<std::string> schedules; // "carry", and "segment" where a scan can be cut
+};
+
 /// What is known about a model's recurrences.
 struct Findings {
   std::string text;
   std::vector<std::string> families; // of each group of states
-  std::vector<std::string> forms;    // "step", and "chunk" where a scan has that form
+  Forms forms;
 };
 
 /// `module` holds a model in the recur dialect; its sizes may be symbolic.
 Findings reportModel(mlir::ModuleOp module);
 
-/// The forms that the scans of a module have after phase raise.
-std::vector<std::string> formsOf(mlir::ModuleOp raised);
+/// Those of a module after phase raise.
+Forms formsOf(mlir::ModuleOp raised);
 
 /// What was chosen for each raised scan of a module after phase plan: "S: chunk of 16", "h: step"; for a `gradient` also how often a
 /// state is kept.

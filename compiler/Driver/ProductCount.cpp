@@ -77,6 +77,8 @@ driver::ProductCount driver::countProducts(ModuleOp module) {
       perStep = ofRegion(scan.getBody());
     else if (auto scan = dyn_cast<chunk::ScanOp>(op))
       perStep = ofRegion(scan.getChunk()) / double(scan.size());
+    else if (auto scan = dyn_cast<chunk::SegmentScanOp>(op))
+      perStep = ofRegion(scan.size() > 1 ? scan.getChunk() : scan.getStep()) / double(scan.size());
     else if (auto scan = dyn_cast<chunk::GradientScanOp>(op)) {
       double again = double(scan.interval() - 1) / double(scan.interval());
       perStep = (ofRegion(scan.getChunk()) * (1 + again) + ofRegion(scan.getBackChunk())) / double(scan.size());

@@ -85,6 +85,8 @@ ChoosePlansOptions plansOf(const PhaseOptions &options) {
   ChoosePlansOptions plans;
   // What goes back by other scans than it came has no form of its own before that.
   plans.form = options.gradient && options.backBySteps ? "step" : options.form;
+  plans.schedule = options.schedule;
+  plans.segments = options.threads;
   plans.chunk = options.chunk;
   plans.plan = options.plan;
   plans.interval = options.interval;
@@ -103,6 +105,16 @@ void buildForm(OpPassManager &passes, const PhaseOptions &) {
   passes.addPass(createLowerRaised());
   passes.addPass(createCanonicalizerPass()); // what a form needs not of a step goes
   passes.addPass(createCSEPass());
+  passes.addPass(createSeparateResults(SeparateResultsOptions())); // equal copies have become one
+}
+
+void buildPlanCpu(OpPassManager &passes, const PhaseOptions &options) {
+  buildPlan(passes, options);
+  cpu::ChooseScheduleOptions schedules;
+  // Not where something is asked for, nor of what is differentiated later.
+  bool isFree = options.schedule == "auto" && options.plan.find("schedule") == std::string::npos && !options.gradient;
+  schedules.threads = isFree ? options.threads : 1;
+  passes.addPass(cpu::createChooseSchedule(schedules));
 }
 
 void buildPlanCuda(OpPassManager &passes, const PhaseOptions &options) {
@@ -137,6 +149,7 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
   again.gradient = false;
   if (again.form != "step")
     again.form = "auto"; // what was asked for holds for the model, and need not be there on the way back
+  again.schedule = "auto";
   again.plan.clear();
   (options.backBySteps ? buildPlanCuda : buildPlan)(passes, again);
   buildForm(passes, again);
@@ -239,7 +252,7 @@ const Phase kPhases[] = {
     {"set-precision", "element types of storage and of computation", buildSetPrecision, verifyBound},
     {"hoist-parallel", "what waits for no state leaves the recurrence", buildHoist, verifyBound},
     {"raise", "scans as the tightest op that analysis finds", buildRaise, verifyBound},
-    {"plan", "each raised scan has a form, a schedule and a size of its chunks", buildPlan, verifyBound},
+    {"plan", "each raised scan has a form, a schedule and a size of its chunks", buildPlanCpu, verifyBound},
     {"form", "scans that take steps, or chunks of them", buildForm, verifyFormed},
     {"gradient", "the gradient in place of the model, where one is asked for", buildGradient, verifyFormed},
     {"lower-scan", "scans as kernels: loops over tasks, steps and vectors", buildLowerScan, verifyLowered},

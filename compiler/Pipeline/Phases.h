@@ -22,6 +22,7 @@ struct PhaseOptions {
   bool backBySteps = false;                 // the target has no kernels that go back by chunks
   std::vector<std::string> wrt;             // the tensors that the last gradient is by; none: all
   std::string form = "step";                // what choose-plans is asked for
+  std::string schedule = "auto";
   int64_t chunk = 0;
   int64_t interval = 0;
   std::string plan;

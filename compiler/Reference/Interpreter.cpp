@@ -10,7 +10,7 @@ using namespace mlir;
 namespace rondo::reference {
 
 static llvm::Error runOp(Operation &op, OpCompiler &ops, const Sizes &sizes) {
-  if (isa<recur::ScanOp, chunk::ScanOp>(op))
+  if (isa<recur::ScanOp, chunk::ScanOp, chunk::SegmentScanOp>(op))
     return interpretScan(cast<recur::ScanInterface>(op), ops, sizes);
   if (auto scan = dyn_cast<chunk::GradientScanOp>(op))
     return interpretGradientScan(scan, ops, sizes);

@@ -28,9 +28,12 @@ llvm::Expected<int64_t> OpCompiler::axisSize(Type type, int64_t position) const 
   int64_t implicit = dims.getAxes().size();
   if (position >= implicit)
     return sizes.evaluate(dims.getNames()[position - implicit].getValue());
-  auto found = sizes.axes.find(dims.getAxes()[position].str());
+  StringRef axis = dims.getAxes()[position].getValue();
+  if (axis == "batch" && sizes.sequences && dims.axisPosition("time") < 0)
+    return *sizes.sequences;
+  auto found = sizes.axes.find(axis.str());
   if (found == sizes.axes.end())
-    return failure("the size of the axis '" + dims.getAxes()[position].getValue() + "' is not known");
+    return failure("the size of the axis '" + axis + "' is not known");
   return found->second;
 }
 

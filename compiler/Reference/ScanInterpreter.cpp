@@ -57,6 +57,10 @@ public:
       many.emplace(scan, chunks.getChunk(), sizes);
       chunkSize = chunks.size();
     }
+    if (auto segments = dyn_cast<chunk::SegmentScanOp>(*scan); segments && segments.size() > 1) {
+      many.emplace(scan, segments.getChunk(), sizes);
+      chunkSize = segments.size();
+    }
   }
 
   llvm::Error run() {

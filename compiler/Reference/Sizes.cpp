@@ -99,8 +99,10 @@ static llvm::Error collect(func::FuncOp function, unsigned index, const Array &a
   for (auto [declared, actual] : llvm::zip_equal(type.getShape(), arg.shape))
     if (!ShapedType::isDynamic(declared) && declared != actual)
       return failure(who + ": expected size " + llvm::Twine(declared) + ", got " + llvm::Twine(actual));
-  if (!recur::isArray(type))
-    return llvm::Error::success(); // offsets
+  if (!recur::isArray(type)) { // offsets
+    sizes.sequences = arg.shape[0] - 1;
+    return llvm::Error::success();
+  }
   recur::DimsAttr dims = recur::dimsOf(type);
   size_t position = 0;
   for (StringAttr axis : dims.getAxes())

@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/Error.h"
 #include <map>
+#include <optional>
 #include <string>
 
 namespace rondo::reference {
@@ -33,6 +34,7 @@ struct Sizes {
   std::map<std::string, int64_t> dims; // the spec's dimensions
   std::map<std::string, int64_t>
       axes;                  // implicit axes, as the arguments have them: "batch", "time", "head", "group", ...
+  std::optional<int64_t> sequences; // packed ones: the batch of arrays without an axis of time
   std::vector<int64_t> lags; // values of the function's `recur.lags`
   mutable Noise noise;       // of the run with these sizes
   mutable Rounding rounding; // the same

@@ -12,8 +12,8 @@ struct AxisMap {
   int64_t own;       // its stride
   int64_t stride;    // of the result's axis; 0 where the result lacks it
   int64_t perResult; // of its indices, so many in a row belong to one of the result's (heads of a group)
-  bool flipped;      // lag: index i belongs to index last - i
-  int64_t last;
+  bool flipped;      // lag: index i belongs to index last - i, if that is below `count`
+  int64_t last, count;
 };
 
 } // namespace
@@ -48,8 +48,9 @@ static std::vector<AxisMap> mapAxes(recur::SumToOp op, Value operand, const Arra
   std::vector<AxisMap> axes;
   std::vector<bool> seen(to.shape.size(), false);
   auto add = [&](int64_t size, int64_t stride, int64_t position, int64_t perResult, bool isLag) {
-    int64_t last = isLag && position >= 0 ? to.shape[position] - 1 : 0;
-    axes.push_back({size, stride, position < 0 ? 0 : strides[position], perResult, isLag && op.getFlipLag(), last});
+    int64_t count = isLag && position >= 0 ? to.shape[position] : 1;
+    axes.push_back({size, stride, position < 0 ? 0 : strides[position], perResult, isLag && op.getFlipLag(),
+                    std::max(size, count) - 1, count});
     if (position >= 0)
       seen[position] = true;
   };
@@ -102,7 +103,7 @@ OpCompiler::Closure OpCompiler::compileSumTo(recur::SumToOp op) {
           int64_t source = axis.perResult < 0 ? i / -axis.perResult : i;
           int64_t target = axis.perResult > 0 ? i / axis.perResult : i;
           target = axis.flipped ? axis.last - target : target;
-          if (target >= 0)
+          if (!axis.flipped || target < axis.count)
             more.emplace_back(there + source * axis.own, here + target * axis.stride);
         }
       pairs = std::move(more);

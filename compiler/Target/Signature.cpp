@@ -187,6 +187,13 @@ private:
     return dictionary(
         {{"symbol", b.getStringAttr(one.symbol)}, {"scratch_bytes", b.getI64IntegerAttr(one.scratchBytes)}});
   }
+  Attribute segments(const SegmentKernel &one) {
+    return dictionary({{"kernel", team(one)},
+                       {"segment_bytes", b.getI64IntegerAttr(one.segmentBytes)},
+                       {"count", b.getI64IntegerAttr(one.count)},
+                       {"multiple", b.getI64IntegerAttr(one.multiple)},
+                       {"costs", b.getDenseF64ArrayAttr({one.again, one.join, one.step})}});
+  }
   Attribute launch(const Launch &one) {
     SmallVector<int64_t> operands(one.operands.begin(), one.operands.end());
     SmallVector<Entry> entries = {{"symbol", b.getStringAttr(one.symbol)},
@@ -206,6 +213,8 @@ private:
                                   {"scratch_bytes", b.getI64IntegerAttr(one.scratchBytes)},
                                   {"threads", b.getI64IntegerAttr(one.threads)},
                                   {"shared_bytes", b.getI64IntegerAttr(one.sharedBytes)}};
+    if (!one.segments.symbol.empty())
+      entries.push_back({"segments", segments(one.segments)});
     if (one.choice)
       entries.push_back({"way", way(one)});
     return dictionary(entries);
@@ -306,6 +315,21 @@ private:
     }
     return one;
   }
+  SegmentKernel segments(DictionaryAttr d) {
+    SegmentKernel one;
+    static_cast<TeamKernel &>(one) = team(d, "kernel");
+    one.segmentBytes = static_cast<size_t>(number(d, "segment_bytes"));
+    one.count = number(d, "count");
+    one.multiple = number(d, "multiple");
+    auto costs = get<DenseF64ArrayAttr>(d, "costs");
+    good &= costs && costs.size() == 3;
+    if (good) {
+      one.again = costs[0];
+      one.join = costs[1];
+      one.step = costs[2];
+    }
+    return one;
+  }
   Launch launch(DictionaryAttr d) {
     Launch one;
     one.symbol = string(d, "symbol");
@@ -326,6 +350,8 @@ private:
     one.scratchBytes = static_cast<size_t>(number(d, "scratch_bytes"));
     one.threads = number(d, "threads");
     one.sharedBytes = static_cast<size_t>(number(d, "shared_bytes"));
+    if (auto ofSegments = d ? d.getAs<DictionaryAttr>("segments") : DictionaryAttr())
+      one.segments = segments(ofSegments);
     if (auto ofWay = d ? d.getAs<DictionaryAttr>("way") : DictionaryAttr())
       way(ofWay, one);
     return one;

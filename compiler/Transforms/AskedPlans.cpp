@@ -108,7 +108,7 @@ static PlanAttr parsePlan(const std::string &text, Operation *place) {
 /// Whether what is asked of every scan is asked of one that goes by `chosen`: a scan without the form `chunk` goes by steps, and has
 /// no use for the parameters of chunks.
 static bool concerns(ArrayRef<std::pair<std::string, std::string>> parameters, PlanAttr chosen) {
-  if (chosen.getForm() != Form::Step)
+  if (chosen.getForm() != Form::Step || chosen.getSchedule() != chunk::Schedule::Carry)
     return true;
   return llvm::any_of(parameters, [](const auto &one) { return one.first == "form" && one.second != "chunk"; });
 }
@@ -138,20 +138,23 @@ PlanAttr AskedPlans::apply(PlanAttr chosen, recur::ScanInterface scan) {
   return parsePlan(text + ">", scan);
 }
 
-Refusal rondo::refuse(PlanAttr plan, StringRef noChunk) {
-  auto with = [&](Form form, int64_t steps) {
-    return PlanAttr::get(plan.getContext(), form, chunk::Schedule::Carry, steps);
-  };
-  const int64_t steps = std::clamp<int64_t>(plan.getChunk(), 2, kLongestChunk);
-  const PlanAttr nearest =
-      noChunk.empty() && plan.getForm() != Form::Step ? with(Form::Chunk, steps) : with(Form::Step, 1);
-  if (plan.getForm() == Form::Chunk && !noChunk.empty())
-    return {"it has no form 'chunk': " + noChunk.str(), nearest};
-  if (plan.getForm() != Form::Step && plan.getForm() != Form::Chunk)
-    return {"no pass makes the form '" + chunk::stringifyForm(plan.getForm()).str() + "' yet", nearest};
-  if (plan.getSchedule() != chunk::Schedule::Carry)
-    return {"no pass makes the schedule '" + chunk::stringifySchedule(plan.getSchedule()).str() + "' yet", nearest};
-  if (plan.getForm() == Form::Chunk && plan.getChunk() != steps)
+Refusal rondo::refuse(PlanAttr plan, const MissingForms &missing) {
+  const Form form = plan.getForm();
+  const bool chunked = form == Form::Chunk || form == Form::Attention;
+  const int64_t steps = chunked ? std::clamp<int64_t>(plan.getChunk(), 2, kLongestChunk) : 1;
+  const std::string &why = form == Form::Scan ? missing.scan : missing.chunk;
+  const bool hasForm = form == Form::Step || why.empty();
+  const bool cut = plan.getSchedule() == chunk::Schedule::Segment;
+  const auto schedule = cut && missing.segments.empty() ? chunk::Schedule::Segment : chunk::Schedule::Carry;
+  const PlanAttr nearest = hasForm ? PlanAttr::get(plan.getContext(), form, schedule, steps)
+                                   : PlanAttr::get(plan.getContext(), Form::Step, schedule, 1);
+  if (!hasForm)
+    return {"it has no form '" + chunk::stringifyForm(form).str() + "': " + why, nearest};
+  if (cut && !missing.segments.empty())
+    return {"it has no schedule 'segment': " + missing.segments, nearest};
+  if (form == Form::Scan && !cut)
+    return {"the form 'scan' is by segments", PlanAttr::get(plan.getContext(), form, chunk::Schedule::Segment, 1)};
+  if (chunked && plan.getChunk() != steps)
     return {"a chunk has from 2 to " + std::to_string(kLongestChunk) + " steps", nearest};
   return {};
 }

@@ -1,6 +1,7 @@
 // What a user asks of plans, and what a plan may not ask of a scan. Knows the syntax of #chunk.plan only through its parser and
 // printer, so that a parameter that is added there can be asked for without a word here.
 #pragma once
+#include "compiler/Transforms/ScanForms.h"
 #include "dialects/Chunk/Chunk.h"
 #include "dialects/Recur/Recur.h"
 #include <string>
@@ -49,13 +50,12 @@ std::string stateNames(recur::ScanInterface scan);
 /// The longest chunk: what its steps compute with each other grows with its square.
 inline constexpr int64_t kLongestChunk = 1024;
 
-/// Why a scan cannot follow a plan, and the nearest plan that it can; no constraint where it can. `noChunk` says why it has no chunk form,
-/// and is empty where it has one.
+/// Why a scan cannot follow a plan, and the nearest plan that it can; no constraint where it can.
 struct Refusal {
   std::string constraint;
   chunk::PlanAttr nearest;
   explicit operator bool() const { return !constraint.empty(); }
 };
-Refusal refuse(chunk::PlanAttr plan, llvm::StringRef noChunk);
+Refusal refuse(chunk::PlanAttr plan, const MissingForms &missing);
 
 } // namespace rondo

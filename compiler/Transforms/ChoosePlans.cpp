@@ -4,6 +4,7 @@
 #include "compiler/Transforms/ExpansionChunk.h"
 #include "compiler/Transforms/Passes.h"
 #include "compiler/Transforms/PlanSpace.h"
+#include "compiler/Transforms/ScanForms.h"
 #include "dialects/Chunk/Chunk.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -27,6 +28,10 @@ constexpr int64_t kChunk = 16;
 /// Where states are sums that nothing decays and nothing reads, as the gradients of weights are, the steps of a chunk have no products
 /// with each other. But what does not fill a chunk is taken step by step.
 constexpr int64_t kSumChunk = 32;
+/// Steps of the one chunk that a whole sequence is, in the form `attention`.
+constexpr int64_t kAttention = 128;
+/// Segments behind the first one, where they are asked for.
+constexpr int64_t kLeastSegments = 2;
 /// Of plans whose scans are not differentiated, where it means nothing.
 constexpr int64_t kInterval = 16;
 
@@ -54,15 +59,15 @@ int64_t featureBytes(Type of) {
 /// One scan's forms, and why it lacks the others.
 class ScanForms {
 public:
-  explicit ScanForms(Operation *op) {
-    if (auto expand = dyn_cast<recur::ExpandScanOp>(op))
-      expansion.emplace(expand);
-    else if (auto delta = dyn_cast<recur::DeltaScanOp>(op))
-      expansion.emplace(delta);
-    noChunk = expansion ? noChunkForm(*expansion) : "its states take in no outer products";
+  ScanForms(Operation *op, bool gradient) : missing(missingForms(op)), expansion(expansionOf(op)) {
+    if (gradient && missing.segments.empty())
+      missing.segments = "the gradient goes back over the whole of time";
+    if (missing.scan.empty())
+      missing.scan = missing.segments;
   }
 
-  bool hasChunk() const { return noChunk.empty(); }
+  bool has(Form form) const { return form == Form::Step || whyNot(form).empty(); }
+  const std::string &whyNot(Form form) const { return form == Form::Scan ? missing.scan : missing.chunk; }
 
   /// Elements of the largest state.
   int64_t stateSize() const {
@@ -104,7 +109,7 @@ public:
     return llvm::all_of(expansion->given().getDecays(), [&](Value decay) { return ranges.of(decay).magnitude() <= 1; });
   }
 
-  std::string noChunk;
+  MissingForms missing;
 
 private:
   std::optional<Expansion> expansion;
@@ -117,8 +122,12 @@ struct ChoosePlans : rondo::impl::ChoosePlansBase<ChoosePlans> {
     std::optional<Form> asked;
     if (form != "auto")
       asked = ::rondo::chunk::symbolizeForm(form);
-    if (form != "auto" && asked != Form::Step && asked != Form::Chunk) {
-      getOperation().emitError("'") << form << "' is no form: auto, step or chunk";
+    if (form != "auto" && !asked) {
+      getOperation().emitError("'") << form << "' is no form: auto, step, scan, chunk or attention";
+      return signalPassFailure();
+    }
+    if (schedule != "auto" && !::rondo::chunk::symbolizeSchedule(schedule)) {
+      getOperation().emitError("'") << schedule << "' is no schedule: auto, carry or segment";
       return signalPassFailure();
     }
     if (chunk < 0 || chunk == 1) {
@@ -133,15 +142,16 @@ struct ChoosePlans : rondo::impl::ChoosePlansBase<ChoosePlans> {
       return signalPassFailure();
     }
     bool any = false;
-    std::string why = "it has no recurrence that analysis could raise", states;
+    std::string why = "it has no recurrence that analysis could raise", whole = why, states;
+    bool anySegments = false;
     WalkResult walk = getOperation().walk([&](Operation *op) {
       if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
         return WalkResult::advance();
-      ScanForms forms(op);
+      ScanForms forms(op, gradient);
       auto scan = cast<recur::ScanInterface>(op);
       std::optional<AskedPlans::Value> value = parts->find(scan, "form");
       std::optional<Form> wanted = value ? ::rondo::chunk::symbolizeForm(value->text) : asked;
-      if (!wanted && parts->find(scan, "chunk") && forms.hasChunk() && forms.decaysAreBounded())
+      if (!wanted && parts->find(scan, "chunk") && forms.has(Form::Chunk) && forms.decaysAreBounded())
         wanted = Form::Chunk; // who asks for a size wants chunks
       ::rondo::chunk::PlanAttr chosen = follow(choose(op, forms, wanted), scan, forms, *parts);
       if (!chosen)
@@ -149,8 +159,11 @@ struct ChoosePlans : rondo::impl::ChoosePlansBase<ChoosePlans> {
       if (value && !value->named)
         asked = wanted;
       any |= !asked || chosen.getForm() == *asked;
-      if (!forms.hasChunk())
-        why = forms.noChunk;
+      anySegments |= chosen.getSchedule() == ::rondo::chunk::Schedule::Segment;
+      if (asked && !forms.has(*asked))
+        why = forms.whyNot(*asked);
+      if (!forms.missing.segments.empty())
+        whole = forms.missing.segments;
       states += (states.empty() ? "'" : ", '") + stateNames(scan) + "'";
       op->setAttr(kPlanAttr, chosen);
       return WalkResult::advance();
@@ -164,7 +177,10 @@ struct ChoosePlans : rondo::impl::ChoosePlansBase<ChoosePlans> {
     bool missed = asked && *asked != Form::Step && !any;
     if (missed)
       getOperation().emitError("the model has no form '") << stringifyForm(*asked) << "': " << why;
-    if (missed || !name.empty())
+    bool notCut = schedule == "segment" && !anySegments;
+    if (notCut)
+      getOperation().emitError("the model has no schedule 'segment': ") << whole;
+    if (missed || notCut || !name.empty())
       signalPassFailure();
   }
 
@@ -177,12 +193,11 @@ private:
     ::rondo::chunk::PlanAttr asked = parts.apply(chosen, scan);
     if (!asked)
       return {};
-    Refusal refusal = refuse(asked, forms.noChunk);
-    if (!refusal && measured &&
-        (asked.getValueTile() || asked.getWarps() || asked.getStages() || asked.getAhead() || asked.getSegments()))
-      refusal = {"value_tile, warps, stages, ahead and segments are of kernels for a GPU",
+    Refusal refusal = refuse(asked, forms.missing);
+    if (!refusal && measured && (asked.getValueTile() || asked.getWarps() || asked.getStages() || asked.getAhead()))
+      refusal = {"value_tile, warps, stages and ahead are of kernels for a GPU",
                  ::rondo::chunk::PlanAttr::get(&getContext(), asked.getForm(), asked.getSchedule(), asked.getChunk(),
-                                               asked.getInterval())};
+                                               asked.getInterval(), 0, 0, 0, false, asked.getSegments())};
     if (!refusal)
       return asked;
     InFlightDiagnostic error = scan->emitError("the scan of '") << stateNames(scan) << "' cannot follow the plan '"
@@ -192,15 +207,31 @@ private:
   }
 
   ::rondo::chunk::PlanAttr choose(Operation *op, const ScanForms &forms, std::optional<Form> asked) {
-    if (measured && !gradient && !chunk && forms.hasChunk() && !forms.onlySums())
-      return cheapest(op, forms, asked);
-    int64_t size = chunk ? chunk : forms.onlySums() ? kSumChunk : kChunk;
-    bool chunked = forms.hasChunk() && (asked ? *asked == Form::Chunk : isFaster(op, forms));
+    using ::rondo::chunk::PlanAttr, ::rondo::chunk::Schedule;
+    int64_t size = chunk ? chunk : asked == Form::Attention ? kAttention : forms.onlySums() ? kSumChunk : kChunk;
+    Form form = Form::Step;
+    if (isMeasured(forms, asked)) {
+      PlanAttr plan = cheapest(op, forms, asked);
+      form = plan.getForm();
+      size = plan.getChunk();
+    } else if (asked ? forms.has(*asked) : forms.has(Form::Chunk) && isFaster(op, forms)) {
+      form = asked.value_or(Form::Chunk);
+    }
+    bool cut = forms.missing.segments.empty() && (schedule == "segment" || form == Form::Scan);
+    if (cut && form == Form::Step && forms.missing.scan.empty())
+      form = Form::Scan; // which is this
+    bool chunked = form == Form::Chunk || form == Form::Attention;
     int64_t kept = kInterval;
     if (chunked && gradient)
       kept = interval ? interval : forms.cheapInterval(size);
-    return ::rondo::chunk::PlanAttr::get(&getContext(), chunked ? Form::Chunk : Form::Step,
-                                         ::rondo::chunk::Schedule::Carry, chunked ? size : 1, kept);
+    return PlanAttr::get(&getContext(), form, cut ? Schedule::Segment : Schedule::Carry, chunked ? size : 1, kept, 0, 0,
+                         0, false, cut ? std::max<int64_t>(segments, kLeastSegments) : 0);
+  }
+
+  /// Whether the measured cost model has steps and chunks of this scan, and nothing else is asked for.
+  bool isMeasured(const ScanForms &forms, std::optional<Form> asked) const {
+    return measured && !gradient && !chunk && forms.has(Form::Chunk) && !forms.onlySums() &&
+           (!asked || asked == Form::Step || asked == Form::Chunk);
   }
 
   /// By the measured cost model: a chunk has the size that it likes best, and is taken where it is safe and cheaper than steps.
@@ -209,8 +240,7 @@ private:
     Form form = asked ? *asked : space.front().plan.getForm();
     if (!asked && form == Form::Chunk && !hasSafeDecays(op, forms))
       form = Form::Step;
-    auto found = llvm::find_if(space, [&](const PlanCost &each) { return each.plan.getForm() == form; });
-    return found == space.end() ? space.front().plan : found->plan; // `follow` refuses a form that no pass makes
+    return llvm::find_if(space, [&](const PlanCost &each) { return each.plan.getForm() == form; })->plan;
   }
 
   bool isFaster(Operation *op, const ScanForms &forms) {

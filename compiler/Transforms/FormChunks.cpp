@@ -1,6 +1,8 @@
 // form-chunks: an expansion of states becomes a chunk.scan. The mathematics of a chunk is in ExpansionChunk.cpp.
 #include "compiler/Transforms/ExpansionChunk.h"
 #include "compiler/Transforms/Passes.h"
+#include "compiler/Transforms/ScanForms.h"
+#include "compiler/Transforms/SegmentParts.h"
 #include "dialects/Chunk/Chunk.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -21,33 +23,57 @@ struct FormChunks : rondo::impl::FormChunksBase<FormChunks> {
   void runOnOperation() override {
     SmallVector<Operation *> raised;
     getOperation().walk([&](Operation *op) {
-      if (isa<recur::ExpandScanOp, recur::DeltaScanOp>(op))
+      if (isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
         raised.push_back(op);
     });
     for (Operation *op : raised) {
-      auto expand = dyn_cast<recur::ExpandScanOp>(op);
       auto plan = op->getAttrOfType<chunk::PlanAttr>(kPlanAttr);
-      if (!plan || plan.getForm() != chunk::Form::Chunk)
+      bool steps = !plan || plan.getForm() == chunk::Form::Step || plan.getForm() == chunk::Form::Scan;
+      bool isCut = plan && plan.getSchedule() == chunk::Schedule::Segment;
+      if (!isCut && (steps || !expansionOf(op)))
         continue;
-      Expansion of = expand ? Expansion(expand) : Expansion(cast<recur::DeltaScanOp>(op));
-      if (std::string why = noChunkForm(of); !why.empty())
+      MissingForms missing = missingForms(op);
+      std::string why = steps ? "" : missing.chunk;
+      if (why.empty() && isCut)
+        why = missing.segments;
+      if (!why.empty())
         op->emitRemark("form-chunks declines: ") << why;
       else
-        form(of, plan);
+        form(op, plan);
     }
   }
 
 private:
-  void form(const Expansion &of, chunk::PlanAttr plan) {
-    recur::ScanInterface scan = of.scan;
+  void form(Operation *raised, chunk::PlanAttr plan) {
+    auto scan = cast<recur::ScanInterface>(raised);
     OpBuilder b(scan);
+    Operation *formed =
+        plan.getSchedule() == chunk::Schedule::Segment ? formSegments(b, scan, plan) : formChunks(b, scan, plan);
+    scan->replaceAllUsesWith(formed);
+    scan->erase();
+  }
+
+  static Operation *formChunks(OpBuilder &b, recur::ScanInterface scan, chunk::PlanAttr plan) {
     auto chunks = chunk::ScanOp::create(b, scan.getLoc(), scan->getResultTypes(), scan.getInputs(), scan.getParams(),
                                         scan.getInits(), scan.getResets(), scan.getOffsets(), scan.getAxes(),
                                         scan.getStates(), plan);
     buildStep(scan, &chunks.getStep().emplaceBlock());
-    buildChunk(of, plan.getChunk(), &chunks.getChunk().emplaceBlock());
-    scan->replaceAllUsesWith(chunks);
-    scan->erase();
+    buildChunk(*expansionOf(scan), plan.getChunk(), &chunks.getChunk().emplaceBlock());
+    return chunks;
+  }
+
+  static Operation *formSegments(OpBuilder &b, recur::ScanInterface scan, chunk::PlanAttr plan) {
+    auto segments = chunk::SegmentScanOp::create(
+        b, scan.getLoc(), scan->getResultTypes(), scan.getInputs(), scan.getParams(), scan.getInits(), scan.getResets(),
+        scan.getOffsets(), scan.getAxes(), scan.getStates(), plan, b.getArrayAttr({}), b.getArrayAttr({}));
+    SegmentParts parts =
+        buildSegmentParts(scan, plan.getChunk(), segments.getEndsStep(), segments.getEndsChunk(), segments.getJoin());
+    segments.setPartsAttr(b.getArrayAttr(parts.parts));
+    segments.setBeginsAttr(b.getArrayAttr(parts.begins));
+    buildStep(scan, &segments.getStep().emplaceBlock());
+    if (plan.getChunk() > 1)
+      buildChunk(*expansionOf(scan), plan.getChunk(), &segments.getChunk().emplaceBlock());
+    return segments;
   }
 };
 

@@ -10,6 +10,9 @@ inline constexpr const char *kPlanAttr = "chunk.plan";
 /// On a raised scan whose plan is one of steps only because its target has no kernel for its chunks: why, as a text.
 inline constexpr const char *kStepsBecauseAttr = "chunk.steps_because";
 
+/// On a raised scan: why its schedule is what it is, as a text; where a target has chosen it.
+inline constexpr const char *kScheduleBecauseAttr = "chunk.schedule_because";
+
 #define GEN_PASS_DECL
 #include "compiler/Transforms/Passes.h.inc"
 

@@ -215,7 +215,8 @@ def ChoosePlans : Pass<"choose-plans", "::mlir::ModuleOp"> {
   let summary = "every raised scan gets a plan";
   let description = [{
     Writes the attribute `chunk.plan` on every raised scan: form, schedule and size of a chunk. What is asked for by `form` and
-    `chunk` is taken where a scan has it. `plan` asks for any parameters of the attribute, of all scans or (`S: <...>`) of the one with
+    `chunk` is taken where a scan has it. `schedule` says `carry` or `segment` (with `segments` segments, unless `plan` says how many); the form `scan` is a
+    linear_scan by segments. `plan` asks for any parameters of the attribute, of all scans or (`S: <...>`) of the one with
     that state; a plan that a scan cannot follow is refused, with the constraint that it breaks and the nearest that it can. Left to itself, the pass takes the chunk form
     only where every decay is known to lie in [-1, 1]: from declared intervals of inputs and from the functions that make the decay. Without
     `measured`, chunks are taken for states of 256 elements and more, and have 16 steps, or 32 where states are plain sums that nothing reads.
@@ -246,7 +247,9 @@ def ChoosePlans : Pass<"choose-plans", "::mlir::ModuleOp"> {
     }
     ```
   }];
-  let options = [Option<"form", "form", "std::string", "\"auto\"", "auto, step or chunk">,
+  let options = [Option<"form", "form", "std::string", "\"auto\"", "auto, step, scan, chunk or attention">,
+                 Option<"schedule", "schedule", "std::string", "\"auto\"", "auto, carry or segment">,
+                 Option<"segments", "segments", "int64_t", "0", "segments of the schedule 'segment'">,
                  Option<"chunk", "chunk", "int64_t", "0", "steps per chunk; 0 leaves them to the pass">,
                  Option<"plan", "plan", "std::string", "\"\"", "parts of plans, by semicolon: '<chunk = 32>', 'S: <form = step>'">,
                  Option<"gradient", "gradient", "bool", "false", "the gradient of the scans will be made">,
@@ -258,12 +261,13 @@ def ChoosePlans : Pass<"choose-plans", "::mlir::ModuleOp"> {
 def FormChunks : Pass<"form-chunks", "::mlir::ModuleOp"> {
   let summary = "expansions of states take many steps at once";
   let description = [{
-    A `recur.expand_scan` or `recur.delta_scan` whose plan says so becomes a `chunk.scan`. Within a chunk, what a step reads of earlier steps of the
+    A `recur.expand_scan` or `recur.delta_scan` whose plan says so becomes a `chunk.scan`; any raised scan whose schedule is `segment`
+    becomes a `chunk.segment_scan`, with the recurrence of its segments' maps beside it. Within a chunk, what a step reads of earlier steps of the
     chunk is a triangular matrix of scores; what it reads of the state before the chunk, and the state behind it, are products with
     decayed queries and keys. What a transition reads is found by forward substitution (the UT form of the WY representation). Decays are multiplied along the chunk, in the order of time: the result is exact at 0, and needs no
     bound on the decays to be finite where the steps are, except that a product of up to `chunk` decays must not overflow.
 
-    Requires: static step types. Ensures: nothing about raised scans that decline. Declines, with a remark: several transitions of
+    Requires: static step types. Ensures: nothing about raised scans that decline. Declines, with a remark: segments of scans with resets or packed sequences; several transitions of
     one state (a product of them is a sum whose terms cancel), decays along both axes at once that are no product, a transition
     beside a decay along the value axis.
     Cost per step and state of K x V: 2 K V + chunk (K + V) / 2 multiplications, where steps alone need 3 K V and move the state

@@ -134,14 +134,6 @@ PlanCost costOf(PlanAttr plan, const Work &work) {
   return result;
 }
 
-std::string noChunkFormOf(Operation *op) {
-  if (auto expand = dyn_cast<recur::ExpandScanOp>(op))
-    return noChunkForm(Expansion(expand));
-  if (auto delta = dyn_cast<recur::DeltaScanOp>(op))
-    return noChunkForm(Expansion(delta));
-  return "its states take in no outer products";
-}
-
 /// A chunk's plan with every interval between kept states; the plan alone where plans have no such parameter.
 template <typename Plan> std::vector<PlanAttr> withIntervals(Plan plan, Operation *op) {
   std::vector<PlanAttr> plans;
@@ -159,17 +151,17 @@ template <typename Plan> std::vector<PlanAttr> withIntervals(Plan plan, Operatio
 
 std::vector<PlanCost> rondo::planSpace(Operation *raised, bool gradient) {
   const Work work = workOf(raised);
-  const std::string noChunk = noChunkFormOf(raised);
+  const MissingForms missing = missingForms(raised);
   std::vector<PlanCost> space;
   auto add = [&](PlanAttr plan) {
-    if (!refuse(plan, noChunk))
+    if (!refuse(plan, missing))
       space.push_back(costOf(plan, work));
   };
   MLIRContext *context = raised->getContext();
   add(PlanAttr::get(context, Form::Step, chunk::Schedule::Carry, 1));
   for (int64_t steps : kChunks) {
     PlanAttr plan = PlanAttr::get(context, Form::Chunk, chunk::Schedule::Carry, steps);
-    if (gradient && noChunk.empty())
+    if (gradient && missing.chunk.empty())
       for (PlanAttr each : withIntervals(plan, raised))
         add(each);
     else

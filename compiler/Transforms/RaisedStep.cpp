@@ -63,6 +63,26 @@ std::string rondo::scalingSpec(int64_t rank, ArrayRef<int64_t> axes) {
   return all + "," + some + "->" + all;
 }
 
+Value rondo::combined(OpBuilder &b, Location loc, recur::Semiring semiring, Value decay, Value value, Value state) {
+  using recur::Fn;
+  auto mapped = [&](Fn fn, ArrayRef<Value> operands) -> Value {
+    return recur::MapOp::create(b, loc, operands.front().getType(), fn, operands);
+  };
+  if (semiring == recur::Semiring::PlusTimes)
+    return mapped(Fn::Add, {mapped(Fn::Mul, {decay, state}), value});
+  Value shifted = mapped(Fn::Add, {decay, state});
+  Value larger = mapped(Fn::Max, {shifted, value});
+  if (semiring == recur::Semiring::MaxPlus)
+    return larger;
+  // log(e^x + e^y) = max + log1p(e^-|x - y|). Where both are -inf, the difference is no number, and the maximum is the answer.
+  Value distance = mapped(Fn::Abs, {mapped(Fn::Sub, {shifted, value})});
+  Value sum = mapped(Fn::Add, {larger, mapped(Fn::Log1p, {mapped(Fn::Exp, {mapped(Fn::Neg, {distance})})})});
+  auto type = typeOf(value);
+  auto truth = RankedTensorType::get(type.getShape(), b.getI1Type(), type.getEncoding());
+  Value finite = recur::MapOp::create(b, loc, truth, Fn::Eq, ValueRange{distance, distance});
+  return recur::MapOp::create(b, loc, type, Fn::Select, ValueRange{finite, sum, larger});
+}
+
 namespace {
 
 /// The type of one element of an initial value: without batch, lag and head.
@@ -103,7 +123,7 @@ public:
     recur::CoefficientsOp given = op.coefficients();
     for (unsigned s = 0; s < states.size(); ++s) {
       Value decay = map.lookup(given.getDecays()[s]), value = map.lookup(given.getValues()[s]);
-      updated.push_back(combined(op.getSemiring(), decay, value, states[s]));
+      updated.push_back(combined(b, loc, op.getSemiring(), decay, value, states[s]));
       pairs.append({updated.back(), states[s]});
     }
     finish(op.getReadout(), pairs, updated);
@@ -117,23 +137,6 @@ private:
   void copy(Region &region) {
     for (Operation &op : region.front().without_terminator())
       b.clone(op, map);
-  }
-
-  Value combined(recur::Semiring semiring, Value decay, Value value, Value state) {
-    using recur::Fn;
-    if (semiring == recur::Semiring::PlusTimes)
-      return mapped(Fn::Add, {mapped(Fn::Mul, {decay, state}), value});
-    Value shifted = mapped(Fn::Add, {decay, state});
-    Value larger = mapped(Fn::Max, {shifted, value});
-    if (semiring == recur::Semiring::MaxPlus)
-      return larger;
-    // log(e^x + e^y) = max + log1p(e^-|x - y|). Where both are -inf, the difference is no number, and the maximum is the answer.
-    Value distance = mapped(Fn::Abs, {mapped(Fn::Sub, {shifted, value})});
-    Value sum = mapped(Fn::Add, {larger, mapped(Fn::Log1p, {mapped(Fn::Exp, {mapped(Fn::Neg, {distance})})})});
-    auto type = typeOf(value);
-    auto truth = RankedTensorType::get(type.getShape(), b.getI1Type(), type.getEncoding());
-    Value finite = recur::MapOp::create(b, loc, truth, Fn::Eq, ValueRange{distance, distance});
-    return recur::MapOp::create(b, loc, type, Fn::Select, ValueRange{finite, sum, larger});
   }
 
   /// sum over `axis` of state * vector.

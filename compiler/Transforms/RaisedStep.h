@@ -27,6 +27,10 @@ struct Expansion {
 /// The contraction text that multiplies a matrix or vector state by a factor over its axes: "ab,a->ab".
 std::string scalingSpec(int64_t rank, llvm::ArrayRef<int64_t> axes);
 
+/// decay ⊗ state ⊕ value in the semiring, elementwise.
+mlir::Value combined(mlir::OpBuilder &b, mlir::Location loc, recur::Semiring semiring, mlir::Value decay,
+                     mlir::Value value, mlir::Value state);
+
 /// Fills `step`, which has no arguments yet, with the step that `raised` stands for.
 void buildStep(mlir::Operation *raised, mlir::Block *step);
 

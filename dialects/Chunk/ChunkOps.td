@@ -34,19 +34,18 @@ def Chunk_PlanAttr : AttrDef<Chunk_Dialect, "Plan"> {
   let description = [{
     `#chunk.plan<form = chunk, schedule = carry, chunk = 16>`.
 
-    - form: `step`, one step after another; `scan`, by an associative operator; `chunk`, `chunk` steps at once; `attention`, the
-      whole sequence as one chunk.
-    - schedule: `carry`, one pass over the chunks that hands on the state; `segment`, end states of segments first, then a pass
-      inside each.
+    - form: `step`, one step after another; `scan`, by an associative operator (which is by steps, in segments); `chunk`, `chunk` steps
+      at once; `attention`, the whole sequence as one chunk: of `chunk` steps, so that a shorter one goes by steps and a longer one takes several.
+    - schedule: `carry`, one pass over the chunks that hands on the state; `segment`, what segments make of any state first, then a pass
+      inside each (`chunk.segment_scan`).
     - chunk: steps per chunk, at least 1; 1 where the form has no chunks.
     - interval: for the gradient of a scan by chunks, chunks from one kept state to the next, at least 1; 16 where it is not written.
       With 1 the states before all chunks are kept and none is computed again; with more, memory is traded for that.
     - value_tile, warps, stages, ahead: of a kernel on a GPU's matrix instructions: columns of the value axis per block, warps per block,
       chunks in shared memory, and whether the scores of the next chunk are computed beside this chunk's columns. What is 0, which is
       not printed, is left to the target. Steps have none of them.
-    - segments: into how many segments a sequence is cut; 0, which is not printed, leaves it to the call.
-
-    No pass makes `scan`, `attention` or `segment` yet: `choose-plans` writes `step` or `chunk`, and `carry`.
+    - segments: into how many segments a sequence is cut (by the schedule `segment`: behind a first, shorter one); 0, which is not
+      printed, leaves it to the call.
   }];
   let parameters = (ins "Form":$form, "Schedule":$schedule, "int64_t":$chunk,
                     DefaultValuedParameter<"int64_t", "16">:$interval, DefaultValuedParameter<"int64_t", "0">:$value_tile, DefaultValuedParameter<"int64_t", "0">:$warps,

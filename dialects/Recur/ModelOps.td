@@ -14,8 +14,9 @@ def Recur_SumToOp : Recur_Op<"sum_to", [Pure]> {
     An operand that lacks an axis of the result has one value for all of it. Between `head` and `group`, head h belongs to group
     h / (H / G). Without operands the result is 0.
 
-    With `flip_lag` the slices along the axis `lag` (one slice where it is missing) stand in the opposite order, and where the
-    sizes p of the result and d of an operand differ, the slices that the operand has not are 0: result slice i is slice p-1-i of the operand.
+    With `flip_lag` the slices along the axis `lag` (one slice where it is missing) stand in the opposite order: with n the larger of
+    the slices of the result and of an operand, result slice i is slice n-1-i of the operand, or 0 where it has not so many. The
+    adjoint is the same op from the result to the operand.
 
     Constraints.
     - C1: operands have the result's named axes, and its kind of element, real or complex.

@@ -245,7 +245,9 @@ OpFoldResult ConcatOp::fold(FoldAdaptor) {
                                                                                 : nullptr;
 }
 
-OpFoldResult ReshapeOp::fold(FoldAdaptor) {
+OpFoldResult ReshapeOp::fold(FoldAdaptor adaptor) {
+  if (auto constant = readConstant(adaptor.getOperand()))
+    return writeConstant(constant->elements, getType());
   // before: reshape(reshape(x))   after: reshape(x)
   if (auto inner = getOperand().getDefiningOp<ReshapeOp>()) {
     getOperandMutable().assign(inner.getOperand());

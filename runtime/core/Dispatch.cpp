@@ -85,7 +85,8 @@ void meet(void *at) {
   }
 }
 
-void runTogether(KernelFunction function, KernelCall call, int threads, void *scratch) {
+/// With `stride` bytes of scratch for each thread, or one for all where that is 0.
+void runTogether(KernelFunction function, KernelCall call, int threads, void *scratch, size_t stride = 0) {
   Meeting meeting;
   call.meet = meet;
   call.meeting = &meeting;
@@ -94,7 +95,8 @@ void runTogether(KernelFunction function, KernelCall call, int threads, void *sc
     // The team may be smaller than was asked for.
 #pragma omp single
     meeting.members = omp_get_num_threads();
-    function(&call, omp_get_thread_num(), omp_get_num_threads(), scratch);
+    function(&call, omp_get_thread_num(), omp_get_num_threads(),
+             scratch ? static_cast<char *>(scratch) + size_t(omp_get_thread_num()) * stride : nullptr);
   }
 }
 
@@ -111,6 +113,46 @@ const TeamKernel *teamFor(const Launch &launch, const KernelCall &call, int64_t 
   return launch.rowTeam.function && tasks < threads && call.time > 1 ? &launch.rowTeam : nullptr;
 }
 
+/// Nanoseconds that threads take to wake up and to meet.
+constexpr double kMeetings = 8000;
+
+/// Segments behind the first one for which a call is expected to be fastest; 0 where it is without segments. `tasks` share out the call
+/// without them, each a part of `splits` of the work of a row and head, of which there are `sequences`.
+int64_t segmentsFor(const Launch &launch, const KernelCall &call, int64_t sequences, int64_t tasks, int64_t splits,
+                    int threads) {
+  const SegmentKernel &kernel = launch.segments;
+  if (!kernel.function || sequences == 0 || call.time < 2)
+    return 0;
+  if (kernel.count > 0)
+    return kernel.count;
+  if (tasks >= threads)
+    return 0;
+  const double whole = double(call.time) * kernel.step;
+  double best = whole * double((tasks + threads - 1) / threads) / double(splits);
+  int64_t segments = 0;
+  for (int64_t count = 2; count <= 2 * int64_t(threads); ++count) {
+    const double rounds = double((sequences * count + threads - 1) / threads);
+    const double cost = whole * rounds * (1 + kernel.again) / (double(count) + kernel.again) +
+                        kernel.join * double(count - 1) * double((sequences + threads - 1) / threads) + kMeetings;
+    if (cost < best) {
+      best = cost;
+      segments = count;
+    }
+  }
+  return segments;
+}
+
+/// Cuts time: `segments` of equal length, and a first one that takes as long as finding out what one of the others does.
+void cutTime(KernelCall &call, const SegmentKernel &kernel, int64_t segments) {
+  const double length = double(call.time) / (double(segments) + kernel.again);
+  int64_t multiples = int64_t(length / double(kernel.multiple) + 0.5);
+  while (multiples * kernel.multiple * segments > call.time)
+    --multiples;
+  call.segments = segments;
+  call.segmentSteps = multiples * kernel.multiple;
+  call.firstSteps = call.time - segments * call.segmentSteps;
+}
+
 using Scratch = std::unique_ptr<void, FreeScratch>;
 
 Result<Scratch> makeScratch(size_t bytes) {
@@ -121,6 +163,20 @@ Result<Scratch> makeScratch(size_t bytes) {
 }
 
 size_t aligned(size_t bytes) { return (bytes + scratchAlignment - 1) / scratchAlignment * scratchAlignment; }
+
+Result<void> runSegments(const SegmentKernel &kernel, KernelFunction function, KernelCall call, int64_t sequences,
+                         int64_t segments, int threads) {
+  cutTime(call, kernel, segments);
+  const int wanted = int(std::min<int64_t>(threads, sequences * segments));
+  const size_t stride = aligned(kernel.scratchBytes);
+  const size_t workspace = aligned(kernel.segmentBytes) * size_t(sequences) * size_t(segments);
+  Result<Scratch> memory = makeScratch(workspace + stride * size_t(wanted));
+  if (!memory)
+    return memory.error();
+  call.workspace = memory->get();
+  runTogether(function, call, wanted, static_cast<char *>(memory->get()) + workspace, stride);
+  return {};
+}
 
 } // namespace
 
@@ -210,7 +266,13 @@ Result<void> dispatch(const Program &program, const Launch &launch, const Bindin
     runTogether(together, call, most, scratch->get());
     return {};
   }
-  const KernelFunction split = launch.splitFunction && tasks < most ? launch.splitFunction() : nullptr;
+  const int64_t sequences = (launch.perBatch ? call.batch : 1) * (launch.perHead ? call.heads : 1);
+  const bool splits = launch.splitFunction && tasks < most;
+  const int64_t parts = splits ? launch.splits : 1;
+  if (const int64_t segments = segmentsFor(launch, call, sequences, tasks * parts, parts, most))
+    if (const KernelFunction function = launch.segments.function())
+      return runSegments(launch.segments, function, call, sequences, segments, most);
+  const KernelFunction split = splits ? launch.splitFunction() : nullptr;
   if (split)
     tasks *= launch.splits;
   const int wanted = int(std::min<int64_t>(tasks, most));

@@ -56,7 +56,7 @@ Result<std::shared_ptr<const Program>> loadHostCode(Program program, std::string
     if (!launch.function)
       return Error(fmt::format("the code of model '{}' has no function '{}'", program.model, launch.symbol));
     launch.splitFunction = host->later(launch.splitSymbol);
-    for (TeamKernel *team : {&launch.team, &launch.rowTeam})
+    for (TeamKernel *team : std::initializer_list<TeamKernel *>{&launch.team, &launch.rowTeam, &launch.segments})
       team->function = host->later(team->symbol);
   }
   program.code = std::move(host);

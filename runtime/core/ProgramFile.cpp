@@ -34,10 +34,18 @@ Json tensorToJson(const TensorSpec &spec) {
 
 Json teamToJson(const TeamKernel &team) { return {{"symbol", team.symbol}, {"scratch_bytes", team.scratchBytes}}; }
 
+Json segmentsToJson(const SegmentKernel &kernel) {
+  return {{"kernel", teamToJson(kernel)},
+          {"segment_bytes", kernel.segmentBytes},
+          {"count", kernel.count},
+          {"multiple", kernel.multiple},
+          {"costs", {kernel.again, kernel.join, kernel.step}}};
+}
+
 Json launchToJson(const Launch &launch) {
   const auto &[symbol, function, operands, batchTile, perBatch, perHead, packed, splits, splitSymbol, splitFunction,
-               team, rowTeam, timeBlock, scratchBytes, threads, sharedBytes, cooperative, cluster, choice, way,
-               mostSteps, aligned, cost, segmentBytes, perSegment, image] = launch;
+               team, rowTeam, segments, timeBlock, scratchBytes, threads, sharedBytes, cooperative, cluster, choice,
+               way, mostSteps, aligned, cost, segmentBytes, perSegment, image] = launch;
   (void)function, (void)splitFunction; // of a process
   return {{"symbol", symbol},
           {"operands", operands},
@@ -53,6 +61,7 @@ Json launchToJson(const Launch &launch) {
           {"shared_bytes", sharedBytes},
           {"team", teamToJson(team)},
           {"row_team", teamToJson(rowTeam)},
+          {"segments", segmentsToJson(segments)},
           {"cooperative", cooperative},
           {"cluster", cluster},
           {"choice", choice},
@@ -92,6 +101,19 @@ TeamKernel teamFrom(const Json &json) {
   return {json.at("symbol").get<std::string>(), nullptr, json.at("scratch_bytes").get<size_t>()};
 }
 
+SegmentKernel segmentsFrom(const Json &json) {
+  SegmentKernel kernel;
+  static_cast<TeamKernel &>(kernel) = teamFrom(json.at("kernel"));
+  json.at("segment_bytes").get_to(kernel.segmentBytes);
+  json.at("count").get_to(kernel.count);
+  json.at("multiple").get_to(kernel.multiple);
+  const Json &costs = json.at("costs");
+  kernel.again = costs.at(0).get<double>();
+  kernel.join = costs.at(1).get<double>();
+  kernel.step = costs.at(2).get<double>();
+  return kernel;
+}
+
 Launch launchFrom(const Json &json) {
   Launch launch;
   json.at("symbol").get_to(launch.symbol);
@@ -108,6 +130,7 @@ Launch launchFrom(const Json &json) {
   json.at("shared_bytes").get_to(launch.sharedBytes);
   launch.team = teamFrom(json.at("team"));
   launch.rowTeam = teamFrom(json.at("row_team"));
+  launch.segments = segmentsFrom(json.at("segments"));
   json.at("cooperative").get_to(launch.cooperative);
   json.at("cluster").get_to(launch.cluster);
   json.at("choice").get_to(launch.choice);
@@ -139,7 +162,8 @@ bool isSound(const Launch &launch, size_t tensors) {
   for (const int position : launch.aligned)
     if (position < 0 || size_t(position) >= launch.operands.size())
       return false;
-  return launch.batchTile >= 1 && launch.splits >= 1 && launch.timeBlock >= 0 && launch.threads >= 0;
+  return launch.segments.multiple >= 1 && launch.segments.count >= 0 && launch.batchTile >= 1 && launch.splits >= 1 &&
+         launch.timeBlock >= 0 && launch.threads >= 0;
 }
 
 bool isSound(const Program &program) {

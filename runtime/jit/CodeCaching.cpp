@@ -80,8 +80,8 @@ const std::string &compilerIdentity() {
 
 std::string cacheKey(const driver::Source &source, const driver::Options &options) {
   // A field that is new does not compile before it is considered here.
-  const auto &[model, target, dims, type, types, form, chunk, interval, plan, resets, packed, gradient, tangent, wrt,
-               suffix, noise, roundings, from, dumpPhases] = options;
+  const auto &[model, target, dims, type, types, form, schedule, chunk, interval, plan, resets, packed, gradient,
+               tangent, wrt, suffix, noise, roundings, from, dumpPhases] = options;
   (void)noise, (void)roundings; // of the reference, which is not kept
   const bool isText = source.name.size() < 5 || source.name.compare(source.name.size() - 5, 5, ".mlir") != 0;
   if (!isText || target == "reference" || !dumpPhases.empty() || !from.empty())
@@ -98,6 +98,7 @@ std::string cacheKey(const driver::Source &source, const driver::Options &option
   for (const auto &[name, own] : types)
     addField(key, "type", name + "=" + std::string(nameOf(own)));
   addField(key, "form", form);
+  addField(key, "schedule", schedule);
   addField(key, "chunk", std::to_string(chunk));
   addField(key, "interval", std::to_string(interval));
   addField(key, "plan", plan);
@@ -119,7 +120,8 @@ CachedCode::CachedCode(Cache cache, driver::Source source, driver::Options optio
 
 static bool hasSplits(const Program &program) {
   for (const Launch &launch : program.launches)
-    if (!launch.splitSymbol.empty() || !launch.team.symbol.empty() || !launch.rowTeam.symbol.empty())
+    if (!launch.splitSymbol.empty() || !launch.team.symbol.empty() || !launch.rowTeam.symbol.empty() ||
+        !launch.segments.symbol.empty())
       return true;
   return false;
 }

@@ -67,6 +67,7 @@ driver::Options toDriver(const CompileOptions &from) {
   to.form = from.form;
   to.chunk = from.chunk;
   to.plan = from.plan;
+  to.schedule = from.schedule;
   to.interval = from.interval;
   to.gradient = from.gradient;
   to.tangent = from.tangent;
@@ -140,6 +141,7 @@ ModelInfo toPublic(driver::ModelFacts facts) {
   info.hasHeads = facts.hasHeads;
   info.families = std::move(facts.families);
   info.forms = std::move(facts.forms);
+  info.schedules = std::move(facts.schedules);
   info.plans = std::move(facts.plans);
   info.planTexts = std::move(facts.planTexts);
   for (const driver::PlanChoices &from : facts.choices) {

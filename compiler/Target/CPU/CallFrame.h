@@ -20,6 +20,11 @@ public:
   /// KernelCall::meet, and what it takes.
   mlir::Value meetFunction() { return field(call, 7); }
   mlir::Value meeting() { return field(call, 8); }
+  /// KernelCall::segments, firstSteps, segmentSteps, workspace.
+  mlir::Value segments() { return number(call, 9); }
+  mlir::Value firstSteps() { return number(call, 10); }
+  mlir::Value segmentSteps() { return number(call, 11); }
+  mlir::Value workspace() { return field(call, 12); }
   /// The address of an operand.
   mlir::Value pointer(int operand);
   /// The stride of an operand along an axis (KernelCall), in elements.

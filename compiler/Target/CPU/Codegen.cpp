@@ -112,7 +112,8 @@ static llvm::Expected<std::unique_ptr<llvm::Module>> translate(ModuleOp module, 
 static std::unique_ptr<llvm::Module> takeSplit(llvm::Module &code, const Program &program) {
   llvm::StringSet<> symbols;
   for (const Launch &launch : program.launches)
-    for (const std::string &symbol : {launch.splitSymbol, launch.team.symbol, launch.rowTeam.symbol})
+    for (const std::string &symbol :
+         {launch.splitSymbol, launch.team.symbol, launch.rowTeam.symbol, launch.segments.symbol})
       if (!symbol.empty())
         symbols.insert(symbol);
   if (symbols.empty())
@@ -174,7 +175,8 @@ static void appendToNames(Program &program, llvm::Module &code, StringRef suffix
   if (suffix.empty())
     return;
   for (Launch &launch : program.launches)
-    for (std::string *symbol : {&launch.symbol, &launch.splitSymbol, &launch.team.symbol, &launch.rowTeam.symbol})
+    for (std::string *symbol :
+         {&launch.symbol, &launch.splitSymbol, &launch.team.symbol, &launch.rowTeam.symbol, &launch.segments.symbol})
       if (llvm::Function *function = symbol->empty() ? nullptr : code.getFunction(*symbol)) {
         *symbol += suffix;
         function->setName(*symbol);

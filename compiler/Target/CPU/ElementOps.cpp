@@ -373,24 +373,30 @@ Value ElementOps::addPairs(Value x, Value y) {
   return addf(vector::ShuffleOp::create(b, loc, x, y, even), vector::ShuffleOp::create(b, loc, x, y, odd));
 }
 
+int64_t ElementOps::sumsAtOnce() const { return kShuffleBits / real.getIntOrFloatBitWidth(); }
+
+/// The vectors become one, a part of which has a summand of each.
+Value ElementOps::sumsTogether(ArrayRef<Value> vectors) {
+  SmallVector<Value> level(vectors);
+  for (; level.size() > 1; level.truncate(level.size() / 2))
+    for (size_t i = 0; i < level.size() / 2; ++i)
+      level[i] = addPairs(level[2 * i], level[2 * i + 1]);
+  Value total;
+  for (int64_t begin = 0; begin < lanesOf(level.front()); begin += vectors.size()) {
+    Value summands = vector::ExtractStridedSliceOp::create(b, loc, level.front(), begin, int64_t(vectors.size()), 1);
+    total = total ? addf(total, summands) : summands;
+  }
+  return total;
+}
+
 SmallVector<Value> ElementOps::horizontalSums(ArrayRef<Value> vectors) {
   SmallVector<Value> sums;
-  size_t part = kShuffleBits / real.getIntOrFloatBitWidth();
+  size_t part = sumsAtOnce();
   bool together = !vectors.empty() && lanesOf(vectors.front()) >= static_cast<int64_t>(part);
-  while (together && vectors.size() >= part) {
-    // As many vectors as a part has lanes become one, a part of which has a summand of each.
-    SmallVector<Value> level(vectors.take_front(part));
-    for (; level.size() > 1; level.truncate(level.size() / 2))
-      for (size_t i = 0; i < level.size() / 2; ++i)
-        level[i] = addPairs(level[2 * i], level[2 * i + 1]);
-    Value total;
-    for (int64_t begin = 0; begin < lanesOf(level.front()); begin += part) {
-      Value summands = vector::ExtractStridedSliceOp::create(b, loc, level.front(), begin, part, 1);
-      total = total ? addf(total, summands) : summands;
-    }
+  for (; together && vectors.size() >= part; vectors = vectors.drop_front(part)) {
+    Value total = sumsTogether(vectors.take_front(part));
     for (size_t lane = 0; lane < part; ++lane)
       sums.push_back(vector::ExtractOp::create(b, loc, total, lane));
-    vectors = vectors.drop_front(part);
   }
   for (Value vector : vectors)
     sums.push_back(horizontal(recur::Reduction::Sum, {vector, {}}).re);

@@ -41,6 +41,9 @@ public:
   Element horizontal(recur::Reduction kind, Element x);
   /// The sum of each vector's lanes. Several vectors are added up together, which takes fewer operations than one by one.
   llvm::SmallVector<mlir::Value> horizontalSums(llvm::ArrayRef<mlir::Value> vectors);
+  /// How many vectors are added up together, and the vector of their sums; none has fewer lanes.
+  int64_t sumsAtOnce() const;
+  mlir::Value sumsTogether(llvm::ArrayRef<mlir::Value> vectors);
   /// A value of `lanes` equal lanes; a vector stays.
   mlir::Value splat(mlir::Value x, int64_t lanes);
   Element splat(Element x, int64_t lanes);

@@ -58,6 +58,7 @@ GradientKernel::GradientKernel(chunk::GradientScanOp op, const Program &program,
                ScanTensors{given, tensors.params, tensors.finals, tensors.outputs, tensors.adjoints, {}, {}, {}},
                vectorBits);
   back->givenInputs = states;
+  back->againstTime = true;
   Type wide = there->real.getIntOrFloatBitWidth() > back->real.getIntOrFloatBitWidth() ? there->real : back->real;
   there->real = back->real = wide;
 }
@@ -163,11 +164,6 @@ void GradientKernel::save(Value moves, function_ref<Place(unsigned)> place) {
     there->copy(place(s), stateBefore(s, moves), there->index(0));
 }
 
-void GradientKernel::restore(Value moves, function_ref<Place(unsigned)> place) {
-  for (unsigned s = 0; s < op.getStates().size(); ++s)
-    there->copy(stateBefore(s, moves), place(s), there->index(0));
-}
-
 Value GradientKernel::where(Value step) {
   if (!there->isReverse(0))
     return step;
@@ -234,14 +230,16 @@ void GradientKernel::backChunks(Value interval, Value chunks, Value rest) {
   Value first = there->mul(interval, there->index(op.interval()));
   Value count =
       arith::MinUIOp::create(b, loc, there->index(op.interval()), arith::SubIOp::create(b, loc, chunks, first));
-  restore(first, [&](unsigned s) { return keptPlace(s, interval); });
+  for (unsigned s = 0; s < op.getStates().size(); ++s)
+    there->copy(slotPlace(s, there->index(0)), keptPlace(s, interval), there->index(0));
   Value before = arith::SubIOp::create(b, loc, count, one);
   loop(before, [&](Value i) {
+    for (unsigned s = 0; s < op.getStates().size(); ++s)
+      there->moved.push_back({slotPlace(s, i), slotPlace(s, there->add(i, one))});
     Value chunk = there->add(first, i);
-    save(chunk, [&](unsigned s) { return slotPlace(s, i); });
     moveThere(1, chunk, there->mul(chunk, size));
+    there->moved.clear();
   });
-  save(there->add(first, before), [&](unsigned s) { return slotPlace(s, before); });
   loop(count, [&](Value i) {
     Value slot = arith::SubIOp::create(b, loc, before, i), chunk = there->add(first, slot);
     Value moves = there->add(rest, arith::SubIOp::create(b, loc, arith::SubIOp::create(b, loc, chunks, one), chunk));

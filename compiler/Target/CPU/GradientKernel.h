@@ -32,9 +32,8 @@ private:
   void backChunks(mlir::Value interval, mlir::Value chunks, mlir::Value rest);
   void moveThere(size_t body, mlir::Value moves, mlir::Value step);
   void moveBack(size_t body, mlir::Value moves, mlir::Value step, mlir::Value slot);
-  /// Copies the states before move `moves` to or from a slot in scratch, or an entry of the tensors of kept ones.
+  /// Copies the states before move `moves` to a slot in scratch, or to an entry of the tensors of kept ones.
   void save(mlir::Value moves, llvm::function_ref<Place(unsigned)> place);
-  void restore(mlir::Value moves, llvm::function_ref<Place(unsigned)> place);
   Place stateBefore(unsigned state, mlir::Value moves);
   Place slotPlace(unsigned state, mlir::Value slot);
   Place keptPlace(unsigned state, mlir::Value interval);

@@ -20,6 +20,7 @@ enum class Team { None, WithPanels, ByRows };
 
 class KernelEmitter {
   friend class GradientKernel; // which is two of them
+  friend class SegmentEmitter; // which is three
 
 public:
   /// `tensors` of `program` give operand types. `vectorBits` is the width of the target's vectors. Where the scan's regions work on
@@ -139,20 +140,24 @@ private:
   Launch launch;
   llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories, resets, offsets;
   mlir::Value batch, extents[2], heads, headsPerGroup, scratch;
-  mlir::Value block;                 // of the current task
-  mlir::Value steps;                 // of the current task along the first axis
-  int64_t rows = 1;                  // of a tile: rows of the batch, or steps when rowsAreSteps
-  mlir::Value rowCount;              // of a team's tile, which has `rows` at most
-  mlir::Value member, members;       // the thread's number in its team, and the team's size
-  mlir::Value meetFunction, meeting; // KernelCall::meet
-  mlir::Value scratchBegin;          // of the thread's own part, where a team's tasks are not shared out
+  mlir::Value block;                    // of the current task
+  mlir::Value steps;                    // of the current task along the first axis
+  mlir::Value windowBegin, windowSteps; // of a task that has a part of time alone
+  int64_t rows = 1;                     // of a tile: rows of the batch, or steps when rowsAreSteps
+  mlir::Value rowCount;                 // of a team's tile, which has `rows` at most
+  mlir::Value member, members;          // the thread's number in its team, and the team's size
+  mlir::Value meetFunction, meeting;    // KernelCall::meet
+  mlir::Value scratchBegin;             // of the thread's own part, where a team's tasks are not shared out
   std::vector<Panel> panels;
-  bool rowsAreSteps = false;                 // the scan has no states, so that a tile may hold steps of one sequence
-  unsigned givenInputs = 0;                  // the last ones of a step, which are no tensors: `places` has them
-  int64_t scratchStart = 0, scratchEnd = 0;  // in reals, of what this emitter lays out
-  llvm::SmallVector<int64_t> ringOffset;     // in reals from the start of scratch
-  llvm::SmallVector<Place> inPlace;          // of the current task: states that are updated in place
-  llvm::SmallVector<Place> newState;         // where the step's new states go
+  bool rowsAreSteps = false;                // the scan has no states, so that a tile may hold steps of one sequence
+  unsigned givenInputs = 0;                 // the last ones of a step, which are no tensors: `places` has them
+  bool againstTime = false;                 // chunks are taken from the last one on, each as a whole
+  int64_t scratchStart = 0, scratchEnd = 0; // in reals, of what this emitter lays out
+  llvm::SmallVector<int64_t> ringOffset;    // in reals from the start of scratch
+  llvm::SmallVector<Place> inPlace;         // of the current task: states that are updated in place
+  std::vector<std::pair<Place, Place>>
+      moved;                         // where the next move finds and leaves states, if not where they are stored
+  llvm::SmallVector<Place> newState; // where the step's new states go
   llvm::DenseMap<mlir::Value, Place> places; // of step arguments, in the current step
 };
 

@@ -46,25 +46,36 @@ void KernelEmitter::copy(const Place &to, const Place &from, Value row) {
   copyRun(target, source, count);
 }
 
+/// Vectors that are copied in one iteration.
+static constexpr int64_t kCopiedAtOnce = 4;
+
 /// Copies `count` neighbouring reals.
 void KernelEmitter::copyRun(const Place &to, const Place &from, int64_t count) {
-  int64_t lanes = vectorBits / real.getIntOrFloatBitWidth();
+  int64_t lanes = vectorBits / real.getIntOrFloatBitWidth(), done = 0;
   ElementOps ops(b, loc, real);
-  auto sweep = [&](int64_t begin, int64_t end, int64_t step) {
-    if (begin == end)
-      return;
-    auto loop = scf::ForOp::create(b, loc, index(begin), index(end), index(step));
-    OpBuilder::InsertionGuard inner(b);
-    b.setInsertionPointToStart(loop.getBody());
-    Value at = add(from.base, loop.getInductionVar()), into = add(to.base, loop.getInductionVar());
-    if (step == 1)
-      return (void)memref::StoreOp::create(b, loc, ops.widen(memref::LoadOp::create(b, loc, from.memref, at)),
-                                           to.memref, into);
-    auto type = VectorType::get({step}, from.element);
+  auto copyVector = [&](Value offset, int64_t first) {
+    Value at = add(add(from.base, offset), index(first)), into = add(add(to.base, offset), index(first));
+    auto type = VectorType::get({lanes}, from.element);
     vector::StoreOp::create(b, loc, ops.widen(vector::LoadOp::create(b, loc, type, from.memref, at)), to.memref, into);
   };
-  sweep(0, count / lanes * lanes, lanes);
-  sweep(count / lanes * lanes, count, 1);
+  auto sweep = [&](int64_t step) {
+    int64_t end = done + (count - done) / step * step;
+    if (done == end)
+      return;
+    auto loop = scf::ForOp::create(b, loc, index(done), index(end), index(step));
+    done = end;
+    OpBuilder::InsertionGuard inner(b);
+    b.setInsertionPointToStart(loop.getBody());
+    Value offset = loop.getInductionVar();
+    for (int64_t first = 0; first < step && step > 1; first += lanes)
+      copyVector(offset, first);
+    if (step == 1)
+      memref::StoreOp::create(b, loc, ops.widen(memref::LoadOp::create(b, loc, from.memref, add(from.base, offset))),
+                              to.memref, add(to.base, offset));
+  };
+  sweep(kCopiedAtOnce * lanes);
+  sweep(lanes);
+  sweep(1);
 }
 
 Place KernelEmitter::ringSlot(unsigned state, Value slot) {
@@ -188,6 +199,12 @@ void KernelEmitter::placeStates(const Body &body, ArrayRef<Loop> at) {
   newState.assign(scan.numStates(), Place());
   for (unsigned s = 0; s < scan.numStates(); ++s) {
     recur::StateAttr state = scan.state(s);
+    if (!moved.empty()) {
+      newState[s] = moved[s].second;
+      for (BlockArgument argument : body.step.stateArgs(s))
+        places[argument] = moved[s].first;
+      continue;
+    }
     switch (storage[s]) {
     case StateStorage::InPlace:
       newState[s] = inPlace[s];

@@ -9,7 +9,9 @@ using namespace rondo::cpu;
 
 /// Sets the number of steps. Where in time the task's sequence begins; null where a task has the whole of time.
 Value KernelEmitter::openSequence(Value sequence) {
-  steps = extents[0];
+  steps = windowSteps ? windowSteps : extents[0];
+  if (windowSteps)
+    return windowBegin;
   if (!launch.packed)
     return {};
   auto offsetAt = [&](Value number) {
@@ -138,9 +140,11 @@ void KernelEmitter::emitBody(Body &body, ArrayRef<Loop> at) {
 /// Asks for the next chunk's inputs and outputs: steps of one head lie further apart in memory than hardware looks ahead. Asking for
 /// what lies behind the last chunk does no harm.
 void KernelEmitter::prefetchNext(const Body &body, ArrayRef<Loop> at) {
-  auto loop = scf::ForOp::create(b, loc, index(body.size), index(2 * body.size), index(1));
+  int64_t first = againstTime ? -body.size : body.size;
+  auto loop = scf::ForOp::create(b, loc, index(0), index(body.size), index(1));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
+  Value step = add(loop.getInductionVar(), index(first));
   auto prefetch = [&](const Operand &operand, bool isWrite) {
     Place place = atTime(operand, at, body.size);
     int64_t bytes = operand.element.getIntOrFloatBitWidth() / 8, row = operand.isComplex ? 2 : 1;
@@ -149,13 +153,14 @@ void KernelEmitter::prefetchNext(const Body &body, ArrayRef<Loop> at) {
     int64_t line = 64 / bytes;
     if (row < line || row > kPrefetchedLines * line)
       return;
-    Value from = add(place.base, mul(loop.getInductionVar(), place.rowStride));
-    for (int64_t first = 0; first < row; first += line)
-      memref::PrefetchOp::create(b, loc, place.memref, ValueRange{add(from, index(first))}, isWrite,
+    Value from = add(place.base, mul(step, place.rowStride));
+    for (int64_t element = 0; element < row; element += line)
+      memref::PrefetchOp::create(b, loc, place.memref, ValueRange{add(from, index(element))}, isWrite,
                                  /*localityHint=*/2, /*isDataCache=*/true);
   };
-  for (const Operand &operand : inputs)
-    prefetch(operand, false);
+  for (auto [operand, argument] : llvm::zip(inputs, body.step.inputArgs()))
+    if (!argument.use_empty())
+      prefetch(operand, false);
   for (const Operand &operand : outputs)
     prefetch(operand, true);
 }

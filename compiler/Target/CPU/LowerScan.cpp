@@ -2,6 +2,7 @@
 #include "compiler/Target/CPU/GradientKernel.h"
 #include "compiler/Target/CPU/KernelEmitter.h"
 #include "compiler/Target/CPU/Passes.h"
+#include "compiler/Target/CPU/SegmentEmitter.h"
 #include "compiler/Target/CPU/SumKernel.h"
 #include "compiler/Target/CPU/ValueTiles.h"
 #include "compiler/Target/ModelTensors.h"
@@ -138,6 +139,23 @@ private:
     return launch;
   }
 
+  Launch lowerSegments(chunk::SegmentScanOp scan, ModelTensors &tensors, StringRef symbol) {
+    ScanTensors of = tensors.of(cast<recur::ScanInterface>(*scan));
+    recur::ScanInterface whole = withoutSegments(scan);
+    Launch launch = KernelEmitter(whole, tensors.program, of, vectorBits).emit(getOperation(), symbol);
+    addSplit(whole, tensors.program, of, launch);
+    addTeam(whole, tensors.program, of, launch);
+    {
+      SegmentEmitter emitter(scan, whole, tensors.program, of, vectorBits);
+      if (emitter.canEmit())
+        launch.segments = emitter.emit(getOperation(), launch.symbol + "_segments");
+      else
+        scan.emitRemark("lower-scan keeps to one segment: states are stored in another type than they are computed in");
+    }
+    whole->erase();
+    return launch;
+  }
+
   LogicalResult lower(func::FuncOp model) {
     for (auto scan : model.getOps<recur::ScanInterface>())
       if (failed(checkAxes(scan, "CPU")))
@@ -146,9 +164,11 @@ private:
       return failure();
     ModelTensors tensors(model);
     std::vector<Launch> launches;
-    for (Operation &op : model.getBody().front()) {
+    for (Operation &op : llvm::make_early_inc_range(model.getBody().front())) {
       std::string symbol = model.getName().str() + "_" + std::to_string(launches.size());
-      if (auto scan = dyn_cast<recur::ScanInterface>(op))
+      if (auto segments = dyn_cast<chunk::SegmentScanOp>(op))
+        launches.push_back(lowerSegments(segments, tensors, symbol));
+      else if (auto scan = dyn_cast<recur::ScanInterface>(op))
         launches.push_back(lowerScan(scan, tensors, symbol));
       else if (auto gradient = dyn_cast<chunk::GradientScanOp>(op))
         launches.push_back(lowerGradient(gradient, tensors, symbol));

@@ -2,6 +2,7 @@
 #include "compiler/Target/CPU/NestEmitter.h"
 #include "compiler/Target/CPU/ChunkElements.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -32,7 +33,8 @@ SmallVector<NestEmitter::Segment> NestEmitter::segments(int dim) const {
 /// Chooses the tiles, which are the same whenever the nest is emitted.
 void NestEmitter::tile() {
   int64_t lanes = env.vectorBits / env.real.getIntOrFloatBitWidth();
-  tiling = chooseTiling(plan, nest, {lanes, env.vectorBits >= 512 ? 32 : 16, rows, env.panelOf ? 4 : 8});
+  tiling =
+      chooseTiling(plan, nest, {lanes, ops.sumsAtOnce(), env.vectorBits >= 512 ? 32 : 16, rows, env.panelOf ? 4 : 8});
   cuts.clear();
   for (int d = 0; d <= batchDim(); ++d)
     cuts.push_back(d == batchDim() && rows > 1 && env.rowCount ? rowSegments() : segments(d));
@@ -109,7 +111,6 @@ void NestEmitter::emitParallel(size_t position) {
   for (size_t term = 0; term < sumLoops.size(); ++term)
     emitReduction(term, 0);
   finishSums();
-  emitElementwise(points(true, false), true);
 }
 
 void NestEmitter::emitReduction(size_t term, size_t position) {
@@ -128,6 +129,9 @@ SmallVector<NestEmitter::Point> NestEmitter::points(bool parallel, bool reduced)
   if (tiling.vectorDim >=
       0) // innermost: then the vectors of a tile are at hand, and one row after another is worked on
     std::rotate(order.begin() + tiling.vectorDim, order.begin() + tiling.vectorDim + 1, order.end());
+  if (auto *group = llvm::find(order, tiling.groupDim);
+      group != order.end()) // its vectors are read once, the others' stay at hand
+    std::rotate(order.begin(), group, group + 1);
   SmallVector<Point> result{Point(dims.size(), 0)};
   for (int d : order) {
     if (isReduction(d) ? !reduced : !parallel)
@@ -238,36 +242,40 @@ void NestEmitter::accumulate(size_t term) {
   }
 }
 
-void NestEmitter::finishSums() {
-  struct Total {
-    const Statement *statement;
-    const Point *point;
-    Element element, tail; // tail: of the elements that fill no vector
-  };
+SmallVector<NestEmitter::Total, 0> NestEmitter::totals() {
+  SmallVector<Total, 0> result;
   SmallVector<Point> where = points(true, false);
-  SmallVector<Total, 0> totals;
-  bool vectorReduced = tiling.vectorDim >= 0 && isReduction(tiling.vectorDim);
   size_t number = 0;
-  moveTo(innermost());
   for (const Statement &statement : nest.statements) {
     if (!statement.isReduction())
       continue;
-    recur::Reduction kind = reductionOf(statement.value);
     bool isComplex = isComplexValue(statement.value);
     auto sum = [&](size_t slot) { return Element{sums[slot], isComplex ? sums[slot + 1] : Value()}; };
     for (auto [pointNumber, p] : llvm::enumerate(where)) {
       Element total = sum(sumIndex(number, pointNumber, 0, false));
       for (size_t u = 1; u < sumUnroll; ++u)
-        total = ops.combine(kind, total, sum(sumIndex(number, pointNumber, u, false)));
+        total = ops.combine(reductionOf(statement.value), total, sum(sumIndex(number, pointNumber, u, false)));
       Element tail = sumScalar ? sum(sumIndex(number, pointNumber, 0, true)) : Element();
-      totals.push_back({&statement, &p, total, tail});
+      result.push_back({&statement, p, total, tail});
     }
     ++number;
   }
-  if (vectorReduced) {
+  return result;
+}
+
+bool NestEmitter::isGrouped() const {
+  return tiling.groupDim >= 0 && dims[tiling.groupDim].count % tiling.groupLanes == 0;
+}
+
+void NestEmitter::finishSums() {
+  moveTo(innermost());
+  if (isGrouped())
+    return finishGroups();
+  SmallVector<Total, 0> all = totals();
+  if (tiling.vectorDim >= 0 && isReduction(tiling.vectorDim)) {
     SmallVector<Total *> plain;
     SmallVector<Value> vectors;
-    for (Total &total : totals) {
+    for (Total &total : all) {
       recur::Reduction kind = reductionOf(total.statement->value);
       if (kind != recur::Reduction::Sum || total.element.isComplex() || !lanesOf(total.element.re)) {
         total.element = ops.horizontal(kind, total.element);
@@ -279,12 +287,54 @@ void NestEmitter::finishSums() {
     for (auto [total, sum] : llvm::zip(plain, ops.horizontalSums(vectors)))
       total->element = {sum, {}};
   }
-  for (const Total &total : totals) {
+  for (const Total &total : all) {
     moveTo(innermost());
-    point = total.point;
-    finish(*total.statement,
-           sumScalar ? ops.combine(reductionOf(total.statement->value), total.element, total.tail) : total.element);
+    point = &total.point;
+    Element sum = total.element;
+    finish(*total.statement, sumScalar ? ops.combine(reductionOf(total.statement->value), sum, total.tail) : sum);
   }
+  emitElementwise(points(true, false), true);
+}
+
+/// Neighbouring sums become the lanes of one vector, and what follows them has lanes along the group.
+void NestEmitter::finishGroups() {
+  int group = tiling.groupDim;
+  int64_t lanes = tiling.groupLanes;
+  SmallVector<Total, 0> all = totals();
+  NestTiling wide = tiling;
+  DimState saved = dims[group];
+  auto forget = [&] { // keys do not tell a vector from its first element
+    std::erase_if(memo, [&](const auto &entry) { return entry.second.dims >> group & 1; });
+  };
+  forget();
+  tiling.vectorDim = group;
+  tiling.lanes = lanes;
+  dims[group].vector = true;
+  dims[group].count = saved.count / lanes;
+  for (const Total &first : all) {
+    if (first.point[group] % lanes)
+      continue;
+    SmallVector<Value> vectors(lanes), tails(lanes);
+    for (const Total &other : all) {
+      Point from = other.point;
+      int64_t lane = std::exchange(from[group], first.point[group]);
+      lane -= first.point[group];
+      if (other.statement != first.statement || from != first.point || lane < 0 || lane >= lanes)
+        continue;
+      vectors[lane] = other.element.re;
+      tails[lane] = other.tail.re;
+    }
+    moveTo(innermost());
+    Value sum = ops.sumsTogether(vectors);
+    if (sumScalar)
+      sum = ops.add({sum, {}}, {vector::FromElementsOp::create(b, loc, sum.getType(), tails), {}}).re;
+    point = &first.point;
+    finish(*first.statement, {sum, {}});
+  }
+  emitElementwise(points(true, false), true);
+  forget();
+  tiling = wide;
+  dims[group] = saved;
 }
 
 /// Stores a finished sum, and keeps it for the statements that follow.

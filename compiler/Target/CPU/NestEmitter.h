@@ -90,8 +90,18 @@ private:
   /// Adds an iteration of the loops of term `term` to the running sums.
   void accumulate(size_t term);
   void startSums();
+  /// A running sum at the end of its loops: lanes, and what filled no vector.
+  struct Total {
+    const Statement *statement;
+    Point point;
+    Element element, tail; // of no tail: null
+  };
+  llvm::SmallVector<Total, 0> totals();
+  /// Adds up lanes, stores the sums, and computes what follows them.
   void finishSums();
+  void finishGroups();
   void finish(const Statement &statement, Element total);
+  bool isGrouped() const;
   llvm::SmallVector<Point> points(bool parallel, bool reduced) const;
   size_t sumIndex(size_t statement, size_t point, size_t unrolled, bool scalar) const;
 

@@ -77,7 +77,38 @@ int rondo::cpu::vectorDimension(const StepNests &plan, const Nest &nest, int64_t
   return result;
 }
 
+/// Where vectors run along a sum, the dimension along which all that comes out of the sums, and all that follows them reads, is contiguous
+/// or repeated; -1: none.
+static int groupDimension(const StepNests &plan, const Nest &nest, int vectors) {
+  if (vectors < 0 || !nest.dims[vectors].reduction)
+    return -1;
+  SmallVector<Read> reads = plan.reads(nest);
+  auto isNeighbour = [](ArrayRef<int64_t> shape, ArrayRef<Index> at, int dim) {
+    return shape.empty() || llvm::none_of(ArrayRef(at).drop_back(), [&](const Index &i) { return i.dim == dim; });
+  };
+  auto isSum = [](const Statement &statement) {
+    auto reduce = statement.value.getDefiningOp<recur::ReduceOp>();
+    return !statement.isReduction() || !reduce || reduce.getKind() == recur::Reduction::Sum;
+  };
+  for (int d = nest.dims.size() - 1; d >= 0; --d) {
+    bool fits = !nest.dims[d].reduction;
+    for (const Statement &statement : nest.statements)
+      if (statement.isReduction() || statement.afterSums)
+        fits &=
+            !isComplex(statement.value) && isSum(statement) && isNeighbour(shapeOf(statement.value), statement.at(), d);
+    for (const Read &read : reads)
+      if (nest.statements[read.statement].afterSums)
+        fits &= isNeighbour(shapeOf(read.value), read.at, d);
+    if (fits)
+      return d;
+  }
+  return -1;
+}
+
 namespace {
+
+/// Cycles that one sum takes to be added up from the lanes of its vector, and stored: on its own, and in a group.
+constexpr double kSingleSum = 3, kGroupedSum = 1;
 
 /// Cycles until a multiply-add's result can be added to, and one to spare.
 constexpr double kLatency = 5;
@@ -120,6 +151,8 @@ public:
     for (int d = batch; d >= 0; --d)
       if (unroll[d] > 1 && (d != tiling.vectorDim || !outermost))
         outermost = 1u << d;
+    if (int group = tiling.groupDim; group >= 0 && unroll[group] > 1)
+      outermost = 1u << group;
     for (const Loop &loop : loops) {
       int64_t registers = sums * llvm::product_of(unroll);
       SmallVector<int64_t> atHand(nest.statements.size(), 0);
@@ -155,7 +188,7 @@ public:
     };
     double cycles = from(0);
     if (tiling.vectorDim >= 0 && isReduced(tiling.vectorDim)) // lanes are added up
-      cycles += sums * points() * (3 + 0.5 * (unroll[tiling.vectorDim] - 1));
+      cycles += sums * points() * (perSum(unroll) + 0.5 * (unroll[tiling.vectorDim] - 1));
     return cycles;
   }
 
@@ -211,6 +244,15 @@ private:
     for (auto [d, n] : llvm::enumerate(unroll))
       count *= dims >> d & 1 ? n : 1;
     return count;
+  }
+  /// On average: tiles of some sizes are groups.
+  double perSum(ArrayRef<int64_t> unroll) const {
+    if (tiling.groupDim < 0)
+      return kSingleSum;
+    double grouped = 0;
+    for (auto [count, size] : evenTiles(extent(tiling.groupDim), unroll[tiling.groupDim]))
+      grouped += size % tiling.groupLanes ? 0 : count * size;
+    return kSingleSum - (kSingleSum - kGroupedSum) * grouped / extent(tiling.groupDim);
   }
   int64_t points() const {
     int64_t count = 1;
@@ -292,6 +334,9 @@ NestTiling rondo::cpu::chooseTiling(const StepNests &plan, const Nest &nest, con
   int batch = nest.dims.size(), vectors = tiling.vectorDim = vectorDimension(plan, nest, target.lanes);
   if (vectors >= 0)
     tiling.lanes = std::min<int64_t>(target.lanes, llvm::bit_floor(static_cast<uint64_t>(nest.dims[vectors].extent)));
+  if (tiling.lanes >= target.groupLanes)
+    tiling.groupDim = groupDimension(plan, nest, vectors);
+  tiling.groupLanes = target.groupLanes;
   bool sums = nest.hasSums();
   LoopCost cost(plan, nest, tiling, target);
   tiling.unroll.assign(nest.dims.size() + 1, 1);

@@ -14,6 +14,10 @@ struct NestTiling {
   int64_t lanes = 1;
   /// How many elements, or vectors, of each dimension are worked on at once; the batch tile is the last entry.
   llvm::SmallVector<int64_t> unroll;
+  /// Where vectors run along a sum: the dimension along which finished sums are neighbours, so that `groupLanes` of them are added up
+  /// together and become one vector. -1: none.
+  int groupDim = -1;
+  int64_t groupLanes = 0;
   /// Dimensions that are not summed over, the batch tile included, from the outermost loop to the innermost.
   llvm::SmallVector<int> parallel;
 };
@@ -21,6 +25,7 @@ struct NestTiling {
 /// What a nest is cut for.
 struct TilingTarget {
   int64_t lanes = 8;      // of the widest vector of the type of computation
+  int64_t groupLanes = 4; // vectors that are added up together, each to one number
   int64_t registers = 16; // vector registers
   int64_t rows = 1;       // of the batch tile, as far as the nest runs over it
   int64_t rowsAtOnce =

@@ -2,6 +2,41 @@
 #define RONDO_TARGET_CPU_PASSES
 include "mlir/Pass/PassBase.td"
 
+def ChooseSchedule : Pass<"choose-schedule", "::mlir::ModuleOp"> {
+  let summary = "scans whose threads can share out nothing else are cut into segments of time";
+  let description = [{
+    A call with fewer tasks (rows of the batch times heads) than threads shares out an axis of the values, where there is one that
+    lower-scan can cut. Where there is none, or too few blocks of it for the threads of the machine, the schedule becomes `segment`, and
+    the attribute `chunk.schedule_because` says why. The number of segments is left to the call, which takes none where it has tasks enough,
+    and none where its sequence is too short.
+
+    Requires: plans (`choose-plans`). Ensures: forms and chunks stay as they are; the schedule of scans that decline stays `carry`.
+    Declines: scans that cannot be cut (resets, packed sequences), whose segments have a map that costs more than it gains (a
+    transition between keys, for less than 4 threads), or whose decays are not known to lie in [-1, 1].
+    Cost: one step of each scan, built and thrown away.
+
+    ```mlir
+    // rondo-opt --choose-plans --choose-schedule="threads=2"
+    func.func @average(%x: tensor<?x?x4xf32, #recur.dims<batch, time | "4">>, %h0: tensor<?x4xf32, #recur.dims<batch | "4">>)
+        -> (tensor<?x?x4xf32, #recur.dims<batch, time | "4">>, tensor<?x4xf32, #recur.dims<batch | "4">>) {
+      %y, %h = recur.linear_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>]
+          inputs(%x : tensor<?x?x4xf32, #recur.dims<batch, time | "4">>) inits(%h0 : tensor<?x4xf32, #recur.dims<batch | "4">>)
+          semiring plus_times coefficients {
+      ^bb0(%xt: tensor<4xf32, #recur.dims<| "4">>):
+        %a = arith.constant dense<0.9> : tensor<4xf32, #recur.dims<| "4">>
+        recur.coefficients decays(%a : tensor<4xf32, #recur.dims<| "4">>) values(%xt : tensor<4xf32, #recur.dims<| "4">>)
+      } readout {
+      ^bb0(%xt: tensor<4xf32, #recur.dims<| "4">>, %new: tensor<4xf32, #recur.dims<| "4">>, %old: tensor<4xf32, #recur.dims<| "4">>):
+        recur.yield outputs(%new : tensor<4xf32, #recur.dims<| "4">>)
+      } : tensor<?x?x4xf32, #recur.dims<batch, time | "4">>, tensor<?x4xf32, #recur.dims<batch | "4">>
+      return %y, %h : tensor<?x?x4xf32, #recur.dims<batch, time | "4">>, tensor<?x4xf32, #recur.dims<batch | "4">>
+    }
+    ```
+  }];
+  let options = [Option<"threads", "threads", "int64_t", "1", "of the machine">];
+  let dependentDialects = ["::rondo::chunk::ChunkDialect"];
+}
+
 def LowerScan : Pass<"lower-scan", "::mlir::ModuleOp"> {
   let summary = "scans to CPU kernels: loops over tasks and steps, vectors inside";
   let description = [{

@@ -166,8 +166,8 @@ private:
     Value total = arith::ConstantOp::create(
         b, loc, cast<TypedAttr>(Attribute(DenseElementsAttr::get(type, b.getFloatAttr(accumulator, 0).getValue()))));
     for (const Operand &operand : operands) {
-      int64_t slice = flip ? result.lags - 1 - lag : lag;
-      if (slice < 0 || slice >= operand.lags)
+      int64_t slice = flip ? std::max(result.lags, operand.lags) - 1 - lag : lag;
+      if (slice >= operand.lags)
         continue;
       Value base = add(feature, mul(index(slice), operand.strides[kLag]));
       total = sumOver(operand, 0, base, at, total);

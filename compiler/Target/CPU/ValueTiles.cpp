@@ -221,7 +221,7 @@ std::optional<ValueTiles> AxisClasses::tilesOf(unsigned leader) const {
 }
 
 /// Multiplications of an operation, roughly.
-int64_t workOf(Operation *op) {
+int64_t workOfOp(Operation *op) {
   if (isa<arith::ConstantOp, chunk::AsSourceOp, chunk::AsTimeOp>(op))
     return 0;
   int64_t work = 1;
@@ -239,12 +239,32 @@ int64_t workOf(Operation *op) {
   return work;
 }
 
+/// As many multiplications as an elementary function takes.
+constexpr int64_t kFunctionWork = 10;
+
+} // namespace
+
+int64_t rondo::cpu::workOf(Region &region) {
+  int64_t work = 0;
+  for (Operation &op : region.front().without_terminator()) {
+    auto map = dyn_cast<recur::MapOp>(op);
+    using recur::Fn;
+    bool isFunction = map && llvm::is_contained({Fn::Exp, Fn::Expm1, Fn::Log, Fn::Log1p, Fn::Tanh, Fn::Erf, Fn::Sin,
+                                                 Fn::Cos, Fn::Pow, Fn::Sqrt, Fn::Div},
+                                                map.getFn());
+    work += workOfOp(&op) * (isFunction ? kFunctionWork : 1);
+  }
+  return work;
+}
+
+namespace {
+
 /// Whether what every task computes again is little beside what they share, in each region.
 bool AxisClasses::pays(const ValueTiles &tiles) const {
   for (Region &region : scan->getRegions()) {
     int64_t shared = 0, again = 0;
     for (Operation &op : region.front().without_terminator())
-      (tiles.axisOf.contains(op.getResult(0)) ? shared : again) += workOf(&op);
+      (tiles.axisOf.contains(op.getResult(0)) ? shared : again) += workOfOp(&op);
     if (again * kLeastGain > shared + again)
       return false;
   }

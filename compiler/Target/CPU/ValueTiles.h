@@ -23,4 +23,7 @@ int64_t valueBlock(int64_t extent, int64_t most);
 /// A clone of the scan, beside it, whose regions work on a block of the axis. Its operands and results keep their types.
 recur::ScanInterface narrow(recur::ScanInterface scan, const ValueTiles &tiles, int64_t block);
 
+/// Multiplications of a region, roughly; an elementary function counts as several.
+int64_t workOf(mlir::Region &region);
+
 } // namespace rondo::cpu

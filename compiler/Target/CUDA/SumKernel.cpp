@@ -212,7 +212,8 @@ private:
       base = add(base, mul(where, operand.strides[axis]));
     }
     if (flip || operand.has[kLag]) {
-      Value slice = flip ? arith::SubIOp::create(b, loc, index(result.lags - 1), at[kLag]).getResult() : at[kLag];
+      Value slice = flip ? arith::SubIOp::create(b, loc, index(std::max(result.lags, operand.lags) - 1), at[kLag]).getResult()
+                         : at[kLag];
       if (operand.lags < result.lags) {
         exists = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, slice, index(operand.lags));
         slice = arith::MinUIOp::create(b, loc, slice, index(operand.lags - 1));

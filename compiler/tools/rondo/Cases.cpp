@@ -5,7 +5,7 @@ namespace rondo::tool {
 
 std::string Case::name() const {
   std::string text = form + (chunk ? std::to_string(chunk) : "");
-  return text + (packed ? " packed" : resets ? " resets" : "");
+  return text + (segments ? "/" + std::to_string(segments) : "") + (packed ? " packed" : resets ? " resets" : "");
 }
 
 std::vector<int64_t> smallDims() { return {7, 5, 3, 9, 11, 13, 15}; }
@@ -32,6 +32,21 @@ std::vector<Case> chunkCases() {
           {{19, 33, 5, 3, 9, 11, 7}, {3, 67, 7, 3, 1}, Inits::Drawn, false, false, "chunk", 16},
           {smallDims(), {2, 31, 1, 2, 1}, Inits::Drawn, true, false, "chunk", 8},
           {smallDims(), {1, 43, 1, 3, 1, 5}, Inits::Drawn, true, true, "chunk", 4}};
+}
+
+std::vector<Case> segmentCases(bool chunks) {
+  std::vector<Case> all(3);
+  all[0] = {smallDims(), {2, 17, 5, 1, 1}, Inits::Default};
+  all[0].segments = 4;
+  all[1] = {smallDims(), {3, 1, 3, 3, 1}, Inits::Drawn};
+  all[1].segments = 2;
+  all[2] = {{19, 33, 5, 3, 9, 11, 7}, {3, 67, 7, 3, 1}, Inits::Drawn};
+  all[2].segments = 3;
+  if (!chunks)
+    return all;
+  all[2].form = "chunk";
+  all[2].chunk = 16;
+  return all;
 }
 
 std::vector<Case> tileCases() {

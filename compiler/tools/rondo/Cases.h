@@ -16,6 +16,7 @@ struct Case {
   bool resets = false, packed = false;
   std::string form = "step";
   int64_t chunk = 0;        // 0: the compiler's choice
+  int64_t segments = 0;     // of time, behind a first one; 0: it is gone through as the command line says
   bool differences = false; // of a derivative's reference: whether it is held to differences here
   bool cells = false;       // on a GPU: models that multiply their state, with operands of 16 bits
   bool tiles = false;       // on a GPU: of a size that matrix instructions take; only where there are kernels on these
@@ -31,6 +32,8 @@ std::vector<Case> derivativeCases();
 std::vector<Case> longCases();
 /// By chunks: of a size that the length is no multiple of, with a rest, and shorter ones than the length of a vector.
 std::vector<Case> chunkCases();
+/// Cut into segments: by steps, of which some segments have none; with `chunks` by chunks, too.
+std::vector<Case> segmentCases(bool chunks);
 /// On matrix instructions: a single step, a chunk that is not full, chunks and a rest; and of the compiler's own accord, where one long
 /// sequence is cut into segments.
 std::vector<Case> tileCases();

@@ -38,11 +38,12 @@ Result<std::string> tableRow(Engine &engine, const Example &example) {
   Result<ModelInfo> info = engine.inspectFile(example.path, {});
   if (!info)
     return info.error();
-  std::string row = fmt::format("| [{0}]({0}.rondo) | {1} | {2} |", example.name, joined(info->families),
-                                fmt::join(info->forms, ", "));
+  const bool cuts = std::ranges::find(info->schedules, "segment") != info->schedules.end();
+  std::string row = fmt::format("| [{0}]({0}.rondo) | {1} | {2} | {3} |", example.name, joined(info->families),
+                                fmt::join(info->forms, ", "), cuts ? "yes" : "no");
   for (const int64_t size : tableSizes) {
     CompileOptions options;
-    options.form = "auto";
+    options.schedule = "carry"; // which depends on the machine
     for (const std::string &dim : info->dims)
       options.dims[dim] = size;
     Result<ModelInfo> sized = engine.inspectFile(example.path, options);
@@ -58,13 +59,14 @@ int listFamilies() {
       "# What analysis finds in the examples\n\n"
       "Made by `rondo list --families`. For each group of states that must be computed together: its family; the forms "
       "that the\n"
-      "model can be computed in; and the form that is chosen for each recurrence when every dimension has the size of "
+      "model can be computed in; whether time can be cut into segments; and the form that is chosen for each "
+      "recurrence when every dimension has the size of "
       "the column.\n"
       "`rondo explain NAME` says for each recurrence that lacks a form which term prevents it, with its place.\n\n");
-  fmt::print("| example | families | forms |");
+  fmt::print("| example | families | forms | segments |");
   for (const int64_t size : tableSizes)
     fmt::print(" every size {} |", size);
-  fmt::print("\n|---|---|---|---|---|---|\n");
+  fmt::print("\n|---|---|---|---|---|---|---|\n");
   for (const Example &example : examplesIn(examplesFolder())) {
     Result<std::string> row = tableRow(engine, example);
     if (!row)

@@ -113,8 +113,17 @@ void addRandom(CLI::App &command, SpecArguments &arguments, const std::string &h
 void addPlan(CLI::App &command, SpecArguments &arguments) {
   command
       .add_option("--form", arguments.form,
-                  "how recurrences are computed: step, one step after another; chunk, many steps at once; auto chooses")
-      ->check(CLI::IsMember({"auto", "step", "chunk"}))
+                  "how recurrences are computed: step, one step after another; scan, segments by an associative "
+                  "operator; chunk, "
+                  "many steps at once; attention, 128 of them (or --chunk); auto chooses")
+      ->check(CLI::IsMember({"auto", "step", "scan", "chunk", "attention"}))
+      ->capture_default_str();
+  command
+      .add_option(
+          "--schedule", arguments.schedule,
+          "how time is gone through: carry, from the beginning to the end; segment, pieces of it side by side; auto "
+          "chooses")
+      ->check(CLI::IsMember({"auto", "carry", "segment"}))
       ->capture_default_str();
   command.add_option("--chunk", arguments.chunk, "steps per chunk; default: the compiler's choice")
       ->type_name("N")
@@ -260,6 +269,7 @@ CompileOptions compileOptions(const SpecArguments &arguments) {
   options.type = choice.type.value_or(DType::F32);
   options.types = choice.types;
   options.form = arguments.form;
+  options.schedule = arguments.schedule;
   options.chunk = arguments.chunk;
   options.cache = !arguments.noCache;
   options.plan = fmt::format("{}", fmt::join(arguments.plans, "; "));

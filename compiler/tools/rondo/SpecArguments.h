@@ -17,7 +17,7 @@ struct SpecArguments {
   std::vector<std::string> dims;   // "K=64", "K=64,V=32"
   std::vector<std::string> dtypes; // "bf16", "bf16,g=f32"
   std::string random;              // "seed,B=2,T=128"
-  std::string form = "auto";
+  std::string form = "auto", schedule = "auto";
   int64_t chunk = 0, interval = 0;
   std::vector<std::string> plans; // "<chunk = 32>", "S: <form = step>"
   bool resets = false, packed = false;

@@ -1,8 +1,8 @@
 // `rondo verify`: every form of every model of a spec against the reference interpreter, on random inputs.
 #include "compiler/tools/rondo/Cases.h"
 #include "compiler/tools/rondo/Commands.h"
+#include "compiler/tools/rondo/DerivativeCheck.h"
 #include "compiler/tools/rondo/Examples.h"
-#include "compiler/tools/rondo/GradientCheck.h"
 #include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Stepping.h"
 #include "compiler/tools/rondo/Terminal.h"
@@ -39,19 +39,24 @@ public:
   void verify();
 
 private:
-  bool hasChunkForm(bool resets, bool packed);
+  bool hasChunkForm(const Case &which);
   bool hasTiles(const Case &which, const std::string &type);
   bool isCuda() const { return arguments.spec.target.starts_with("cuda"); }
   Result<std::vector<Kernel>> compileRounded(const Case &which, const TypeChoice &choice);
   std::vector<Case> cases();
   std::vector<std::string> typesOf(const Case &which) const;
+  CompileOptions optionsOf(const Case &which) const;
+  CompileOptions kernelOptions(const Case &which, const TypeChoice &choice) const;
   Result<void> compileReference(const Case &which);
+  Result<void> compileRelated(CompileOptions options);
   Result<Kernel> compileKernel(const Case &which, const std::string &type, const TypeChoice &choice);
   void verifyType(const Case &which, const std::string &type);
-  void verifyDifferences(const Case &which);
-  void verifyTangents(const Case &which);
+  void verifyDerivative(const Case &which);
+  void verifyDifferences(const DerivativePrograms &programs, const TrialOptions &options);
+  void verifyTangents(const DerivativePrograms &programs, const TrialOptions &options);
   void check(const Kernel &kernel, const Trial &trial, const std::string &type, const std::string &form, int64_t piece);
   void report(const Verdict &verdict, const Trial &trial, const std::string &type, const std::string &form);
+  void report(const GradientDifference &difference, const CallShape &shape);
   void fault(const std::string &type, const Error &error);
 
   Engine &engine;
@@ -71,11 +76,8 @@ private:
 };
 
 /// Of the model, or of its gradient, which is known where its dimensions have sizes.
-bool ModelVerifier::hasChunkForm(bool resets, bool packed) {
-  CompileOptions options = compileOptions(arguments.spec);
-  options.model = info.name;
-  options.resets = resets;
-  options.packed = packed;
+bool ModelVerifier::hasChunkForm(const Case &which) {
+  CompileOptions options = optionsOf(which);
   std::vector<std::string> forms = info.forms;
   if (arguments.spec.derives() && completeDims(info, smallDims(), options.dims))
     if (Result<ModelInfo> sized = engine.inspectFile(path, options))
@@ -85,12 +87,10 @@ bool ModelVerifier::hasChunkForm(bool resets, bool packed) {
 
 /// Whether the target's plan for these sizes has chunks.
 bool ModelVerifier::hasTiles(const Case &which, const std::string &type) {
-  CompileOptions options = compileOptions(arguments.spec);
   TypeChoice choice;
   parseTypes(type, choice);
-  options.model = info.name;
-  options.type = choice.type.value_or(DType::F32);
-  options.types = choice.types;
+  CompileOptions options = kernelOptions(which, choice);
+  options.dims = compileOptions(arguments.spec).dims;
   if (!completeDims(info, which.dims, options.dims))
     return false;
   Result<ModelInfo> sized = engine.inspectFile(path, options);
@@ -113,7 +113,9 @@ std::vector<Case> ModelVerifier::cases() {
   const RandomRequest request = randomRequest(arguments.spec);
   const bool resets = arguments.spec.resets, packed = arguments.spec.packed;
   const bool compilerChooses = arguments.spec.form == "auto";
-  const bool chunks = compilerChooses && hasChunkForm(resets, packed);
+  const bool chunks =
+      compilerChooses &&
+      hasChunkForm({.dims = {}, .shape = {}, .inits = Inits::Drawn, .resets = resets, .packed = packed});
   const bool cells = compilerChooses && isCuda() && arguments.spec.gradient == 0 &&
                      std::ranges::any_of(info.tensors, [](const TensorSpec &spec) { return spec.recurrent; });
   if (request.given) {
@@ -134,6 +136,11 @@ std::vector<Case> ModelVerifier::cases() {
   if (chunks)
     for (const Case &each : isCuda() ? tileCases() : chunkCases())
       all.push_back(each);
+  const bool cuts = std::ranges::find(info.schedules, "segment") != info.schedules.end();
+  if (compilerChooses && cuts && !isCuda() && !arguments.spec.derives() && arguments.spec.schedule == "auto" &&
+      !resets && !packed)
+    for (const Case &each : segmentCases(chunks))
+      all.push_back(each);
   if (cells)
     for (const Case &each : cellCases())
       all.push_back(each);
@@ -145,7 +152,7 @@ std::vector<Case> ModelVerifier::cases() {
     each.resets |= resets;
     each.packed |= packed;
   }
-  if (!resets && !packed && !asksFor(info.tensors, Axis::Time1))
+  if (!resets && !packed && !asksFor(info.tensors, Axis::Time1) && arguments.spec.schedule != "segment")
     for (const Case &each : boundaryCases())
       all.push_back(each);
   return all;
@@ -165,7 +172,7 @@ std::vector<std::string> ModelVerifier::typesOf(const Case &which) const {
   if (arguments.spec.derives())
     return which.form == "step" ? std::vector<std::string>{"f64", "f32"}
                                 : std::vector<std::string>{"f64", "f32", "bf16"};
-  if (which.form != "step") // what is loaded and stored is the same in every form
+  if (which.form != "step" || which.segments > 0) // what is loaded and stored is the same in every form
     return {"f64", "f32"};
   return {"f64", "f32", "bf16", "f16"};
 }
@@ -178,8 +185,17 @@ void ModelVerifier::fault(const std::string &type, const Error &error) {
   ++totals.failures;
 }
 
-Result<void> ModelVerifier::compileReference(const Case &which) {
+/// As the command line says, for this model under these boundaries.
+CompileOptions ModelVerifier::optionsOf(const Case &which) const {
   CompileOptions options = compileOptions(arguments.spec);
+  options.model = info.name;
+  options.resets = which.resets;
+  options.packed = which.packed;
+  return options;
+}
+
+Result<void> ModelVerifier::compileReference(const Case &which) {
+  CompileOptions options = optionsOf(which);
   if (Result<void> complete = completeDims(info, which.dims, options.dims); !complete)
     return complete;
   if (options.dims != dims) {
@@ -187,53 +203,61 @@ Result<void> ModelVerifier::compileReference(const Case &which) {
     references.clear();
     kernels.clear();
   }
+  options.target = "reference";
+  options.type = DType::F64;
+  options.types.clear();
   const std::string boundaries = which.packed ? "packed" : which.resets ? "resets" : "";
   auto known = references.find(boundaries);
   if (known == references.end()) {
-    options.model = info.name;
-    options.target = "reference";
-    options.type = DType::F64;
-    options.types.clear();
-    options.resets = which.resets;
-    options.packed = which.packed;
     Result<Kernel> kernel = engine.compileFile(path, options);
     if (!kernel)
       return kernel.error();
     known = references.emplace(boundaries, std::move(*kernel)).first;
   }
-  if (arguments.spec.derives()) {
-    noisy.clear();
-    options.model = info.name;
-    options.target = "reference";
-    options.type = DType::F64;
-    options.types.clear();
-    options.resets = which.resets;
-    options.packed = which.packed;
-    constexpr uint64_t noises = 3;
-    for (options.noise = 1; options.noise <= noises; ++options.noise) {
-      Result<Kernel> kernel = engine.compileFile(path, options);
-      if (!kernel)
-        return kernel.error();
-      noisy.push_back(std::move(*kernel));
-    }
-    options.noise = 0;
-    if (options.tangent) {
-      options.tangent = false;
-      ++options.gradient;
-      options.wrt.clear();
-      Result<Kernel> kernel = engine.compileFile(path, options);
-      if (!kernel)
-        return kernel.error();
-      transposed = std::move(*kernel);
-    }
-    --options.gradient;
+  reference = &known->second;
+  return arguments.spec.derives() ? compileRelated(options) : Result<void>();
+}
+
+/// What a derivative's reference is judged by; `options` are its own.
+Result<void> ModelVerifier::compileRelated(CompileOptions options) {
+  noisy.clear();
+  constexpr uint64_t noises = 3;
+  for (options.noise = 1; options.noise <= noises; ++options.noise) {
     Result<Kernel> kernel = engine.compileFile(path, options);
     if (!kernel)
       return kernel.error();
-    differentiated = std::move(*kernel);
+    noisy.push_back(std::move(*kernel));
   }
-  reference = &known->second;
+  options.noise = 0;
+  if (options.tangent) {
+    options.tangent = false;
+    ++options.gradient;
+    options.wrt.clear();
+    Result<Kernel> kernel = engine.compileFile(path, options);
+    if (!kernel)
+      return kernel.error();
+    transposed = std::move(*kernel);
+  }
+  --options.gradient;
+  Result<Kernel> kernel = engine.compileFile(path, options);
+  if (!kernel)
+    return kernel.error();
+  differentiated = std::move(*kernel);
   return {};
+}
+
+CompileOptions ModelVerifier::kernelOptions(const Case &which, const TypeChoice &choice) const {
+  CompileOptions options = optionsOf(which);
+  options.dims = dims;
+  options.type = choice.type.value_or(DType::F32);
+  options.types = choice.types;
+  options.form = which.form;
+  options.chunk = which.chunk;
+  if (which.segments > 0) {
+    options.schedule = "segment";
+    options.plan = fmt::format("<segments = {}>", which.segments);
+  }
+  return options;
 }
 
 /// The reference with the roundings of the kernel's matrix instructions; none for types that have none.
@@ -241,15 +265,7 @@ Result<std::vector<Kernel>> ModelVerifier::compileRounded(const Case &which, con
   const DType stored = choice.type.value_or(DType::F32);
   if (!isCuda() || which.form == "step" || (stored != DType::BF16 && stored != DType::F16))
     return std::vector<Kernel>();
-  CompileOptions options = compileOptions(arguments.spec);
-  options.model = info.name;
-  options.dims = dims;
-  options.type = stored;
-  options.types = choice.types;
-  options.form = which.form;
-  options.chunk = which.chunk;
-  options.resets = which.resets;
-  options.packed = which.packed;
+  CompileOptions options = kernelOptions(which, choice);
   options.target = "reference";
   options.roundings = arguments.spec.target;
   Result<Kernel> kernel = engine.compileFile(path, options);
@@ -262,16 +278,7 @@ Result<Kernel> ModelVerifier::compileKernel(const Case &which, const std::string
   const std::string key = which.name() + (" " + type);
   if (const auto known = kernels.find(key); known != kernels.end())
     return known->second;
-  CompileOptions options = compileOptions(arguments.spec);
-  options.model = info.name;
-  options.dims = dims;
-  options.type = choice.type.value_or(DType::F32);
-  options.types = choice.types;
-  options.form = which.form;
-  options.chunk = which.chunk;
-  options.resets = which.resets;
-  options.packed = which.packed;
-  Result<Kernel> kernel = engine.compileFile(path, options);
+  Result<Kernel> kernel = engine.compileFile(path, kernelOptions(which, choice));
   if (kernel)
     kernels.emplace(key, *kernel);
   return kernel;
@@ -326,128 +333,69 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
     check(*kernel, *trial, type, "decode", 1);
 }
 
+void ModelVerifier::report(const GradientDifference &difference, const CallShape &shape) {
+  ++totals.checks;
+  if (difference.passed())
+    return;
+  ++totals.failures;
+  fmt::print("  f64   differences of '{}'  error {:.1e}  tolerance {:.1e}  h {:.0e}  {}  {} {}\n", difference.tensor,
+             difference.error, toleranceOfDifferences, difference.step, paint(Colour::Red, "FAILED"),
+             describeDims(info, dims), describe(reference->program().tensors, shape));
+}
+
 /// The gradient's reference against differences of the model's.
-void ModelVerifier::verifyDifferences(const Case &which) {
-  const uint64_t seed = randomRequest(arguments.spec).seed;
-  const std::string prefix = arguments.spec.gradient == 1 ? "d_" : fmt::format("d{}_", arguments.spec.gradient);
-  std::vector<GradientDifference> differences;
-  // Where next to nothing depends on a tensor, its differences drown in the rounding of the others: another draw decides.
-  constexpr int mostDraws = 8;
-  CallShape shape;
-  const auto unsettled = [](const GradientDifference &each) { return std::isinf(each.error); };
-  for (int draw = 0; draw < mostDraws && (draw == 0 || std::ranges::any_of(differences, unsettled)); ++draw) {
-    Result<Trial> trial = drawTrial(*reference, *reference,
-                                    {which.shape, seed + uint64_t(draw), which.inits, arguments.spec.threads, true});
-    if (!trial)
-      return fault("f64", trial.error());
-    shape = trial->shape;
-    // Elements at the very end of an interval tie with each other, and max, abs and the like have a corner where they do.
-    moveInside(trial->inputs, reference->program(), seed);
-    Result<NamedBuffers> gradients =
-        reference->run(views(trial->inputs), callOptions(reference->program(), shape, arguments.spec.threads));
-    if (!gradients)
-      return fault("f64", gradients.error());
-    Result<std::vector<GradientDifference>> found =
-        checkDifferences(*differentiated, trial->inputs, *gradients, prefix, shape, seed, arguments.spec.threads);
-    if (!found)
-      return fault("f64", found.error());
-    if (differences.empty())
-      differences = *found;
-    for (GradientDifference &each : differences)
-      for (const GradientDifference &other : *found)
-        if (unsettled(each) && other.tensor == each.tensor)
-          each = other;
-  }
+void ModelVerifier::verifyDifferences(const DerivativePrograms &programs, const TrialOptions &options) {
+  Result<SettledDifferences<GradientDifference>> settled = settleGradient(programs, options);
+  if (!settled)
+    return fault("f64", settled.error());
   progress.clear();
-  for (const GradientDifference &each : differences) {
-    const bool passed = each.error <= toleranceOfDifferences;
-    ++totals.checks;
-    totals.failures += !passed;
-    if (!passed)
-      fmt::print("  f64   differences of '{}'  error {:.1e}  tolerance {:.1e}  h {:.0e}  {}  {} {}\n", each.tensor,
-                 each.error, toleranceOfDifferences, each.step, paint(Colour::Red, "FAILED"), describeDims(info, dims),
-                 describe(reference->program().tensors, shape));
-  }
-  double worst = 0;
-  for (const GradientDifference &each : differences)
-    worst = std::max(worst, each.error);
-  fmt::print("  f64   differences of {} tensors: worst {:.1e}, tolerance {:.1e}\n", differences.size(), worst,
-             toleranceOfDifferences);
+  for (const GradientDifference &each : settled->differences)
+    report(each, settled->shape);
+  fmt::print("  f64   {}\n", settled->summary());
 }
 
 /// The tangents' reference against differences of the model's results, and against the gradient's reference.
-/// An initial state that keeps its default does not move.
-static void holdDefaults(NamedBuffers &inputs) {
-  for (auto &[name, buffer] : inputs) {
-    const auto isBase = [base = name.substr(std::min<size_t>(2, name.size()))](const auto &each) {
-      return each.first == base;
-    };
-    if (name.starts_with("t_") && std::ranges::none_of(inputs, isBase))
-      std::memset(buffer.data(), 0, buffer.bytes());
+void ModelVerifier::verifyTangents(const DerivativePrograms &programs, const TrialOptions &options) {
+  Result<SettledDifferences<TangentDifference>> settled = settleTangent(programs, options);
+  if (!settled)
+    return fault("f64", settled.error());
+  progress.clear();
+  double pairing = 0;
+  for (const TangentDifference &each : settled->differences) {
+    report(each, settled->shape);
+    ++totals.checks;
+    pairing = std::max(pairing, each.pairing);
+    if (each.isAdjoint())
+      continue;
+    ++totals.failures;
+    fmt::print("  f64   pairing of '{}'  error {:.1e}  tolerance {:.1e}  {}\n", each.tensor, each.pairing,
+               toleranceOfPairing, paint(Colour::Red, "FAILED"));
   }
+  fmt::print("  f64   {}; <Jv, w> - <v, Jᵀw>: {:.1e}, tolerance {:.1e}\n", settled->summary(), pairing,
+             toleranceOfPairing);
 }
 
-void ModelVerifier::verifyTangents(const Case &which) {
-  const uint64_t seed = randomRequest(arguments.spec).seed;
-  std::vector<TangentDifference> differences;
-  CallShape shape;
-  const auto unsettled = [](const TangentDifference &each) { return std::isinf(each.error); };
-  constexpr int mostDraws = 8;
-  for (int draw = 0; draw < mostDraws && (draw == 0 || std::ranges::any_of(differences, unsettled)); ++draw) {
-    Result<Trial> trial = drawTrial(*reference, *reference,
-                                    {which.shape, seed + uint64_t(draw), which.inits, arguments.spec.threads, true});
-    if (!trial)
-      return fault("f64", trial.error());
-    shape = trial->shape;
-    moveInside(trial->inputs, reference->program(), seed);
-    holdDefaults(trial->inputs);
-    Result<NamedBuffers> results =
-        reference->run(views(trial->inputs), callOptions(reference->program(), shape, arguments.spec.threads));
-    if (!results)
-      return fault("f64", results.error());
-    Result<std::vector<TangentDifference>> found =
-        checkTangents(*differentiated, *transposed, trial->inputs, *results, shape, seed, arguments.spec.threads);
-    if (!found)
-      return fault("f64", found.error());
-    if (differences.empty())
-      differences = *found;
-    for (size_t i = 0; i < differences.size(); ++i)
-      if (unsettled(differences[i]))
-        differences[i] = (*found)[i];
-  }
-  progress.clear();
-  double worst = 0, pairing = 0;
-  for (const TangentDifference &each : differences) {
-    totals.checks += 2;
-    totals.failures += !(each.error <= toleranceOfDifferences) + !(each.pairing <= toleranceOfPairing);
-    worst = std::max(worst, each.error);
-    pairing = std::max(pairing, each.pairing);
-    if (!(each.error <= toleranceOfDifferences))
-      fmt::print("  f64   differences of '{}'  error {:.1e}  tolerance {:.1e}  h {:.0e}  {}  {} {}\n", each.tensor,
-                 each.error, toleranceOfDifferences, each.step, paint(Colour::Red, "FAILED"), describeDims(info, dims),
-                 describe(reference->program().tensors, shape));
-    if (!(each.pairing <= toleranceOfPairing))
-      fmt::print("  f64   pairing of '{}'  error {:.1e}  tolerance {:.1e}  {}\n", each.tensor, each.pairing,
-                 toleranceOfPairing, paint(Colour::Red, "FAILED"));
-  }
-  fmt::print("  f64   differences of {} tensors: worst {:.1e}, tolerance {:.1e}; <Jv, w> - <v, Jᵀw>: {:.1e}, tolerance "
-             "{:.1e}\n",
-             differences.size(), worst, toleranceOfDifferences, pairing, toleranceOfPairing);
+void ModelVerifier::verifyDerivative(const Case &which) {
+  const TrialOptions options{which.shape, randomRequest(arguments.spec).seed, which.inits, arguments.spec.threads,
+                             true};
+  DerivativePrograms programs{*reference, *differentiated, transposed ? &*transposed : nullptr};
+  if (arguments.spec.gradient > 1)
+    programs.prefix = fmt::format("d{}_", arguments.spec.gradient);
+  arguments.spec.tangent ? verifyTangents(programs, options) : verifyDifferences(programs, options);
 }
 
 void ModelVerifier::verify() {
   ++totals.models;
   fmt::print("{} ({})\n", paint(Colour::Bold, info.name), path);
   for (const Case &which : cases()) {
-    if (arguments.spec.derives() && which.form == "chunk" && (which.resets || which.packed) &&
-        !hasChunkForm(which.resets, which.packed))
+    if (arguments.spec.derives() && which.form == "chunk" && (which.resets || which.packed) && !hasChunkForm(which))
       continue;
     if (Result<void> compiled = compileReference(which); !compiled) {
       fault("reference", compiled.error());
       continue;
     }
     if (arguments.spec.derives() && which.differences && which.form == "step")
-      arguments.spec.tangent ? verifyTangents(which) : verifyDifferences(which);
+      verifyDerivative(which);
     for (const std::string &type : typesOf(which))
       if (!which.tiles || hasTiles(which, type))
         verifyType(which, type);

@@ -23,8 +23,9 @@ struct CompileOptions {
   std::map<std::string, int64_t> dims; // sizes of the spec's dimensions
   DType type = DType::F32;             // element type of tensors that `types` does not name
   std::map<std::string, DType> types;  // element types by tensor name
-  std::string form = "auto";           // how recurrences are computed: "auto", "step" or "chunk"
-  int64_t chunk = 0;                   // steps per chunk; 0 leaves them to the compiler
+  /// How recurrences are computed: "step", "scan", "chunk" or "attention"; in which order: "carry" or "segment"; or "auto".
+  std::string form = "auto", schedule = "auto";
+  int64_t chunk = 0;    // steps per chunk; 0 leaves them to the compiler
   int64_t interval = 0; // gradients: chunks from one kept state to the next; 0 leaves them to the compiler
   /// Plans in full or in part, by semicolon: "<form = chunk, chunk = 32>" for every recurrence, "S: <form = step>" for the one with
   /// state S. What is left out is the compiler's choice; what a recurrence cannot follow is an error.
@@ -77,7 +78,9 @@ struct ModelInfo {
   std::vector<std::string> planTexts; // the plans in full, as CompileOptions::plan takes them
   std::vector<std::string> plans;     // what was chosen for each recurrence, where every dimension was given a size
   std::vector<PlanChoices> choices;   // the plans to choose from, where every dimension was given a size
-  std::vector<std::string> forms; // how its recurrences can be computed: "step", and "chunk" where one has that form
+  /// How its recurrences can be computed: "step", and "scan", "chunk" and "attention" where one has that form; and in which order: "carry",
+  /// and "segment" where one can be cut.
+  std::vector<std::string> forms, schedules;
   /// Multiply-adds of the products (elementwise work is not counted) per step of a sequence, and per step and head; known where every
   /// dimension was given a size, of the form that was chosen.
   double productsOnce = 0, productsPerHead = 0;

@@ -52,6 +52,10 @@ struct KernelCall {
   /// For threads that work on one task together: returns once all of them have called it with `meeting`.
   void (*meet)(void *meeting) = nullptr;
   void *meeting = nullptr;
+  /// For kernels over segments: how many there are behind the first one, steps of the first one and of each other, and memory for what
+  /// they hand on.
+  int64_t segments = 0, firstSteps = 0, segmentSteps = 0;
+  void *workspace = nullptr;
 };
 
 /// Runs tasks [begin, end) of one launch. `scratch` holds scratchBytes bytes, 64-byte aligned, private to the calling thread.
@@ -74,6 +78,17 @@ struct TeamKernel {
   size_t scratchBytes = 0;
 };
 
+/// The same recurrence in segments of time, for calls with few tasks: threads take (row, head, segment) by turns, and meet between finding out
+/// what each segment makes of its first state and computing it. Each thread calls function(call, thread, threads, scratch), with
+/// scratchBytes of its own; KernelCall::workspace has segmentBytes for each row, head and segment behind the first.
+struct SegmentKernel : TeamKernel {
+  size_t segmentBytes = 0;
+  int64_t count = 0;    // segments behind the first; 0: as many as pay for this call
+  int64_t multiple = 1; // of which the steps of a segment behind the first are
+  /// What finding out a segment's map costs beside computing it; and, in nanoseconds, what joining two segments costs, and one step.
+  double again = 0, join = 0, step = 0;
+};
+
 /// One kernel and what it works on. Tasks are independent; their number is
 /// (perBatch ? ceil(batch / batchTile) : 1) * (perHead ? heads : 1) * (timeBlock ? ceil(time / timeBlock) : 1).
 struct Launch {
@@ -92,6 +107,7 @@ struct Launch {
   /// Where a recurrence multiplies by parameters. `team` begins by laying these out anew, and is meant for calls that use them often:
   /// with several rows and steps. `rowTeam` takes them as they are, row by row.
   TeamKernel team, rowTeam;
+  SegmentKernel segments;
   /// Steps of one task where the steps are independent of each other (a scan without states); 0 where a task takes all of them.
   /// Such a kernel may be called with batch and time as one axis, where the operands' strides allow it.
   int64_t timeBlock = 0;

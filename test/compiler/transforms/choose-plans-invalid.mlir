@@ -4,9 +4,17 @@
 // RUN: not rondo-opt --choose-plans="chunk=-4" %s 2>&1 | FileCheck --check-prefix=NEGATIVE %s
 // RUN: not rondo-opt --choose-plans="gradient interval=-1" %s 2>&1 | FileCheck --check-prefix=INTERVAL %s
 // RUN: not rondo-opt --choose-plans="form=chunk" %s 2>&1 | FileCheck --check-prefix=FORM %s
+// RUN: not rondo-opt --choose-plans="form=attention" %s 2>&1 | FileCheck --check-prefix=ATTENTION %s
+// RUN: not rondo-opt --choose-plans="schedule=pieces" %s 2>&1 | FileCheck --check-prefix=SCHEDULE %s
+// RUN: not rondo-opt --choose-plans="schedule=segment gradient" %s 2>&1 | FileCheck --check-prefix=BACK %s
+// RUN: rondo-opt --choose-plans="form=scan segments=5" %s | FileCheck --check-prefix=SCAN %s
 // RUN: rondo-opt --choose-plans="form=step" %s | FileCheck %s
 
-// NAME: error: 'tree' is no form: auto, step or chunk
+// NAME: error: 'tree' is no form: auto, step, scan, chunk or attention
+// ATTENTION: error: the model has no form 'attention': its states take in no outer products
+// SCHEDULE: error: 'pieces' is no schedule: auto, carry or segment
+// BACK: error: the model has no schedule 'segment': the gradient goes back over the whole of time
+// SCAN: chunk.plan<form = scan, schedule = segment, chunk = 1, segments = 5>
 // ONE: error: a chunk has at least 2 steps, got 1
 // NEGATIVE: error: a chunk has at least 2 steps, got -4
 // INTERVAL: error: an interval has at least 1 chunk, got -1

@@ -22,12 +22,12 @@
 
 // CHECK-LABEL: func.func private @plans
 // CHECK-SAME: a = #chunk.plan<form = step, schedule = carry, chunk = 1>
-// CHECK-SAME: b = #chunk.plan<form = scan, schedule = segment, chunk = 64>
+// CHECK-SAME: b = #chunk.plan<form = scan, schedule = segment, chunk = 1>
 // CHECK-SAME: c = #chunk.plan<form = chunk, schedule = carry, chunk = 16>
 // CHECK-SAME: d = #chunk.plan<form = attention, schedule = carry, chunk = 1>
 func.func private @plans() attributes {
   a = #chunk.plan<form = step, schedule = carry, chunk = 1>,
-  b = #chunk.plan<form = scan, schedule = segment, chunk = 64>,
+  b = #chunk.plan<form = scan, schedule = segment, chunk = 1>,
   c = #chunk.plan<form = chunk, schedule = carry, chunk = 16>,
   d = #chunk.plan<form = attention, schedule = carry, chunk = 1>}
 

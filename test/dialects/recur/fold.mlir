@@ -114,6 +114,21 @@ func.func @casts(%x: !f32) -> (!f32, !f32) {
 
 // -----
 
+!pair = tensor<2x1xf32, #recur.dims<| "2", "1">>
+!flat = tensor<2xf32, #recur.dims<| "2">>
+
+// A constant of another shape is a constant.
+// CHECK-LABEL: func.func @reshaped_constant
+// CHECK-NEXT: %[[C:.*]] = arith.constant dense<{{\[}}1.000000e+00, 2.000000e+00]> : tensor<2xf32
+// CHECK-NEXT: return %[[C]]
+func.func @reshaped_constant() -> !flat {
+  %0 = arith.constant dense<[[1.0], [2.0]]> : !pair
+  %1 = recur.reshape(%0) : (!pair) -> !flat
+  return %1 : !flat
+}
+
+// -----
+
 !kv = tensor<?x?xf64, #recur.dims<| K, V>>
 !flat = tensor<?xf64, #recur.dims<| "K*V">>
 
