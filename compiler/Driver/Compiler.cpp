@@ -2,17 +2,16 @@
 #include "compiler/Driver/Compiler.h"
 #include "compiler/Driver/ModelReport.h"
 #include "compiler/Driver/ModuleDiagnostics.h"
+#include "compiler/Driver/ModuleText.h"
 #include "compiler/Driver/ProductCount.h"
 #include "compiler/Driver/ReferenceProgram.h"
+#include "compiler/Driver/Roundings.h"
 #include "compiler/Pipeline/Passes.h"
 #include "compiler/Pipeline/Phases.h"
-#include "compiler/Reference/Sizes.h"
 #include "compiler/Target/CPU/Codegen.h"
 #include "compiler/Target/CPU/Machine.h"
-#include "compiler/Target/CUDA/CellPlan.h"
 #include "compiler/Target/CUDA/Codegen.h"
 #include "compiler/Target/Signature.h"
-#include "dialects/Chunk/Chunk.h"
 #include "dialects/Recur/Recur.h"
 #include "frontend/AstPrinter.h"
 #include "frontend/Import.h"
@@ -20,8 +19,6 @@
 #include "frontend/Sema.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include <chrono>
@@ -52,14 +49,6 @@ std::optional<std::pair<std::string, std::string>> readBeside(const std::string 
   if (!buffer)
     return std::nullopt;
   return std::make_pair(where.str().str(), (*buffer)->getBuffer().str());
-}
-
-std::string print(ModuleOp module) {
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  module.print(stream);
-  stream << "\n";
-  return text;
 }
 
 bool isComputable(DType type) {
@@ -340,20 +329,11 @@ private:
 
   /// Writes the module after a phase to its file, whole or not at all.
   bool dump(const Phase &phase) {
-    if (std::error_code error = llvm::sys::fs::create_directories(options.dumpPhases)) {
-      fail("dump", "cannot create '" + options.dumpPhases + "': " + error.message());
-      return false;
-    }
-    llvm::SmallString<128> path(options.dumpPhases);
-    llvm::sys::path::append(path, std::to_string(&phase - phases().begin()) + "-" + phase.name + ".mlir");
-    std::string text = print(*module);
-    llvm::Error error = llvm::writeToOutput(path, [&](llvm::raw_ostream &out) {
-      out << text;
-      return llvm::Error::success();
-    });
+    std::string name = std::to_string(&phase - phases().begin()) + "-" + phase.name + ".mlir";
+    llvm::Error error = writeModule(*module, options.dumpPhases, name);
     if (!error)
       return true;
-    fail("dump", "cannot write '" + path.str().str() + "': " + llvm::toString(std::move(error)));
+    fail("dump", llvm::toString(std::move(error)));
     return false;
   }
 };
@@ -375,35 +355,6 @@ struct driver::Compiler::Impl {
 driver::Compiler::Compiler() : impl(std::make_unique<Impl>()) {}
 driver::Compiler::~Compiler() = default;
 
-/// The 16-bit type of a chunk's rows: what operands of matrix products are rounded to. f64 where nothing goes by chunks.
-static DType operandType(ModuleOp formed) {
-  DType type = DType::F64;
-  formed.walk([&](chunk::ScanOp scan) {
-    for (Value input : scan.getInputs()) {
-      Type element = cast<RankedTensorType>(input.getType()).getElementType();
-      if (type == DType::F64 && (element.isBF16() || element.isF16()))
-        type = element.isBF16() ? DType::BF16 : DType::F16;
-    }
-  });
-  return type;
-}
-
-/// Marks what cells multiply by matrix instructions; the type of their operands, f64 where there are none.
-static DType markCells(ModuleOp formed, StringRef arch) {
-  DType type = DType::F64;
-  formed.walk([&](recur::ScanOp op) {
-    std::optional<cuda::CellPlan> plan = cuda::planCell(cast<recur::ScanInterface>(op.getOperation()), arch);
-    if (!plan)
-      return;
-    type = plan->element.isBF16() ? DType::BF16 : DType::F16;
-    for (const cuda::CellPhase &phase : plan->phases)
-      for (const cuda::CellJob &job : phase.jobs)
-        for (const cuda::CellProduct &product : job.products)
-          product.result.getDefiningOp()->setAttr(reference::kRoundedAttr, UnitAttr::get(op.getContext()));
-  });
-  return type;
-}
-
 /// The reference with a kernel's roundings: the kernel's own chunks, read by the interpreter, between tensors in f64.
 static Outcome<std::shared_ptr<const Program>> compileRounded(std::shared_ptr<MLIRContext> context,
                                                               const Source &source, const Options &options) {
@@ -423,11 +374,8 @@ static Outcome<std::shared_ptr<const Program>> compileRounded(std::shared_ptr<ML
   if (!signature.enter() || !signature.runThrough("set-precision"))
     return signature.finish(std::optional<Made>());
   Program described = describeModel(*signature.module->getOps<func::FuncOp>().begin());
-  DType products = operandType(*formed), cells = DType::F64;
-  if (auto arch = cudaArchitecture(options.roundings); arch && options.form != "step")
-    cells = markCells(*formed, *arch);
-  if (products == DType::F64)
-    products = cells;
+  std::string architecture = options.form == "step" ? "" : cudaArchitecture(options.roundings).value_or("");
+  DType products = markRoundings(*formed, architecture);
   return signature.finish(
       std::optional(makeReferenceProgram(context, std::move(formed), std::move(described), /*noise=*/0, products)));
 }
@@ -473,7 +421,7 @@ Outcome<std::string> driver::Compiler::emit(const Source &source, const Options 
   if (!compilation.enter() || !compilation.runThrough(last))
     return none();
   if (!isCode)
-    return compilation.finish(std::optional(print(*compilation.module)));
+    return compilation.finish(std::optional(printModule(*compilation.module)));
   auto text = compilation.printCode(what);
   if (text)
     return compilation.finish(std::optional(std::move(*text)));

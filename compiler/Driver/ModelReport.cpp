@@ -105,10 +105,23 @@ static std::string allNames(recur::ScanInterface scan) {
   return stateNames(scan, llvm::to_vector(llvm::seq<unsigned>(0, scan.numStates())));
 }
 
+/// "2 recurrent products, ab,b->a of parameter 0, ...".
+static std::string productsOf(recur::CellScanOp cell) {
+  std::string text = std::to_string(cell.getProducts().size()) + " recurrent product";
+  text += cell.getProducts().size() > 1 ? "s:" : ":";
+  for (unsigned p = 0; p < cell.getProducts().size(); ++p)
+    text += (p ? ", " : " ") + cell.product(p).getSpec().str() + " of parameter " +
+            std::to_string(cell.product(p).getParam());
+  return text;
+}
+
 /// The raised scans with their forms.
 static void reportRaised(ModuleOp raised, driver::Forms &forms, llvm::raw_ostream &out) {
   bool anyScan = false, anyChunk = false, anySegments = false;
   raised.walk([&](Operation *op) {
+    if (auto cell = dyn_cast<recur::CellScanOp>(op))
+      out << "    cell_scan of " << allNames(cast<recur::ScanInterface>(op)) << ": forms step; " << productsOf(cell)
+          << "\n";
     if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
       return;
     auto scan = cast<recur::ScanInterface>(op);
@@ -148,6 +161,7 @@ static void reportForms(ModuleOp module, driver::Findings &findings, llvm::raw_o
   });
   PassManager passes(module.getContext());
   passes.addPass(createRaiseScans());
+  passes.addPass(createRaiseCells());
   if (failed(passes.run(*copy)))
     return;
   out << "raised\n";

@@ -81,6 +81,11 @@ void buildRaise(OpPassManager &passes, const PhaseOptions &) {
   passes.addPass(createCSEPass());
 }
 
+void buildRaiseAll(OpPassManager &passes, const PhaseOptions &options) {
+  buildRaise(passes, options);
+  passes.addPass(createRaiseCells());
+}
+
 ChoosePlansOptions plansOf(const PhaseOptions &options) {
   ChoosePlansOptions plans;
   // What goes back by other scans than it came has no form of its own before that.
@@ -220,7 +225,7 @@ LogicalResult verifyBound(ModuleOp module) {
 
 LogicalResult verifyFormed(ModuleOp module) {
   return expectNone(module, "form", [](Operation *op) {
-    return isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op);
+    return isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp, recur::CellScanOp>(op);
   });
 }
 
@@ -251,7 +256,7 @@ const Phase kPhases[] = {
      verifyBound},
     {"set-precision", "element types of storage and of computation", buildSetPrecision, verifyBound},
     {"hoist-parallel", "what waits for no state leaves the recurrence", buildHoist, verifyBound},
-    {"raise", "scans as the tightest op that analysis finds", buildRaise, verifyBound},
+    {"raise", "scans as the tightest op that analysis finds", buildRaiseAll, verifyBound},
     {"plan", "each raised scan has a form, a schedule and a size of its chunks", buildPlanCpu, verifyBound},
     {"form", "scans that take steps, or chunks of them", buildForm, verifyFormed},
     {"gradient", "the gradient in place of the model, where one is asked for", buildGradient, verifyFormed},

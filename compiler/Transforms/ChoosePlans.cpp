@@ -210,10 +210,11 @@ private:
     using ::rondo::chunk::PlanAttr, ::rondo::chunk::Schedule;
     int64_t size = chunk ? chunk : asked == Form::Attention ? kAttention : forms.onlySums() ? kSumChunk : kChunk;
     Form form = Form::Step;
-    if (isMeasured(forms, asked)) {
-      PlanAttr plan = cheapest(op, forms, asked);
-      form = plan.getForm();
-      size = plan.getChunk();
+    if (measured && !gradient && !chunk && forms.has(Form::Chunk) && !forms.onlySums() &&
+        (!asked || asked == Form::Step || asked == Form::Chunk)) {
+      PlanAttr best = cheapest(op, forms, asked);
+      form = best.getForm();
+      size = best.getChunk();
     } else if (asked ? forms.has(*asked) : forms.has(Form::Chunk) && isFaster(op, forms)) {
       form = asked.value_or(Form::Chunk);
     }
@@ -228,19 +229,14 @@ private:
                          0, false, cut ? std::max<int64_t>(segments, kLeastSegments) : 0);
   }
 
-  /// Whether the measured cost model has steps and chunks of this scan, and nothing else is asked for.
-  bool isMeasured(const ScanForms &forms, std::optional<Form> asked) const {
-    return measured && !gradient && !chunk && forms.has(Form::Chunk) && !forms.onlySums() &&
-           (!asked || asked == Form::Step || asked == Form::Chunk);
-  }
-
   /// By the measured cost model: a chunk has the size that it likes best, and is taken where it is safe and cheaper than steps.
   ::rondo::chunk::PlanAttr cheapest(Operation *op, const ScanForms &forms, std::optional<Form> asked) {
     const std::vector<PlanCost> space = planSpace(op, false);
     Form form = asked ? *asked : space.front().plan.getForm();
     if (!asked && form == Form::Chunk && !hasSafeDecays(op, forms))
       form = Form::Step;
-    return llvm::find_if(space, [&](const PlanCost &each) { return each.plan.getForm() == form; })->plan;
+    auto found = llvm::find_if(space, [&](const PlanCost &each) { return each.plan.getForm() == form; });
+    return found == space.end() ? space.front().plan : found->plan; // `follow` refuses a form that no pass makes
   }
 
   bool isFaster(Operation *op, const ScanForms &forms) {

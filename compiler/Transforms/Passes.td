@@ -183,13 +183,42 @@ def RaiseScans : Pass<"raise-scans", "::mlir::ModuleOp"> {
   }];
 }
 
+def RaiseCells : Pass<"raise-cells", "::mlir::ModuleOp"> {
+  let summary = "scans that multiply their states by parameters become cell_scan";
+  let description = [{
+    Contractions of the step of a parameter (of two axes or more) with a value that waits for a state, over an axis that both have, become
+    products of a `recur.cell_scan`; the rest of the step becomes its region.
+
+    Requires: the recur dialect; `raise-scans` before, which takes what is linear, and `hoist-parallel`, so that products which wait for no state
+    are gone. Ensures: nothing about what is computed. Declines: scans without such a product, and, in what is left of the step,
+    contractions of more than two values. Cost: one walk per scan.
+
+    ```mlir
+    // rondo-opt --raise-cells
+    func.func @network(%x: tensor<?x?x4xf32, #recur.dims<batch, time | "4">>, %W: tensor<4x4xf32, #recur.dims<| "4", "4">>,
+                       %h0: tensor<?x4xf32, #recur.dims<batch | "4">>) -> tensor<?x4xf32, #recur.dims<batch | "4">> {
+      %hT = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>]
+          inputs(%x : tensor<?x?x4xf32, #recur.dims<batch, time | "4">>) params(%W : tensor<4x4xf32, #recur.dims<| "4", "4">>)
+          inits(%h0 : tensor<?x4xf32, #recur.dims<batch | "4">>) {
+      ^bb0(%xt: tensor<4xf32, #recur.dims<| "4">>, %w: tensor<4x4xf32, #recur.dims<| "4", "4">>, %h: tensor<4xf32, #recur.dims<| "4">>):
+        %p = recur.contract "ab,b->a"(%w, %h) : (tensor<4x4xf32, #recur.dims<| "4", "4">>, tensor<4xf32, #recur.dims<| "4">>) -> tensor<4xf32, #recur.dims<| "4">>
+        %s = recur.map add(%p, %xt) : (tensor<4xf32, #recur.dims<| "4">>, tensor<4xf32, #recur.dims<| "4">>) -> tensor<4xf32, #recur.dims<| "4">>
+        %n = recur.map tanh(%s) : (tensor<4xf32, #recur.dims<| "4">>) -> tensor<4xf32, #recur.dims<| "4">>
+        recur.yield states(%n : tensor<4xf32, #recur.dims<| "4">>)
+      } : tensor<?x4xf32, #recur.dims<batch | "4">>
+      return %hT : tensor<?x4xf32, #recur.dims<batch | "4">>
+    }
+    ```
+  }];
+}
+
 def LowerRaised : Pass<"lower-raised", "::mlir::ModuleOp"> {
   let summary = "raised scans become recur.scan again";
   let description = [{
     Writes the step that a raised scan stands for. A vector that both an outer product and a transition write along is multiplied
     once.
 
-    Requires: nothing. Ensures: no `recur.linear_scan`, `recur.expand_scan` or `recur.delta_scan` is left. Cost: one walk.
+    Requires: nothing. Ensures: no `recur.linear_scan`, `recur.expand_scan`, `recur.delta_scan` or `recur.cell_scan` is left. Cost: one walk.
 
     ```mlir
     // rondo-opt --lower-raised

@@ -28,12 +28,12 @@ LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError, For
                                int64_t segments) {
   if (chunk < 1)
     return emitError() << "a chunk has at least 1 step, got " << chunk;
-  const bool byStep = form == Form::Step || form == Form::Scan;
-  if (byStep && chunk != 1)
+  const bool inSteps = form == Form::Step || form == Form::Scan;
+  if (inSteps && chunk != 1)
     return emitError() << "the form '" << stringifyForm(form) << "' has no chunks, got chunk = " << chunk;
   if (const int64_t least = std::min({valueTile, warps, stages, segments}); least < 0)
     return emitError() << "value_tile, warps, stages and segments are counts, got " << least;
-  if (byStep && (valueTile || warps || stages || ahead))
+  if (inSteps && (valueTile || warps || stages || ahead))
     return emitError() << "value_tile, warps, stages and ahead belong to chunks";
   if (interval < 1)
     return emitError() << "an interval has at least 1 chunk, got " << interval;

@@ -2,6 +2,7 @@
 // the scan is in ScanOp.cpp, the folds are in RecurFolds.cpp.
 #include "dialects/Recur/DimExpr.h"
 #include "dialects/Recur/Recur.h"
+#include "dialects/Recur/ScanChecks.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "llvm/ADT/SmallSet.h"
 
@@ -150,27 +151,26 @@ std::optional<ContractSpec> rondo::recur::parseContractSpec(StringRef spec) {
   return result;
 }
 
-LogicalResult ContractOp::verify() {
-  auto spec = parseContractSpec(getSpec());
+LogicalResult rondo::recur::verifyContraction(Operation *op, StringRef text, ValueRange operands, Value result) {
+  auto spec = parseContractSpec(text);
   if (!spec)
-    return emitOpError() << "malformed specification '" << getSpec() << "' (C1)";
-  OperandRange operands = getOperands_();
+    return op->emitOpError() << "malformed specification '" << text << "' (C1)";
   if (spec->operands.size() != operands.size())
-    return emitOpError() << "'" << getSpec() << "' has " << spec->operands.size() << " terms for " << operands.size()
-                         << " operands (C2)";
+    return op->emitOpError() << "'" << text << "' has " << spec->operands.size() << " terms for " << operands.size()
+                             << " operands (C2)";
   llvm::SmallDenseMap<char, Axis> letters;
   auto bind = [&](StringRef term, Value value, bool isResult) -> LogicalResult {
     SmallVector<Axis> axes = axesOf(value);
     if (term.size() != axes.size())
-      return emitOpError() << "term '" << term << "' has " << term.size() << " letters for " << value.getType()
-                           << " (C3)";
+      return op->emitOpError() << "term '" << term << "' has " << term.size() << " letters for " << value.getType()
+                               << " (C3)";
     for (auto [letter, axis] : llvm::zip_equal(term, axes)) {
       auto [place, isNew] = letters.try_emplace(letter, axis);
       if (isNew && isResult)
-        return emitOpError() << "letter '" << Twine(letter) << "' of the result is in no operand (C5)";
+        return op->emitOpError() << "letter '" << Twine(letter) << "' of the result is in no operand (C5)";
       if (!sameAxis(place->second, axis))
-        return emitOpError() << "letter '" << Twine(letter) << "' stands for '" << place->second.name.getValue()
-                             << "' and for '" << axis.name.getValue() << "' (C4)";
+        return op->emitOpError() << "letter '" << Twine(letter) << "' stands for '" << place->second.name.getValue()
+                                 << "' and for '" << axis.name.getValue() << "' (C4)";
       if (ShapedType::isDynamic(place->second.size))
         place->second.size = axis.size;
     }
@@ -179,15 +179,17 @@ LogicalResult ContractOp::verify() {
   for (auto [term, operand] : llvm::zip_equal(spec->operands, operands))
     if (failed(bind(term, operand, false)))
       return failure();
-  if (failed(bind(spec->result, getResult(), true)))
+  if (failed(bind(spec->result, result, true)))
     return failure();
   if (llvm::SmallSet<char, 8>(spec->result.begin(), spec->result.end()).size() != spec->result.size())
-    return emitOpError() << "'" << spec->result << "' repeats a letter in the result (C5)";
-  if (!llvm::all_of(operands, [&](Value value) { return elementOf(value) == elementOf(getResult()); }) ||
-      elementKind(getResult().getType()) == ElementKind::Truth)
-    return emitOpError() << "operands and result must have one real or complex element type (C6)";
+    return op->emitOpError() << "'" << spec->result << "' repeats a letter in the result (C5)";
+  if (!llvm::all_of(operands, [&](Value value) { return elementOf(value) == elementOf(result); }) ||
+      elementKind(result.getType()) == ElementKind::Truth)
+    return op->emitOpError() << "operands and result must have one real or complex element type (C6)";
   return success();
 }
+
+LogicalResult ContractOp::verify() { return verifyContraction(*this, getSpec(), getOperands_(), getResult()); }
 
 //===--- reduce, broadcast, slice, concat, reshape, cast, identity --------------------------------------------------===//
 

@@ -140,14 +140,14 @@ static SmallVector<std::pair<Type, std::string>> expectedArguments(ScanInterface
   return expected;
 }
 
-static LogicalResult verifyArguments(const Step &step) {
+LogicalResult rondo::recur::verifyStepArguments(const Step &step, size_t more, StringRef constraint) {
   ScanInterface scan = step.getScan();
   SmallVector<std::pair<Type, std::string>> expected = expectedArguments(scan);
-  if (step.getBlock()->getNumArguments() != expected.size())
-    return scan->emitOpError() << "the step needs " << expected.size()
-                               << " arguments (inputs, parameters, reads of states), got "
-                               << step.getBlock()->getNumArguments() << " (C12)";
-  for (auto [argument, entry] : llvm::zip_equal(step.getBlock()->getArguments(), expected)) {
+  if (step.getBlock()->getNumArguments() != expected.size() + more)
+    return scan->emitOpError() << "the step needs " << expected.size() + more
+                               << " arguments (inputs, parameters, reads of states" << (more ? ", products" : "")
+                               << "), got " << step.getBlock()->getNumArguments() << " (" << constraint << ")";
+  for (auto [argument, entry] : llvm::zip(step.getBlock()->getArguments(), expected)) {
     auto &[type, what] = entry;
     if (!isArray(argument.getType()) || !dimsOf(argument.getType()).getAxes().empty() ||
         !sameFeatures(type, argument.getType()))
@@ -159,7 +159,7 @@ static LogicalResult verifyArguments(const Step &step) {
 
 LogicalResult rondo::recur::verifyStepRegion(const Step &step) {
   ScanInterface scan = step.getScan();
-  if (failed(verifyArguments(step)))
+  if (failed(verifyStepArguments(step)))
     return failure();
   auto yield = dyn_cast_if_present<YieldOp>(step.getBlock()->empty() ? nullptr : &step.getBlock()->back());
   if (!yield || yield.getStates().size() != scan.numStates())

@@ -6,6 +6,11 @@ namespace rondo::recur {
 
 /// C1 to C11: axes, states and operands.
 mlir::LogicalResult verifyScanOperands(ScanInterface scan);
+/// C12 and C13: arguments of a region that is one step, and `more` behind them.
+mlir::LogicalResult verifyStepArguments(const Step &step, size_t more = 0, llvm::StringRef constraint = "C12");
+/// C1 to C6 of `recur.contract`: that `result` can be the contraction of the operands. Errors are at `op`.
+mlir::LogicalResult verifyContraction(mlir::Operation *op, llvm::StringRef spec, mlir::ValueRange operands,
+                                      mlir::Value result);
 /// C12 to C15: arguments and yielded values of a region that is one step.
 mlir::LogicalResult verifyStepRegion(const Step &step);
 /// C16 to C18: results, given the types of one step's new states and outputs.

@@ -37,26 +37,7 @@ Launch CellKernel::emit(ModuleOp module, StringRef symbol) {
 }
 
 void CellKernel::openOperands(ModuleOp module, StringRef symbol) {
-  SmallVector<int> all, written;
-  for (auto *list : {&tensors.inputs, &tensors.params, &tensors.inits, &tensors.outputs, &tensors.finals})
-    all.append(list->begin(), list->end());
-  for (auto *list : {&tensors.outputs, &tensors.finals})
-    written.append(list->begin(), list->end());
-  launch.operands.assign(all.begin(), all.end());
-  arguments.emplace(b, loc, module, symbol, program, all, written);
-  int number = 0;
-  auto open = [&](ArrayRef<int> list, SmallVectorImpl<Operand> &operands) {
-    for (size_t i = 0; i < list.size(); ++i) {
-      Operand operand = arguments->open(number++, {});
-      launch.perHead |= operand.perHead || operand.perGroup;
-      operands.push_back(std::move(operand));
-    }
-  };
-  open(tensors.inputs, inputs);
-  open(tensors.params, params);
-  open(tensors.inits, inits);
-  open(tensors.outputs, outputs);
-  open(tensors.finals, finals);
+  open(b, loc, module, symbol, program, tensors, launch, {});
   batch = arguments->size(0);
   steps = arguments->size(1);
   heads = launch.perHead ? arguments->size(3) : index(1);

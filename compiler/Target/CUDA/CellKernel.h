@@ -13,7 +13,7 @@
 
 namespace rondo::cuda {
 
-class CellKernel {
+class CellKernel : ScanOperands {
 public:
   CellKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, CellPlan plan);
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
@@ -82,8 +82,6 @@ private:
   Lanes l;
   cpu::ElementOps ops;
   Launch launch;
-  std::optional<KernelArguments> arguments;
-  llvm::SmallVector<Operand> inputs, params, inits, outputs, finals;
   mlir::Value steps, batch, heads, headsPerGroup;
   mlir::Value thread, warp, lane, blockInTask; // i32
   mlir::Value exchange;                        // i64: the task's buffers in global memory

@@ -46,7 +46,24 @@ struct Scan {
 struct ChooseTiles : rondo::cuda::impl::ChooseTilesBase<ChooseTiles> {
   using ChooseTilesBase::ChooseTilesBase;
 
+  /// Tiles come in chunks, and their kernels cut sequences by themselves.
+  LogicalResult checkPlans() {
+    WalkResult walk = getOperation().walk([](Operation *op) {
+      auto plan = op->getAttrOfType<PlanAttr>(kPlanAttr);
+      bool isOurs = !plan || (plan.getSchedule() == Schedule::Carry &&
+                              (plan.getForm() == Form::Step || plan.getForm() == Form::Chunk));
+      if (isOurs)
+        return WalkResult::advance();
+      op->emitError("a GPU has the forms step and chunk, and the schedule carry; got '")
+          << stringifyForm(plan.getForm()) << "' by '" << stringifySchedule(plan.getSchedule()) << "'";
+      return WalkResult::interrupt();
+    });
+    return failure(walk.wasInterrupted());
+  }
+
   void runOnOperation() override {
+    if (failed(checkPlans()))
+      return signalPassFailure();
     FailureOr<AskedPlans> asked = AskedPlans::parse(plan, [&] { return getOperation().emitError(); });
     if (failed(asked))
       return signalPassFailure();

@@ -116,6 +116,36 @@ Value KernelArguments::scratch(Type real, int64_t reals, Value block) {
 static Value special(OpBuilder &b, Location loc, Value i32) {
   return arith::IndexCastUIOp::create(b, loc, b.getIndexType(), i32);
 }
+void ScanOperands::open(OpBuilder &b, Location loc, ModuleOp module, StringRef symbol, const Program &program,
+                        const ScanTensors &tensors, Launch &launch, const Parts &parts) {
+  SmallVector<int> all, written;
+  for (auto *list : {&tensors.inputs, &tensors.params, &tensors.inits, &tensors.outputs, &tensors.finals,
+                     &tensors.histories, &tensors.resets, &tensors.offsets})
+    all.append(list->begin(), list->end());
+  for (auto *list : {&tensors.outputs, &tensors.finals, &tensors.histories})
+    written.append(list->begin(), list->end());
+  launch.operands.assign(all.begin(), all.end());
+  arguments.emplace(b, loc, module, symbol, program, all, written);
+  int number = 0;
+  auto openAll = [&](ArrayRef<int> list, SmallVectorImpl<Operand> &operands, ArrayRef<Value> inside = {}) {
+    for (size_t i = 0; i < list.size(); ++i) {
+      Operand operand = arguments->open(number++, inside.empty() ? Type() : inside[i].getType());
+      if (launch.packed && operand.perTime)
+        operand.perBatch = false; // all sequences lie in one batch entry
+      launch.perHead |= operand.perHead || operand.perGroup;
+      operands.push_back(std::move(operand));
+    }
+  };
+  openAll(tensors.inputs, inputs, parts.inputs);
+  openAll(tensors.params, params, parts.params);
+  openAll(tensors.inits, inits, parts.inits);
+  openAll(tensors.outputs, outputs, parts.outputs);
+  openAll(tensors.finals, finals, parts.finals);
+  openAll(tensors.histories, histories);
+  openAll(tensors.resets, resets);
+  openAll(tensors.offsets, offsets);
+}
+
 Value rondo::cuda::threadNumber(OpBuilder &b, Location loc) {
   return special(b, loc, NVVM::ThreadIdXOp::create(b, loc, b.getI32Type()));
 }

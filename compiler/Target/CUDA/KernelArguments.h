@@ -51,6 +51,20 @@ private:
   mutable mlir::func::FuncOp kernel; // an op handle, whose accessors are not const
 };
 
+/// A kernel's function, and a scan's tensors as its operands.
+struct ScanOperands {
+  std::optional<KernelArguments> arguments;
+  llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories, resets, offsets;
+
+  /// What a step sees of the tensors; empty lists where it sees nothing in particular.
+  struct Parts {
+    llvm::SmallVector<mlir::Value> inputs, params, inits, outputs, finals;
+  };
+  /// Makes the function `symbol`, and opens `tensors`. Adds to `launch` the operands, and whether heads have tasks of their own.
+  void open(mlir::OpBuilder &b, mlir::Location loc, mlir::ModuleOp module, llvm::StringRef symbol,
+            const Program &program, const ScanTensors &tensors, Launch &launch, const Parts &parts);
+};
+
 mlir::Value threadNumber(mlir::OpBuilder &b, mlir::Location loc);
 mlir::Value blockNumber(mlir::OpBuilder &b, mlir::Location loc);
 void barrier(mlir::OpBuilder &b, mlir::Location loc);

@@ -41,29 +41,10 @@ Launch ProductKernel::emit(ModuleOp module, StringRef symbol) {
     most = std::max(most, stageBytes(group));
   }
   launch.sharedBytes = most * kStages;
-  openOperands(module, symbol);
+  open(b, loc, module, symbol, program, tensors, launch, {});
   emitBlock();
   func::ReturnOp::create(b, loc);
   return launch;
-}
-
-void ProductKernel::openOperands(ModuleOp module, StringRef symbol) {
-  SmallVector<int> all, written(tensors.outputs);
-  for (auto *list : {&tensors.inputs, &tensors.params, &tensors.outputs})
-    all.append(list->begin(), list->end());
-  launch.operands.assign(all.begin(), all.end());
-  arguments.emplace(b, loc, module, symbol, program, all, written);
-  int number = 0;
-  auto open = [&](ArrayRef<int> list, SmallVectorImpl<Operand> &operands) {
-    for (size_t i = 0; i < list.size(); ++i) {
-      Operand operand = arguments->open(number++, {});
-      launch.perHead |= operand.perHead || operand.perGroup;
-      operands.push_back(std::move(operand));
-    }
-  };
-  open(tensors.inputs, inputs);
-  open(tensors.params, params);
-  open(tensors.outputs, outputs);
 }
 
 /// A block's units of one group, head, steps and row of the batch, in this order from the fastest.

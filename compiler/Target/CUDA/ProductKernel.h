@@ -35,7 +35,7 @@ struct ProductPlan {
 
 std::optional<ProductPlan> planProducts(recur::ScanInterface scan);
 
-class ProductKernel {
+class ProductKernel : ScanOperands {
 public:
   ProductKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, ProductPlan plan);
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
@@ -49,7 +49,6 @@ private:
     mlir::Value aligned;         // whether copies of 16 bytes may be used
   };
 
-  void openOperands(mlir::ModuleOp module, llvm::StringRef symbol);
   void emitBlock();
   void emitGroup(const ProductGroup &group, mlir::Value tile);
   Rows rowsOf(mlir::Value pointer, mlir::Value offset, mlir::Value stride, mlir::Value last);
@@ -84,8 +83,6 @@ private:
   Lanes l;
   cpu::ElementOps ops;
   Launch launch;
-  std::optional<KernelArguments> arguments;
-  llvm::SmallVector<Operand> inputs, params, outputs;
   mlir::Value thread, warp, lane;    // i32
   mlir::Value firstStep, stepsLeft;  // index; i32
   llvm::SmallVector<Chosen> results; // of the group's outputs

@@ -69,34 +69,11 @@ Launch StepKernel::emit(ModuleOp into, StringRef symbol) {
 }
 
 void StepKernel::openOperands(ModuleOp module, StringRef symbol) {
-  SmallVector<int> all, written;
-  for (auto *list : {&tensors.inputs, &tensors.params, &tensors.inits, &tensors.outputs, &tensors.finals,
-                     &tensors.histories, &tensors.resets, &tensors.offsets})
-    all.append(list->begin(), list->end());
-  for (auto *list : {&tensors.outputs, &tensors.finals, &tensors.histories})
-    written.append(list->begin(), list->end());
-  launch.operands.assign(all.begin(), all.end());
-  arguments.emplace(b, loc, module, symbol, program, all, written);
-  int number = 0;
-  auto open = [&](ArrayRef<int> list, SmallVectorImpl<Operand> &operands, ValueRange inside = {}) {
-    for (size_t i = 0; i < list.size(); ++i) {
-      Operand operand = arguments->open(number++, inside.empty() ? Type() : inside[i].getType());
-      if (launch.packed && operand.perTime)
-        operand.perBatch = false; // all sequences lie in one batch entry
-      launch.perHead |= operand.perHead || operand.perGroup;
-      operands.push_back(std::move(operand));
-    }
-  };
   bool oneAxis = scan.numAxes() == 1; // else there are several final states for each state
-  SmallVector<Value> inputArgs(step.inputArgs()), paramArgs(step.paramArgs());
-  open(tensors.inputs, inputs, inputArgs);
-  open(tensors.params, params, paramArgs);
-  open(tensors.inits, inits, step.yield().getStates());
-  open(tensors.outputs, outputs, step.yield().getOutputs());
-  open(tensors.finals, finals, oneAxis ? ValueRange(step.yield().getStates()) : ValueRange());
-  open(tensors.histories, histories);
-  open(tensors.resets, resets);
-  open(tensors.offsets, offsets);
+  SmallVector<Value> states(step.yield().getStates());
+  open(b, loc, module, symbol, program, tensors, launch,
+       {SmallVector<Value>(step.inputArgs()), SmallVector<Value>(step.paramArgs()), states,
+        SmallVector<Value>(step.yield().getOutputs()), oneAxis ? states : SmallVector<Value>()});
 }
 
 /// A block's task: a row or a packed sequence, steps where those are independent, a head, and a part.

@@ -9,7 +9,7 @@
 
 namespace rondo::cuda {
 
-class StepKernel {
+class StepKernel : ScanOperands {
 public:
   /// Where the scan's regions work on one of `parts` parts of an axis (ValueTiles.h), a task is one part.
   /// `oneStep`: calls have a single one.
@@ -103,8 +103,6 @@ private:
   mlir::Location loc;
   mlir::ModuleOp module;
   Launch launch;
-  std::optional<KernelArguments> arguments;
-  llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories, resets, offsets;
   mlir::Value extents[2], heads, headsPerGroup, shared, scratch, thread, steps, rowsLeft;
   mlir::Value stageStep;                  // within the stage
   llvm::SmallVector<int64_t> copyOffsets; // of inputs in a slot of copied stages; empty: they come through registers

@@ -34,6 +34,8 @@ std::vector<Case> chunkCases() {
           {smallDims(), {1, 43, 1, 3, 1, 5}, Inits::Drawn, true, true, "chunk", 4}};
 }
 
+Case attentionCase() { return {smallDims(), {2, 13, 5, 3, 1}, Inits::Drawn, false, false, "attention", 13}; }
+
 std::vector<Case> segmentCases(bool chunks) {
   std::vector<Case> all(3);
   all[0] = {smallDims(), {2, 17, 5, 1, 1}, Inits::Default};

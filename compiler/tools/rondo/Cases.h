@@ -32,6 +32,8 @@ std::vector<Case> derivativeCases();
 std::vector<Case> longCases();
 /// By chunks: of a size that the length is no multiple of, with a rest, and shorter ones than the length of a vector.
 std::vector<Case> chunkCases();
+/// A whole sequence as one chunk.
+Case attentionCase();
 /// Cut into segments: by steps, of which some segments have none; with `chunks` by chunks, too.
 std::vector<Case> segmentCases(bool chunks);
 /// On matrix instructions: a single step, a chunk that is not full, chunks and a rest; and of the compiler's own accord, where one long

@@ -6,10 +6,7 @@
 #include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Stepping.h"
 #include "compiler/tools/rondo/Terminal.h"
-#include "compiler/tools/rondo/Trial.h"
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <fmt/format.h>
 #include <map>
 #include <memory>
@@ -136,6 +133,8 @@ std::vector<Case> ModelVerifier::cases() {
   if (chunks)
     for (const Case &each : isCuda() ? tileCases() : chunkCases())
       all.push_back(each);
+  if (chunks && !isCuda() && !arguments.spec.derives())
+    all.push_back(attentionCase());
   const bool cuts = std::ranges::find(info.schedules, "segment") != info.schedules.end();
   if (compilerChooses && cuts && !isCuda() && !arguments.spec.derives() && arguments.spec.schedule == "auto" &&
       !resets && !packed)
