@@ -25,6 +25,8 @@ constexpr double kHopeless = 3;
 constexpr int kHopelessRuns = 4;
 /// How much faster than its expected cost says, beside the others, a candidate may turn out.
 constexpr double kTrust = 1.3;
+/// What of the time is for the search; the rest is for the comparison with the default at its end.
+constexpr double kSearching = 0.95;
 
 double secondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
@@ -48,7 +50,7 @@ public:
   Result<SearchResult> run();
 
 private:
-  bool isLate() const { return secondsSince(begin) > options.seconds; }
+  bool isLate() const { return secondsSince(begin) > kSearching * options.seconds; }
   /// Whether a candidate's time of an earlier search shows that it cannot win.
   bool isBeaten(const Trial &trial) const;
   std::vector<size_t> nextBatch();

@@ -59,6 +59,7 @@ def measure(options):
                     {"plan": p["plan"], "ns": 1e6 * p["least_ms"] / (STEPS * HEADS), "noise": p["noise_ms"] / p["ms"], "terms": p["terms"]}
                     for p in found["plans"]]}) + "\n")
                 print(model, dims, len(found["plans"]), "plans", f"{found['seconds']:.1f} s", file=sys.stderr, flush=True)
+        time.sleep(2)  # for those that wait for the lock
 
 
 def load(path):

@@ -54,6 +54,7 @@ def main():
                     case, count = left.pop(0)
                     said = rondo(options, made, *words(case, count), "--seconds", "30")
                     print(*case, count, said.splitlines()[-1], file=sys.stderr, flush=True)
+            time.sleep(2)  # for those that wait for the lock
         text = rondo(options, made, "tune", "db", "export", "-")
     device = re.match(r"cpu (\w+)", json.loads(text)["records"][0]["device"])[1]
     out = options.out or SOURCE / "records" / f"cpu-{device}.json"

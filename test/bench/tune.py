@@ -64,6 +64,7 @@ def measure(options):
                 found = tune(options, case, case[2], f"{fresh}/{number}", "--seconds", str(options.seconds))
                 data.write(json.dumps({"case": case, "every": every, "found": {k: v for k, v in found.items() if k != "plans"}}) + "\n")
                 print(row(case, every, found), file=sys.stderr, flush=True)
+        time.sleep(2)  # for those that wait for the lock
 
 
 def short(plan):

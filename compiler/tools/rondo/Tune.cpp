@@ -57,6 +57,29 @@ std::vector<tune::Candidate> combine(const std::vector<PlanChoices> &recurrences
   return all;
 }
 
+/// Where the compiler cuts a recurrence's sequences into segments, its own plan is one to choose from; and for calls with fewer tasks than
+/// threads, which alone take segments, so is every size of a chunk.
+void addSegments(ModelInfo &info, bool hasFewTasks) {
+  const std::string carry = "schedule = carry", segment = "schedule = segment";
+  for (PlanChoices &recurrence : info.choices)
+    for (const std::string &text : info.planTexts) {
+      const std::string named = recurrence.state + ": ";
+      if (text.compare(0, named.size(), named) != 0 || text.find(segment) == std::string::npos)
+        continue;
+      const std::string usual = text.substr(named.size());
+      std::vector<PlanChoices::Choice> more;
+      for (PlanChoices::Choice choice : recurrence.choices)
+        if (const size_t at = choice.plan.find(carry);
+            hasFewTasks && at != std::string::npos && choice.plan.find("chunk") == 8) {
+          choice.plan.replace(at, carry.size(), segment);
+          more.push_back(std::move(choice));
+        }
+      if (std::none_of(more.begin(), more.end(), [&](const auto &each) { return each.plan == usual; }))
+        more.push_back({usual, recurrence.choices.front().cost, recurrence.choices.front().terms});
+      recurrence.choices.insert(recurrence.choices.end(), more.begin(), more.end());
+    }
+}
+
 /// So many of the plans, drawn at random, in their order; the default is one of them in any case.
 std::vector<tune::Candidate> draw(const std::vector<tune::Candidate> &all, size_t count, const std::string &usual,
                                   uint64_t seed) {
@@ -134,18 +157,20 @@ Result<void> Tuner::prepare() {
   info = std::move(*inspected);
   if (info.choices.empty())
     return Error(fmt::format("model '{}' has no recurrence with a choice of plans", info.name));
+  const RandomRequest request = randomRequest(arguments.spec);
+  shape = fitted(info.tensors, request.over({1, 1024, 32, 8, 1}));
+  addSegments(info, sizesOf(options, shape).rows < threadsOf(arguments.spec.threads));
   candidates = combine(info.choices);
   summary.defaultPlan = fmt::format("{}", fmt::join(info.planTexts, "; "));
   summary.space = candidates.size();
   if (arguments.sample > 0 && arguments.sample < candidates.size())
-    candidates = draw(candidates, arguments.sample, summary.defaultPlan, randomRequest(arguments.spec).seed);
+    candidates = draw(candidates, arguments.sample, summary.defaultPlan, request.seed);
   if (isForLater())
     return {};
   Result<Kernel> kernel = engine.compileFile(path, options);
   if (!kernel)
     return kernel.error();
   const Program &program = kernel->program();
-  const RandomRequest request = randomRequest(arguments.spec);
   shape = fitted(program.tensors, request.over({1, 1024, 32, 8, 1}));
   callWith = callOptions(program, shape, arguments.spec.threads);
   call.emplace(program, shape, request.seed);
