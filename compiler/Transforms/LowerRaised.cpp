@@ -23,13 +23,16 @@ void buildCellStep(recur::CellScanOp cell, Block *step) {
   for (BlockArgument argument : cell.getBody().getArguments().drop_back(products))
     map.map(argument, step->addArgument(argument.getType(), argument.getLoc()));
   recur::CellOp end = cell.cell();
-  auto make = [&](ValueRange read) {
-    for (auto [p, argument] : llvm::enumerate(cell.productArgs()))
-      if (llvm::is_contained(read, argument) && !map.contains(argument))
-        map.map(argument,
-                recur::ContractOp::create(b, argument.getLoc(), argument.getType(), cell.product(p).getSpec(),
-                                          ValueRange{map.lookup(cell.paramArg(p)), map.lookup(end.getFactors()[p])})
-                    .getResult());
+  std::function<void(ValueRange)> make = [&](ValueRange read) {
+    for (auto [p, argument] : llvm::enumerate(cell.productArgs())) {
+      if (!llvm::is_contained(read, argument) || map.contains(argument))
+        continue;
+      Value factor = end.getFactors()[p];
+      make(factor); // which may be a product itself
+      map.map(argument, recur::ContractOp::create(b, argument.getLoc(), argument.getType(), cell.product(p).getSpec(),
+                                                  ValueRange{map.lookup(cell.paramArg(p)), map.lookup(factor)})
+                            .getResult());
+    }
   };
   for (Operation &op : cell.getBody().front().without_terminator()) {
     make(op.getOperands());
