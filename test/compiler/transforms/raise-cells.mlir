@@ -61,3 +61,23 @@ func.func @elementwise(%x: !x, %W: !w, %u: !k, %h0: !h) -> !h {
   } : !h
   return %0 : !h
 }
+
+// A product of a product.
+// CHECK-LABEL: func.func @twice(
+// CHECK:      products [#recur.product<0, "ab,b->a">, #recur.product<0, "ab,b->a">] {
+// CHECK-NEXT: ^bb0(%{{.*}}: {{.*}}, %{{.*}}: {{.*}}, %[[H:.*]]: {{.*}}, %[[P:.*]]: {{.*}}, %[[Q:.*]]: {{.*}}):
+// CHECK-NEXT:   recur.cell factors(%[[H]], %[[P]] : {{.*}}) states(%[[Q]]
+// BACK-LABEL: func.func @twice(
+// BACK:      ^bb0(%{{.*}}: {{.*}}, %[[W:.*]]: {{.*}}, %[[H:.*]]: {{.*}}):
+// BACK-NEXT:   %[[P:.*]] = recur.contract "ab,b->a"(%[[W]], %[[H]])
+// BACK-NEXT:   %[[Q:.*]] = recur.contract "ab,b->a"(%[[W]], %[[P]])
+// BACK-NEXT:   recur.yield states(%[[Q]]
+func.func @twice(%x: !x, %W: !w, %h0: !h) -> !h {
+  %0 = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) params(%W : !w) inits(%h0 : !h) {
+  ^bb0(%xt: !k, %w: !w, %h: !k):
+    %p = recur.contract "ab,b->a"(%w, %h) : (!w, !k) -> !k
+    %q = recur.contract "ab,b->a"(%w, %p) : (!w, !k) -> !k
+    recur.yield states(%q : !k)
+  } : !h
+  return %0 : !h
+}
