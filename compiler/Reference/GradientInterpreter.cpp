@@ -125,6 +125,8 @@ void GradientRun::measure() {
   look(scan.operandsOf(scan.getBackStep()));
   if (scan.getResets())
     look(scan.getResets());
+  if (scan.getOffsets()) // initial values have a row per sequence, what has time has one
+    batches = 1;
   groups = groups < 0 ? 1 : groups;
   heads = heads < 0 ? groups : heads;
 }

@@ -34,7 +34,7 @@ SmallVector<NestEmitter::Segment> NestEmitter::segments(int dim) const {
 void NestEmitter::tile() {
   int64_t lanes = env.vectorBits / env.real.getIntOrFloatBitWidth();
   tiling =
-      chooseTiling(plan, nest, {lanes, ops.sumsAtOnce(), env.vectorBits >= 512 ? 32 : 16, rows, env.panelOf ? 4 : 8});
+      chooseTiling(plan, nest, {lanes, env.vectorBits >= 512 ? 32 : 16, rows, env.panelOf ? 4 : 8, ops.sumsAtOnce()});
   cuts.clear();
   for (int d = 0; d <= batchDim(); ++d)
     cuts.push_back(d == batchDim() && rows > 1 && env.rowCount ? rowSegments() : segments(d));
