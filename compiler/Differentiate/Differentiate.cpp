@@ -188,7 +188,7 @@ private:
     return op->emitError("no derivative is known of '") << op->getName() << "'";
   }
 
-  /// Chunks stay chunks on the way back, except where sequences begin inside or the target wants steps.
+  /// Chunks stay chunks on the way back, except where the target wants steps.
   FailureOr<ScanCotangents> differentiateForm(recur::ScanInterface scan, ArrayRef<Value> ofOutputs,
                                               ArrayRef<Value> ofFinals, const WantedCotangents &wanted) {
     if (auto expansion = dyn_cast<recur::ExpandScanOp>(*scan))
@@ -197,7 +197,7 @@ private:
       return needsRegisters(single) ? differentiateWithRegisters(b, single, ofOutputs, ofFinals, wanted)
                                     : differentiateScan(b, single, ofOutputs, ofFinals, wanted);
     auto chunks = cast<chunk::ScanOp>(*scan);
-    if (!steps && !scan.getResets() && !scan.getOffsets())
+    if (!steps)
       return buildGradientScan(b, chunks, ofOutputs, ofFinals, wanted);
     auto single =
         recur::ScanOp::create(b, scan.getLoc(), scan->getResultTypes(), scan.getInputs(), scan.getParams(),

@@ -171,6 +171,8 @@ private:
     for (ValueRange list :
          {ValueRange(cotangents), ValueRange(scan.getParams()), ValueRange(scan.getInits()), ValueRange(finals)})
       llvm::append_range(operands, list);
+    if (scan.getResets())
+      operands.push_back(scan.getResets());
     SmallVector<Type> types;
     for (unsigned i : perStep)
       types.push_back(resultType(operands, one.inputs[i].getType(), one.inputs[i].getType(), true));
@@ -178,9 +180,9 @@ private:
       Value like = number < scan.numStates() ? Value(scan.getInits()[number]) : final;
       types.push_back(resultType(operands, stepTypeOf(final.getType()), like.getType(), false));
     }
-    auto made = chunk::GradientScanOp::create(b, loc, types, scan.getInputs(), cotangents, scan.getParams(),
-                                              scan.getInits(), finals, scan.getAxes(), scan.getStates(),
-                                              b.getArrayAttr(adjoints), scan.getPlan());
+    auto made = chunk::GradientScanOp::create(
+        b, loc, types, scan.getInputs(), cotangents, scan.getParams(), scan.getInits(), finals, scan.getResets(),
+        scan.getOffsets(), scan.getAxes(), scan.getStates(), b.getArrayAttr(adjoints), scan.getPlan());
     forward(scan.getStep().front(), made.getStep());
     forward(scan.getChunk().front(), made.getChunk());
     made.getBackStep().push_back(one.block.release());
@@ -219,7 +221,5 @@ private:
 
 FailureOr<ScanCotangents> rondo::buildGradientScan(OpBuilder &b, chunk::ScanOp scan, ArrayRef<Value> ofOutputs,
                                                    ArrayRef<Value> ofFinals, const WantedCotangents &wanted) {
-  if (scan.getResets() || scan.getOffsets())
-    return scan.emitError("no gradient by chunks is known of a scan with resets, or of packed sequences");
   return GradientBuilder(b, scan, ofOutputs, ofFinals, wanted).build();
 }

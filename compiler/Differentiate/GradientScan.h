@@ -7,8 +7,8 @@
 
 namespace rondo {
 
-/// Makes the scan where `b` stands. Cotangents of results are null where they are zero. Fails, with an error at its place, for scans with
-/// resets or of packed sequences, and where an operation has no derivative.
+/// Makes the scan where `b` stands. Cotangents of results are null where they are zero. Fails, with an error at its place, where an
+/// operation has no derivative.
 mlir::FailureOr<ScanCotangents> buildGradientScan(mlir::OpBuilder &b, chunk::ScanOp scan,
                                                   llvm::ArrayRef<mlir::Value> ofOutputs,
                                                   llvm::ArrayRef<mlir::Value> ofFinals, const WantedCotangents &wanted);

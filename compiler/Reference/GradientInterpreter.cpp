@@ -49,15 +49,19 @@ public:
       if (auto error = body.compile())
         return error;
     measure();
+    if (auto error = readOffsets())
+      return error;
     if (groups < 1 || heads % groups != 0)
       return failure(llvm::Twine(heads) + " heads cannot share " + llvm::Twine(groups) + " groups");
     for (Value operand : scan->getOperands())
-      ports.try_emplace(operand, openPort(operand, outer.slot(operand)));
+      if (recur::isArray(operand.getType()))
+        ports.try_emplace(operand, openPort(operand, outer.slot(operand)));
     auto yield = scan.getBackStep().front().getTerminator();
     unsigned adjoints = scan.getFinals().size(), outputs = scan.numOutputs();
     for (auto [number, result] : llvm::enumerate(scan->getResults())) // outputs first, in a yield the states
       results.push_back(makeResult(result, yield->getOperand(number < outputs ? number + adjoints : number - outputs)));
-    for (int64_t b = 0; b < batches; ++b)
+    int64_t sequences = offsets.empty() ? batches : offsets.size() - 1;
+    for (int64_t b = 0; b < sequences; ++b)
       for (int64_t h = 0; h < heads; ++h)
         runSequence(b, h);
     return llvm::Error::success();
@@ -65,12 +69,19 @@ public:
 
 private:
   void measure();
+  llvm::Error readOffsets();
   Port openPort(Value value, Array &array) const;
   Port makeResult(Value result, Value inside);
   void runSequence(int64_t b, int64_t h);
   void runBody(Region &region, const Move &move, ArrayRef<std::vector<Complex>> adjoints);
   /// Where the data of a step lie.
-  int64_t timeOf(int64_t step) { return scan.axis().getReverse() ? steps - 1 - step : step; }
+  int64_t timeOf(int64_t step) { return start + (scan.axis().getReverse() ? steps - 1 - step : step); }
+  bool resetsAt(int64_t step) {
+    return scan.getResets() && *ports.find(scan.getResets())->second.at(row(true), timeOf(step), head) != 0.0;
+  }
+  /// The entry of the axis 'batch': packed sequences share one where there is time.
+  int64_t row(bool perStep) const { return perStep && !offsets.empty() ? 0 : batch; }
+  std::vector<Move> walkThere();
   std::vector<std::vector<Complex>> initial(OperandRange inits) const;
 
   chunk::GradientScanOp scan;
@@ -79,7 +90,8 @@ private:
   int64_t batches = 1, steps = 0, heads = 1, groups = 1;
   llvm::DenseMap<Value, Port> ports;
   std::vector<Port> results;
-  int64_t batch = 0, head = 0; // of the sequence being run
+  std::vector<int64_t> offsets;           // of packed sequences
+  int64_t batch = 0, head = 0, start = 0; // of the sequence being run, and of `steps`
 };
 
 } // namespace
@@ -102,14 +114,30 @@ llvm::Error Body::compile() {
 
 void GradientRun::measure() {
   heads = groups = -1;
-  for (Value operand : scan->getOperands())
-    for (auto [position, axis] : llvm::enumerate(recur::dimsOf(operand.getType()).getAxes()))
-      (axis == "batch"  ? batches
-       : axis == "time" ? steps
-       : axis == "head" ? heads
-                        : groups) = outer.slot(operand).shape[position];
+  auto look = [&](ValueRange operands) {
+    for (Value operand : operands)
+      for (auto [position, axis] : llvm::enumerate(recur::dimsOf(operand.getType()).getAxes()))
+        (axis == "batch"  ? batches
+         : axis == "time" ? steps
+         : axis == "head" ? heads
+                          : groups) = outer.slot(operand).shape[position];
+  };
+  look(scan.operandsOf(scan.getBackStep()));
+  if (scan.getResets())
+    look(scan.getResets());
+  if (scan.getOffsets()) // initial values have a row per sequence, what has time has one
+    batches = 1;
   groups = groups < 0 ? 1 : groups;
   heads = heads < 0 ? groups : heads;
+}
+
+llvm::Error GradientRun::readOffsets() {
+  if (!scan.getOffsets())
+    return llvm::Error::success();
+  for (const Complex &offset : outer.slot(scan.getOffsets()).data)
+    offsets.push_back(static_cast<int64_t>(offset.real()));
+  bool good = !offsets.empty() && offsets.front() == 0 && offsets.back() == steps && llvm::is_sorted(offsets);
+  return good ? llvm::Error::success() : failure("offsets of packed sequences must rise from 0 to the number of steps");
 }
 
 Port GradientRun::openPort(Value value, Array &array) const {
@@ -129,8 +157,10 @@ Port GradientRun::openPort(Value value, Array &array) const {
 
 Port GradientRun::makeResult(Value result, Value inside) {
   std::vector<int64_t> shape;
-  for (StringAttr axis : recur::dimsOf(result.getType()).getAxes())
-    shape.push_back(axis == "batch" ? batches : axis == "time" ? steps : heads);
+  recur::DimsAttr dims = recur::dimsOf(result.getType());
+  int64_t rows = dims.axisPosition("time") < 0 && !offsets.empty() ? offsets.size() - 1 : batches;
+  for (StringAttr axis : dims.getAxes())
+    shape.push_back(axis == "batch" ? rows : axis == "time" ? steps : heads);
   const Array &value = bodies[2].ops.slot(inside);
   shape.insert(shape.end(), value.shape.begin(), value.shape.end());
   return openPort(result, outer.define(result, Array::zeros(shape, value.isComplex)));
@@ -159,27 +189,44 @@ void GradientRun::runBody(Region &region, const Move &move, ArrayRef<std::vector
       continue;
     }
     const Port &port = ports.find(operand)->second;
-    int64_t count = recur::dimsOf(operand.getType()).axisPosition("time") < 0 ? 1 : move.count;
-    for (int64_t i = 0; i < count; ++i)
-      std::copy_n(port.at(batch, timeOf(move.step + i), head), port.features, slot.begin() + i * port.features);
+    bool perStep = recur::dimsOf(operand.getType()).axisPosition("time") >= 0;
+    for (int64_t i = 0; i < (perStep ? move.count : 1); ++i)
+      std::copy_n(port.at(row(perStep), timeOf(move.step + i), head), port.features, slot.begin() + i * port.features);
   }
   for (const auto &run : body.code)
     run();
 }
 
-void GradientRun::runSequence(int64_t b, int64_t h) {
-  batch = b;
-  head = h;
+std::vector<Move> GradientRun::walkThere() {
   std::vector<Move> moves;
-  std::vector<std::vector<Complex>> states = initial(scan.getInits()), adjoints = initial(scan.getFinals());
+  std::vector<std::vector<Complex>> states = initial(scan.getInits());
   for (int64_t step = 0; step < steps; step += moves.back().count) {
-    int64_t count = steps - step >= scan.size() ? scan.size() : 1;
-    moves.push_back({step, count, states});
-    Region &region = count == 1 ? scan.getStep() : scan.getChunk();
+    if (resetsAt(step))
+      states = initial(scan.getInits());
+    bool fits = steps - step >= scan.size();
+    for (int64_t inside = 1; fits && inside < scan.size(); ++inside)
+      fits = !resetsAt(step + inside);
+    moves.push_back({step, fits ? scan.size() : 1, states});
+    Region &region = fits ? scan.getChunk() : scan.getStep();
     runBody(region, moves.back(), {});
     for (unsigned number = 0; number < states.size(); ++number)
       states[number] = bodies[region.getRegionNumber()].yielded(number);
   }
+  return moves;
+}
+
+void GradientRun::runSequence(int64_t b, int64_t h) {
+  batch = b;
+  head = h;
+  int64_t all = steps;
+  if (!offsets.empty()) {
+    start = offsets[b];
+    steps = offsets[b + 1] - start;
+  }
+  std::vector<std::vector<Complex>> adjoints = initial(scan.getFinals()), total;
+  for (Value init : scan.getInits())
+    total.emplace_back(ports.find(init)->second.features);
+  std::vector<Move> moves = walkThere();
   for (const Move &move : llvm::reverse(moves)) {
     Region &region = move.count == 1 ? scan.getBackStep() : scan.getBackChunk();
     Body &body = bodies[region.getRegionNumber()];
@@ -189,10 +236,17 @@ void GradientRun::runSequence(int64_t b, int64_t h) {
     for (unsigned number = 0; number < scan.numOutputs(); ++number)
       for (int64_t i = 0; i < move.count; ++i)
         std::copy_n(body.yielded(adjoints.size() + number).begin() + i * results[number].features,
-                    results[number].features, results[number].at(b, timeOf(move.step + i), h));
+                    results[number].features, results[number].at(row(true), timeOf(move.step + i), h));
+    for (unsigned number = 0; number < total.size() && resetsAt(move.step); ++number)
+      for (auto [sum, part] : llvm::zip(total[number], adjoints[number]))
+        sum += std::exchange(part, 0.0);
   }
+  for (unsigned number = 0; scan.getResets() && number < total.size(); ++number)
+    for (auto [sum, part] : llvm::zip(total[number], adjoints[number]))
+      part += sum;
   for (auto [number, adjoint] : llvm::enumerate(adjoints))
     llvm::copy(adjoint, results[scan.numOutputs() + number].at(b, 0, h));
+  steps = all;
 }
 
 llvm::Error interpretGradientScan(chunk::GradientScanOp scan, OpCompiler &ops, const Sizes &sizes) {

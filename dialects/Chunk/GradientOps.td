@@ -120,17 +120,21 @@ def Chunk_GradientScanOp : Chunk_Op<"gradient_scan", [AttrSizedOperandSegments, 
     goes back over the same steps, from the states at their beginning (which are given) and the adjoints at their end.
 
     ```
-    for each batch entry, head:
-      S = inits; t = 0
+    for each batch entry, head (and packed sequence):
+      S = inits; t = 0; D = 0
       while t < T:                                        // the moves of chunk.scan
-        n = T - t >= size ? size : 1
+        if resets[t]: S = inits
+        n = T - t >= size and not any(resets[t+1 .. t+size-1]) ? size : 1
         note the move (t, n, S)
         S = (n == 1 ? step : chunk)(inputs[t .. t+n-1], params, S);  t += n
       C = finals
       for each move (t, n, S), the last one first:
         C, outputs[t .. t+n-1] = (n == 1 ? back_step : back_chunk)(inputs[t .. t+n-1], cotangents[t .. t+n-1], params, S, C)
-      results = outputs, C
+        if resets[t]: of the adjoints of states: D += C; C = 0
+      results = outputs, C + D
     ```
+    An adjoint is a state's where it stands at the state's place in the list; those behind are sums, which resets leave alone.
+
     Where the axis is `reverse`, time runs backwards on the way there and forwards on the way back: entry 0 of a chunk is the step that
     the way there takes first, in every region.
 
@@ -154,6 +158,7 @@ def Chunk_GradientScanOp : Chunk_Op<"gradient_scan", [AttrSizedOperandSegments, 
     - C6: `step` and `chunk` end in a `recur.yield` of the states, and of no outputs.
     - C7: `back_step` and `back_chunk` end in one of the adjoints, and of the same outputs, of the chunk with the axis `time`.
     - C8: results have the axes of above, and the features of what is yielded.
+    - C9: resets are i1 over <batch, time>, offsets a tensor of rank 1 of i64; with resets there is an adjoint of every state's shape.
 
     Numerics. As the regions'. Loads widen and stores round.
 
@@ -204,6 +209,7 @@ def Chunk_GradientScanOp : Chunk_Op<"gradient_scan", [AttrSizedOperandSegments, 
   let arguments = (ins
     Variadic<Chunk_Array>:$inputs, Variadic<Chunk_Array>:$cotangents, Variadic<Chunk_Array>:$params,
     Variadic<Chunk_Array>:$inits, Variadic<Chunk_Array>:$finals,
+    Optional<AnyRankedTensor>:$resets, Optional<AnyRankedTensor>:$offsets,
     ArrayAttr:$axes, ArrayAttr:$states, ArrayAttr:$adjoints, Chunk_PlanAttr:$plan);
   let results = (outs Variadic<Chunk_Array>:$results);
   let regions = (region SizedRegion<1>:$step, SizedRegion<1>:$chunk, SizedRegion<1>:$back_step, SizedRegion<1>:$back_chunk);

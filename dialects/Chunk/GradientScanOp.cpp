@@ -8,7 +8,7 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::chunk;
 
-static constexpr const char *kClauses[] = {"inputs", "cotangents", "params", "inits", "finals"};
+static constexpr const char *kClauses[] = {"inputs", "cotangents", "params", "inits", "finals", "resets", "offsets"};
 static constexpr const char *kRegions[] = {"step", "chunk", "back_step", "back_chunk"};
 
 ParseResult GradientScanOp::parse(OpAsmParser &parser, OperationState &result) {
@@ -23,6 +23,8 @@ ParseResult GradientScanOp::parse(OpAsmParser &parser, OperationState &result) {
   for (auto [index, clause] : llvm::enumerate(kClauses))
     if (recur::parseClause(parser, result, clause, properties.operandSegmentSizes[index]))
       return failure();
+  if (properties.operandSegmentSizes[5] > 1 || properties.operandSegmentSizes[6] > 1)
+    return parser.emitError(parser.getNameLoc(), "at most one operand in 'resets' and in 'offsets'");
   if (parser.parseKeyword("plan"))
     return failure();
   properties.plan = cast_or_null<PlanAttr>(PlanAttr::parse(parser, Type()));
@@ -85,8 +87,30 @@ static LogicalResult verifyStates(GradientScanOp op) {
   return success();
 }
 
+static LogicalResult verifyBoundaries(GradientScanOp op) {
+  if (Value resets = op.getResets()) {
+    auto type = cast<RankedTensorType>(resets.getType());
+    auto names = {"batch", "time"};
+    bool good = recur::isArray(type) && type.getElementType().isInteger(1) && recur::dimsOf(type).getNames().empty() &&
+                llvm::equal(recur::dimsOf(type).getAxes(), names,
+                            [](StringAttr axis, const char *name) { return axis.getValue() == name; });
+    if (!good)
+      return op.emitOpError() << "resets must be truth values over <batch, time>, got " << type << " (C9)";
+    for (auto [s, init] : llvm::enumerate(op.getInits()))
+      if (s >= op.getFinals().size() || !recur::sameFeatures(init.getType(), op.getFinals()[s].getType()))
+        return op.emitOpError()
+               << "with resets every state needs an adjoint of its shape, at its place in the list (C9)";
+  }
+  if (Value offsets = op.getOffsets()) {
+    auto type = cast<RankedTensorType>(offsets.getType());
+    if (type.getRank() != 1 || !type.getElementType().isInteger(64))
+      return op.emitOpError() << "offsets must be a list of i64, got " << type << " (C9)";
+  }
+  return success();
+}
+
 LogicalResult GradientScanOp::verify() {
-  if (failed(verifyStates(*this)))
+  if (failed(verifyStates(*this)) || failed(verifyBoundaries(*this)))
     return failure();
   if (size() < 2)
     return emitOpError() << "a chunk must have at least 2 steps, got " << size() << " (C2)";
@@ -196,7 +220,9 @@ LogicalResult GradientScanOp::verifyRegions() {
 
 SmallVector<StringRef> GradientScanOp::resultAxes(ValueRange operands, bool perStep) {
   auto anyHas = [&](StringRef axis) {
-    return llvm::any_of(operands, [&](Value value) { return recur::dimsOf(value.getType()).axisPosition(axis) >= 0; });
+    return llvm::any_of(operands, [&](Value value) {
+      return recur::isArray(value.getType()) && recur::dimsOf(value.getType()).axisPosition(axis) >= 0;
+    });
   };
   SmallVector<StringRef> axes;
   if (anyHas("batch"))

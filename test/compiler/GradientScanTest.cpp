@@ -256,6 +256,23 @@ TEST_CASE("gradients by chunks: sizes, numbers of steps, and decays of 0 and 1",
   }
 }
 
+TEST_CASE("gradients by chunks across resets and of packed sequences", "[gradient-scan]") {
+  for (const char *file : files()) {
+    INFO(file);
+    Model model{readSpelling(file), ""};
+    model.name = inspect(model).models.front();
+    if (!hasChunks(model))
+      continue;
+    for (bool packed : {false, true}) {
+      model.packed = packed;
+      model.resets = true;
+      compare(model, 3, {{.steps = 0}, {.steps = 1}, {.steps = 23, .sequences = 3}, {.steps = 23, .seed = 2}});
+    }
+    model.resets = false;
+    compare(model, 2, {{.steps = 17, .sequences = 4}});
+  }
+}
+
 TEST_CASE("the gradient of every example with a chunk form, by chunks", "[gradient-scan]") {
   unsigned models = 0;
   for (const auto &entry : std::filesystem::directory_iterator(RONDO_SOURCE_DIR "/examples")) {

@@ -1,6 +1,7 @@
 // See GradientKernel.h.
 #include "compiler/Target/CPU/GradientKernel.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -50,13 +51,17 @@ GradientKernel::GradientKernel(chunk::GradientScanOp op, const Program &program,
   cloneReordered(op.getBackStep(), backScan.getStep(), order);
   cloneReordered(op.getBackChunk(), backScan.getChunk(), order);
 
-  there.emplace(cast<recur::ScanInterface>(*thereScan), program,
-                ScanTensors{tensors.inputs, tensors.params, tensors.inits, {}, tensors.states, {}, {}, {}}, vectorBits);
+  there.emplace(
+      cast<recur::ScanInterface>(*thereScan), program,
+      ScanTensors{
+          tensors.inputs, tensors.params, tensors.inits, {}, tensors.states, {}, tensors.resets, tensors.offsets},
+      vectorBits);
   SmallVector<int> given(tensors.inputs);
   llvm::append_range(given, tensors.cotangents);
-  back.emplace(cast<recur::ScanInterface>(*backScan), program,
-               ScanTensors{given, tensors.params, tensors.finals, tensors.outputs, tensors.adjoints, {}, {}, {}},
-               vectorBits);
+  back.emplace(
+      cast<recur::ScanInterface>(*backScan), program,
+      ScanTensors{given, tensors.params, tensors.finals, tensors.outputs, tensors.adjoints, {}, {}, tensors.offsets},
+      vectorBits);
   back->givenInputs = states;
   back->againstTime = true;
   Type wide = there->real.getIntOrFloatBitWidth() > back->real.getIntOrFloatBitWidth() ? there->real : back->real;
@@ -82,6 +87,7 @@ Launch GradientKernel::emit(ModuleOp module, StringRef symbol) {
   b.setInsertionPointToStart(kernel.addEntryBlock());
   there->module = back->module = module;
   there->launch.symbol = symbol.str();
+  there->launch.packed = back->launch.packed = !tensors.offsets.empty();
   there->openOperands(kernel);
   CallFrame frame(b, loc, kernel.getArgument(0));
   for (auto [tensor, state] : llvm::zip(tensors.kept, there->bodies[0].step.yield().getStates()))
@@ -104,25 +110,91 @@ void GradientKernel::loop(Value count, function_ref<void(Value)> body) {
 }
 
 void GradientKernel::emitTask(Value row, Value head) {
-  OpBuilder &b = there->b;
   there->openTask(1, row, head);
   for (KernelEmitter::Operand &operand : kept)
     there->placeOperand(operand, Value(), row, head);
   back->scratchStart = there->scratchEnd;
   onTheWayBack([&] { back->openTask(1, row, head); });
   layOutSlots();
-  Value size = there->index(op.size());
-  Value chunks = arith::DivUIOp::create(b, loc, there->steps, size);
-  Value rest = arith::RemUIOp::create(b, loc, there->steps, size);
-  there->beginStates();
+  begin = there->launch.packed ? there->openSequence(row) : there->index(0);
+  length = there->steps;
   there->emitPrologues();
-  walkThere(chunks, rest);
   onTheWayBack([&] {
     back->beginStates();
     back->emitPrologues();
   });
+  Value moves = tensors.resets.empty() ? emitSegment(there->index(0), length, there->index(0)) : emitSegments();
+  back->steps = length;
+  onTheWayBack([&] { back->endStates(moves); });
+}
+
+/// Steps [from, end) of the task, which begin from the initial states: there and back. Takes and gives how often the adjoints have moved.
+Value GradientKernel::emitSegment(Value from, Value end, Value moves) {
+  OpBuilder &b = there->b;
+  first = from;
+  movesBefore = moves;
+  there->steps = arith::SubIOp::create(b, loc, end, from);
+  Value size = there->index(op.size());
+  Value chunks = arith::DivUIOp::create(b, loc, there->steps, size);
+  Value rest = arith::RemUIOp::create(b, loc, there->steps, size);
+  there->beginStates();
+  walkThere(chunks, rest);
   walkBack(chunks, rest);
-  onTheWayBack([&] { back->endStates(back->add(chunks, rest)); });
+  return there->add(moves, there->add(chunks, rest));
+}
+
+/// From reset to reset, the last segment first. What a segment's adjoints are at its beginning is added up, as all segments begin from the
+/// initial states, and the segment before it begins with adjoints of zero.
+Value GradientKernel::emitSegments() {
+  OpBuilder &b = there->b;
+  Type type = b.getIndexType();
+  unsigned states = op.getStates().size();
+  auto fill = [&](unsigned s, Place to, Place from, KernelEmitter::Fill how) {
+    onTheWayBack([&] { back->copy(to, from, back->index(0), how); });
+  };
+  for (unsigned s = 0; s < states; ++s)
+    fill(s, totalPlace(s), totalPlace(s), KernelEmitter::Fill::Zero);
+  auto loop = scf::WhileOp::create(b, loc, TypeRange{type, type}, ValueRange{length, there->index(0)});
+  OpBuilder::InsertionGuard guard(b);
+  Block *before = b.createBlock(&loop.getBefore(), {}, {type, type}, {loc, loc});
+  Value left = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt, before->getArgument(0), there->index(0));
+  scf::ConditionOp::create(b, loc, left, before->getArguments());
+  Block *after = b.createBlock(&loop.getAfter(), {}, {type, type}, {loc, loc});
+  Value from = beginOfSegment(after->getArgument(0));
+  Value moves = emitSegment(from, after->getArgument(0), after->getArgument(1));
+  for (unsigned s = 0; s < states; ++s) {
+    fill(s, totalPlace(s), adjointBefore(s, moves), KernelEmitter::Fill::Add);
+    fill(s, adjointBefore(s, moves), totalPlace(s), KernelEmitter::Fill::Zero);
+  }
+  b.setInsertionPointToEnd(after);
+  scf::YieldOp::create(b, loc, ValueRange{from, moves});
+  b.setInsertionPointAfter(loop);
+  for (unsigned s = 0; s < states; ++s)
+    fill(s, adjointBefore(s, loop.getResult(1)), totalPlace(s), KernelEmitter::Fill::Add);
+  return loop.getResult(1);
+}
+
+/// The last step before `end` that has a reset, or the first step.
+Value GradientKernel::beginOfSegment(Value end) {
+  OpBuilder &b = there->b;
+  Type type = b.getIndexType();
+  const KernelEmitter::Operand &resets = there->resets[0];
+  Value one = there->index(1);
+  auto loop =
+      scf::WhileOp::create(b, loc, TypeRange{type}, ValueRange{arith::SubIOp::create(b, loc, end, one).getResult()});
+  OpBuilder::InsertionGuard guard(b);
+  Block *before = b.createBlock(&loop.getBefore(), {}, {type}, {loc});
+  first = there->index(0);
+  Value step = before->getArgument(0), at = where(step);
+  Value mark =
+      memref::LoadOp::create(b, loc, resets.memref, there->add(resets.base, there->mul(at, resets.strides[1])));
+  Value none = arith::ConstantOp::create(b, loc, b.getIntegerAttr(resets.element, 0));
+  Value goesOn = arith::AndIOp::create(b, loc, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, mark, none),
+                                       arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt, step, there->index(0)));
+  scf::ConditionOp::create(b, loc, goesOn, ValueRange{step});
+  Block *after = b.createBlock(&loop.getAfter(), {}, {type}, {loc});
+  scf::YieldOp::create(b, loc, ValueRange{arith::SubIOp::create(b, loc, after->getArgument(0), one).getResult()});
+  return loop.getResult(0);
 }
 
 /// In every slot there is room for all states. Slots hold what is before the moves of one interval, or before the single steps.
@@ -133,6 +205,11 @@ void GradientKernel::layOutSlots() {
   for (unsigned s = 0; s < op.getStates().size(); ++s) {
     slotOffset.push_back(next);
     next += slots * there->slotReals(s);
+  }
+  totalOffset.clear();
+  for (unsigned s = 0; !tensors.resets.empty() && s < op.getStates().size(); ++s) {
+    totalOffset.push_back(next);
+    next += back->slotReals(s);
   }
   back->launch.scratchBytes = std::max<size_t>(back->launch.scratchBytes, next * bytes);
 }
@@ -146,9 +223,19 @@ Place GradientKernel::slotPlace(unsigned state, Value slot) {
   return result;
 }
 
+/// Where the cotangents of an initial state are added up.
+Place GradientKernel::totalPlace(unsigned state) {
+  auto type = cast<RankedTensorType>(back->bodies[0].step.yield().getStates()[state].getType());
+  return back->scratchPlace(totalOffset[state], type.getShape(), type.getElementType(), false);
+}
+
+/// The entry of a segment's interval is that of its first step. No two segments meet in one, since the first interval's, of which no more
+/// is known than the initial states, are not kept.
 Place GradientKernel::keptPlace(unsigned state, Value interval) {
   const KernelEmitter::Operand &operand = kept[state];
-  return there->place(operand, there->add(operand.base, there->mul(interval, operand.strides[1])));
+  Value steps = there->index(op.interval() * op.size());
+  Value entry = arith::DivUIOp::create(there->b, loc, there->add(begin, first), steps);
+  return there->place(operand, there->add(operand.base, there->mul(there->add(entry, interval), operand.strides[1])));
 }
 
 /// As a move finds it: in place, or in the ring's slot that the move before has written.
@@ -159,39 +246,53 @@ Place GradientKernel::stateBefore(unsigned state, Value moves) {
                          arith::RemUIOp::create(there->b, loc, there->add(moves, there->index(1)), there->index(2)));
 }
 
+/// The same of an adjoint.
+Place GradientKernel::adjointBefore(unsigned state, Value moves) {
+  if (back->storage[state] == StateStorage::InPlace)
+    return back->inPlace[state];
+  OpBuilder &b = there->b;
+  Value slot = arith::RemUIOp::create(b, loc, there->add(moves, there->index(1)), there->index(2));
+  Place result;
+  onTheWayBack([&] { result = back->ringSlot(state, slot); });
+  return result;
+}
+
 void GradientKernel::save(Value moves, function_ref<Place(unsigned)> place) {
   for (unsigned s = 0; s < op.getStates().size(); ++s)
     there->copy(place(s), stateBefore(s, moves), there->index(0));
 }
 
+/// A step of the segment, in memory from the task's first step on.
 Value GradientKernel::where(Value step) {
-  if (!there->isReverse(0))
-    return step;
   OpBuilder &b = there->b;
-  return arith::SubIOp::create(b, loc, arith::SubIOp::create(b, loc, there->steps, there->index(1)), step);
+  Value inTask = there->add(first, step);
+  if (!there->isReverse(0))
+    return inTask;
+  return arith::SubIOp::create(b, loc, arith::SubIOp::create(b, loc, length, there->index(1)), inTask);
 }
 
 void GradientKernel::moveThere(size_t body, Value moves, Value step) {
   there->emitBody(there->bodies[body], KernelEmitter::Loop{moves, where(step)});
 }
 
-/// `moves` counts how often the adjoints have moved; the states before the move lie in `slot`.
+/// `moves` counts how often the adjoints have moved in this segment; the states before the move lie in `slot`.
 void GradientKernel::moveBack(size_t body, Value moves, Value step, Value slot) {
   KernelEmitter::Body &region = back->bodies[body];
   ArrayRef<BlockArgument> states = region.step.inputArgs().take_back(op.getStates().size());
   for (auto [s, argument] : llvm::enumerate(states))
     back->places[argument] = slotPlace(s, slot);
-  Value at = where(step);
-  onTheWayBack([&] { back->emitBody(region, KernelEmitter::Loop{moves, at}); });
+  Value at = where(step), number = there->add(movesBefore, moves);
+  onTheWayBack([&] { back->emitBody(region, KernelEmitter::Loop{number, at}); });
 }
 
 void GradientKernel::walkThere(Value chunks, Value rest) {
   OpBuilder &b = there->b;
   Value interval = there->index(op.interval()), size = there->index(op.size());
   loop(chunks, [&](Value chunk) {
-    Value first = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
-                                        arith::RemUIOp::create(b, loc, chunk, interval), there->index(0));
-    auto isKept = scf::IfOp::create(b, loc, first, /*withElseRegion=*/false);
+    Value begins = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                         arith::RemUIOp::create(b, loc, chunk, interval), there->index(0));
+    Value later = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, chunk, there->index(0));
+    auto isKept = scf::IfOp::create(b, loc, arith::AndIOp::create(b, loc, begins, later), /*withElseRegion=*/false);
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(isKept.thenBlock());
@@ -227,22 +328,37 @@ void GradientKernel::walkBack(Value chunks, Value rest) {
 void GradientKernel::backChunks(Value interval, Value chunks, Value rest) {
   OpBuilder &b = there->b;
   Value size = there->index(op.size()), one = there->index(1);
-  Value first = there->mul(interval, there->index(op.interval()));
+  Value from = there->mul(interval, there->index(op.interval()));
   Value count =
-      arith::MinUIOp::create(b, loc, there->index(op.interval()), arith::SubIOp::create(b, loc, chunks, first));
-  for (unsigned s = 0; s < op.getStates().size(); ++s)
-    there->copy(slotPlace(s, there->index(0)), keptPlace(s, interval), there->index(0));
+      arith::MinUIOp::create(b, loc, there->index(op.interval()), arith::SubIOp::create(b, loc, chunks, from));
+  beginInterval(interval);
   Value before = arith::SubIOp::create(b, loc, count, one);
   loop(before, [&](Value i) {
     for (unsigned s = 0; s < op.getStates().size(); ++s)
       there->moved.push_back({slotPlace(s, i), slotPlace(s, there->add(i, one))});
-    Value chunk = there->add(first, i);
+    Value chunk = there->add(from, i);
     moveThere(1, chunk, there->mul(chunk, size));
     there->moved.clear();
   });
   loop(count, [&](Value i) {
-    Value slot = arith::SubIOp::create(b, loc, before, i), chunk = there->add(first, slot);
+    Value slot = arith::SubIOp::create(b, loc, before, i), chunk = there->add(from, slot);
     Value moves = there->add(rest, arith::SubIOp::create(b, loc, arith::SubIOp::create(b, loc, chunks, one), chunk));
     moveBack(1, moves, there->mul(chunk, size), slot);
   });
+}
+
+/// The states before an interval, into the first slot.
+void GradientKernel::beginInterval(Value interval) {
+  OpBuilder &b = there->b;
+  OpBuilder::InsertionGuard guard(b);
+  Value first = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, interval, there->index(0));
+  auto choice = scf::IfOp::create(b, loc, first, /*withElseRegion=*/true);
+  for (Block *block : {choice.thenBlock(), choice.elseBlock()}) {
+    b.setInsertionPointToStart(block);
+    for (unsigned s = 0; s < op.getStates().size(); ++s) {
+      const KernelEmitter::Operand &init = there->inits[s];
+      Place from = block == choice.thenBlock() ? there->place(init, init.base) : keptPlace(s, interval);
+      there->copy(slotPlace(s, there->index(0)), from, there->index(0));
+    }
+  }
 }

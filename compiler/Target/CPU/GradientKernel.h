@@ -1,5 +1,7 @@
 // A chunk.gradient_scan to one kernel. A task walks its sequence twice:
 //
+// A segment, from one reset to the next, begins from the initial states: it goes there and back on its own. Without resets a sequence is one.
+//
 //   there   over chunks and then single steps, for the states; those before every interval-th chunk are kept in a tensor, those before the single
 //           steps in scratch
 //   back    the single steps against time; then interval by interval from the last one on, the states before its chunks again, into scratch,
@@ -15,7 +17,7 @@ namespace rondo::cpu {
 /// The program's tensors that the op's operands and results are, and what the kernel needs beside them: the states at the end, and
 /// those that are kept.
 struct GradientTensors {
-  llvm::SmallVector<int> inputs, cotangents, params, inits, finals, outputs, adjoints, states, kept;
+  llvm::SmallVector<int> inputs, cotangents, params, inits, finals, outputs, adjoints, states, kept, resets, offsets;
 };
 
 class GradientKernel {
@@ -27,6 +29,9 @@ public:
 
 private:
   void emitTask(mlir::Value row, mlir::Value head);
+  mlir::Value emitSegment(mlir::Value from, mlir::Value end, mlir::Value moves);
+  mlir::Value emitSegments();
+  mlir::Value beginOfSegment(mlir::Value end);
   void walkThere(mlir::Value chunks, mlir::Value rest);
   void walkBack(mlir::Value chunks, mlir::Value rest);
   void backChunks(mlir::Value interval, mlir::Value chunks, mlir::Value rest);
@@ -37,6 +42,9 @@ private:
   Place stateBefore(unsigned state, mlir::Value moves);
   Place slotPlace(unsigned state, mlir::Value slot);
   Place keptPlace(unsigned state, mlir::Value interval);
+  Place adjointBefore(unsigned state, mlir::Value moves);
+  Place totalPlace(unsigned state);
+  void beginInterval(mlir::Value interval);
   void layOutSlots();
   mlir::Value where(mlir::Value step);
   void loop(mlir::Value count, llvm::function_ref<void(mlir::Value)> body);
@@ -49,7 +57,9 @@ private:
   GradientTensors tensors;
   mlir::Location loc;
   llvm::SmallVector<KernelEmitter::Operand> kept;
-  llvm::SmallVector<int64_t> slotOffset; // per state, in reals from the start of scratch
+  llvm::SmallVector<int64_t> slotOffset, totalOffset; // per state, in reals from the start of scratch
+  mlir::Value begin, length;                          // of the task: where it begins in time, and its steps
+  mlir::Value first, movesBefore; // of the segment: its first step in the task, and how often adjoints moved before
 };
 
 } // namespace rondo::cpu

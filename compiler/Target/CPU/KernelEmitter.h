@@ -116,9 +116,11 @@ private:
   Place scratchPlace(int64_t offset, llvm::ArrayRef<int64_t> shape, mlir::Type element, bool perSequence);
   Place placeOf(const Body &body, mlir::Value value);
   Place constantPlace(mlir::arith::ConstantOp constant);
-  /// Copies one array for all rows of the tile, or for one.
-  void copy(const Place &to, const Place &from, mlir::Value row = {});
-  void copyRun(const Place &to, const Place &from, int64_t count);
+  /// What an array gets: another's elements, the sum with another's, zeros.
+  enum class Fill { Copy, Add, Zero };
+  /// Fills one array for all rows of the tile, or for one.
+  void copy(const Place &to, const Place &from, mlir::Value row = {}, Fill fill = Fill::Copy);
+  void copyRun(const Place &to, const Place &from, int64_t count, Fill fill);
 
   mlir::Value index(int64_t value);
   mlir::Value add(mlir::Value x, mlir::Value y);

@@ -17,12 +17,12 @@ static int64_t reals(const Place &place) {
 }
 
 /// Into the type of computation: what is narrower widens.
-void KernelEmitter::copy(const Place &to, const Place &from, Value row) {
+void KernelEmitter::copy(const Place &to, const Place &from, Value row, Fill fill) {
   OpBuilder::InsertionGuard guard(b);
   if (!row) {
     auto each = scf::ForOp::create(b, loc, index(0), rowsAsValue(), index(1));
     b.setInsertionPointToStart(each.getBody());
-    return copy(to, from, each.getInductionVar());
+    return copy(to, from, each.getInductionVar(), fill);
   }
   Place target = to, source = from;
   for (Place *place : {&target, &source})
@@ -43,20 +43,27 @@ void KernelEmitter::copy(const Place &to, const Place &from, Value row) {
     target.base = add(target.base, mul(each.getInductionVar(), strideOf(to, strides[0][i])));
     source.base = add(source.base, mul(each.getInductionVar(), strideOf(from, strides[1][i])));
   }
-  copyRun(target, source, count);
+  copyRun(target, source, count, fill);
 }
 
 /// Vectors that are copied in one iteration.
 static constexpr int64_t kCopiedAtOnce = 4;
 
-/// Copies `count` neighbouring reals.
-void KernelEmitter::copyRun(const Place &to, const Place &from, int64_t count) {
+/// Fills `count` neighbouring reals.
+void KernelEmitter::copyRun(const Place &to, const Place &from, int64_t count, Fill fill) {
   int64_t lanes = vectorBits / real.getIntOrFloatBitWidth(), done = 0;
   ElementOps ops(b, loc, real);
-  auto copyVector = [&](Value offset, int64_t first) {
-    Value at = add(add(from.base, offset), index(first)), into = add(add(to.base, offset), index(first));
-    auto type = VectorType::get({lanes}, from.element);
-    vector::StoreOp::create(b, loc, ops.widen(vector::LoadOp::create(b, loc, type, from.memref, at)), to.memref, into);
+  auto at = [&](const Place &place, Value offset, int64_t lanes) -> Value {
+    Value where = add(place.base, offset);
+    if (!lanes)
+      return ops.widen(memref::LoadOp::create(b, loc, place.memref, where));
+    return ops.widen(vector::LoadOp::create(b, loc, VectorType::get({lanes}, place.element), place.memref, where));
+  };
+  auto element = [&](Value offset, int64_t lanes) -> Value {
+    if (fill == Fill::Zero)
+      return ops.splat(ops.constant(0, false).re, lanes);
+    Value value = at(from, offset, lanes);
+    return fill == Fill::Copy ? value : ops.add({at(to, offset, lanes), {}}, {value, {}}).re;
   };
   auto sweep = [&](int64_t step) {
     int64_t end = done + (count - done) / step * step;
@@ -66,12 +73,13 @@ void KernelEmitter::copyRun(const Place &to, const Place &from, int64_t count) {
     done = end;
     OpBuilder::InsertionGuard inner(b);
     b.setInsertionPointToStart(loop.getBody());
-    Value offset = loop.getInductionVar();
-    for (int64_t first = 0; first < step && step > 1; first += lanes)
-      copyVector(offset, first);
+    for (int64_t first = 0; first < step && step > 1; first += lanes) {
+      Value offset = add(loop.getInductionVar(), index(first));
+      vector::StoreOp::create(b, loc, element(offset, lanes), to.memref, add(to.base, offset));
+    }
     if (step == 1)
-      memref::StoreOp::create(b, loc, ops.widen(memref::LoadOp::create(b, loc, from.memref, add(from.base, offset))),
-                              to.memref, add(to.base, offset));
+      memref::StoreOp::create(b, loc, element(loop.getInductionVar(), 0), to.memref,
+                              add(to.base, loop.getInductionVar()));
   };
   sweep(kCopiedAtOnce * lanes);
   sweep(lanes);

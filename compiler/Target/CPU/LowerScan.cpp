@@ -104,6 +104,9 @@ private:
     number(scan.getFinals(), of.finals);
     number(scan.outputs(), of.outputs);
     number(scan.adjointResults(), of.adjoints);
+    for (auto [value, into] : {std::pair(scan.getResets(), &of.resets), std::pair(scan.getOffsets(), &of.offsets)})
+      if (value)
+        into->push_back(tensors.numberOf(value));
     for (auto [s, step] : llvm::enumerate(scan.getStep().front().getTerminator()->getOperands())) {
       of.states.push_back(tensors.addTemporary(stateType(scan, step.getType(), /*perStep=*/false)));
       of.kept.push_back(tensors.addTemporary(stateType(scan, step.getType(), /*perStep=*/true)));
@@ -123,7 +126,7 @@ private:
       axes.push_back(StringAttr::get(context, axis));
     SmallVector<int64_t> shape(axes.size(), ShapedType::kDynamic);
     for (auto [i, axis] : llvm::enumerate(axes))
-      for (Value operand : scan->getOperands())
+      for (Value operand : scan.operandsOf(scan.getBackStep()))
         if (int64_t at = recur::dimsOf(operand.getType()).axisPosition(axis); axis == "head" && at >= 0)
           shape[i] = cast<RankedTensorType>(operand.getType()).getDimSize(at);
     llvm::append_range(shape, type.getShape());

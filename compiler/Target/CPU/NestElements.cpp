@@ -18,6 +18,10 @@ void NestEmitter::moveTo(int level) {
     b.setInsertionPointToEnd(at.block);
 }
 
+void NestEmitter::remember(const Key &key, Element element, int level, uint32_t dims) {
+  memo[key] = {element, level, dims, level == innermost() && levels[level].firstLoop};
+}
+
 Indices NestEmitter::resolve(ArrayRef<Index> at, bool perSequence) const {
   Indices result(at);
   if (perSequence)
@@ -88,7 +92,7 @@ Element NestEmitter::evaluate(Value value, ArrayRef<Index> at, bool isRoot) {
                                             : load(env.placeOf(value), at, level);
   };
   Element element = fromMemory ? fetch() : evaluateOp(op, at, level);
-  memo[key] = {element, level, dimsOf(resolved)};
+  remember(key, element, level, dimsOf(resolved));
   return element;
 }
 
@@ -197,7 +201,7 @@ Value NestEmitter::sumUp(const Place &place, SmallVectorImpl<Summand> &summands,
     Value stride = summand.dynamicStride ? summand.dynamicStride
                                          : arith::ConstantIndexOp::create(b, loc, summand.stride).getResult();
     sum = arith::AddIOp::create(b, loc, sum, arith::MulIOp::create(b, loc, factor, stride, noWrap), noWrap);
-    memo[key] = {{sum, {}}, summand.level, soFar};
+    remember(key, {sum, {}}, summand.level, soFar);
   }
   moveTo(level);
   if (constant == 0)

@@ -34,7 +34,7 @@ SmallVector<NestEmitter::Segment> NestEmitter::segments(int dim) const {
 void NestEmitter::tile() {
   int64_t lanes = env.vectorBits / env.real.getIntOrFloatBitWidth();
   tiling =
-      chooseTiling(plan, nest, {lanes, ops.sumsAtOnce(), env.vectorBits >= 512 ? 32 : 16, rows, env.panelOf ? 4 : 8});
+      chooseTiling(plan, nest, {lanes, env.vectorBits >= 512 ? 32 : 16, rows, env.panelOf ? 4 : 8, ops.sumsAtOnce()});
   cuts.clear();
   for (int d = 0; d <= batchDim(); ++d)
     cuts.push_back(d == batchDim() && rows > 1 && env.rowCount ? rowSegments() : segments(d));
@@ -79,6 +79,7 @@ void NestEmitter::inLoop(int dim, const Segment &segment, SmallVectorImpl<Value>
   auto loop = scf::ForOp::create(b, loc, from, to, bound(segment.step), carried ? ValueRange(*carried) : ValueRange());
   if (!levels.back().firstLoop)
     levels.back().firstLoop = loop;
+  std::erase_if(memo, [](const auto &entry) { return entry.second.late; });
   int level = levels.size();
   Block *inside = loop.getBody();
   levels.push_back({inside, inside->mightHaveTerminator() ? inside->getTerminator() : nullptr});
@@ -340,7 +341,7 @@ void NestEmitter::finishGroups() {
 /// Stores a finished sum, and keeps it for the statements that follow.
 void NestEmitter::finish(const Statement &statement, Element total) {
   Indices at = statement.at(), resolved = resolve(at, plan.isPerSequence(statement.value));
-  memo[keyOf(statement.value, resolved)] = {total, innermost(), dimsOf(resolved)};
+  remember(keyOf(statement.value, resolved), total, innermost(), dimsOf(resolved));
   for (const Destination &destination : statement.destinations) {
     moveTo(innermost());
     store(env.destination(destination), at, total);

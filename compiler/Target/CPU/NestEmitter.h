@@ -67,6 +67,7 @@ private:
     Element element;
     int level;
     uint32_t dims;
+    bool late; // stands behind an inner loop, where code of its level that inner loops ask for does not see it
   };
   using Key = std::vector<int64_t>;
   /// Offsets of one unrolled iteration, per dimension (batch last).
@@ -127,6 +128,7 @@ private:
   Indices resolve(llvm::ArrayRef<Index> at, bool perSequence) const;
   int levelOf(llvm::ArrayRef<Index> resolved) const;
   uint32_t dimsOf(llvm::ArrayRef<Index> resolved) const;
+  void remember(const Key &key, Element element, int level, uint32_t dims);
   /// Puts the builder where code of a level goes.
   void moveTo(int level);
   int innermost() const { return static_cast<int>(levels.size()) - 1; }

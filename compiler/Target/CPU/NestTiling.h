@@ -25,11 +25,11 @@ struct NestTiling {
 /// What a nest is cut for.
 struct TilingTarget {
   int64_t lanes = 8;      // of the widest vector of the type of computation
-  int64_t groupLanes = 4; // vectors that are added up together, each to one number
   int64_t registers = 16; // vector registers
   int64_t rows = 1;       // of the batch tile, as far as the nest runs over it
   int64_t rowsAtOnce =
       8; // at most: where their number is known at run time only, every size of a tile is a loop of its own
+  int64_t groupLanes = 4; // vectors that are added up together, each to one number
 };
 
 /// `extent` elements as tiles of at most `most`, as even as can be: how many of which size. At most two sizes, the larger first.

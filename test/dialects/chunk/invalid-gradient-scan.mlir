@@ -363,3 +363,91 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
   } : !x, !h
   return
 }
+
+// -----
+
+!k = tensor<4xf32, #recur.dims<| "4">>
+!x = tensor<?x?x4xf32, #recur.dims<batch, time | "4">>
+!h = tensor<?x4xf32, #recur.dims<batch | "4">>
+!tk = tensor<3x4xf32, #recur.dims<time | "4">>
+!r = tensor<?xi1, #recur.dims<time>>
+
+// C9: resets have the batch's axis.
+func.func @f(%x: !x, %dy: !x, %h0: !h, %d0: !h, %r: !r) {
+  // expected-error @+1 {{resets must be truth values over <batch, time>, got 'tensor<?xi1, #recur.dims<time>>' (C9)}}
+  %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
+      inputs(%x : !x) cotangents(%dy : !x) inits(%h0 : !h) finals(%d0 : !h) resets(%r : !r)
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
+  ^bb0(%i: !k, %h: !k):
+    recur.yield states(%i : !k)
+  } chunk {
+  ^bb0(%i: !tk, %h: !k):
+    recur.yield states(%h : !k)
+  } back_step {
+  ^bb0(%i: !k, %g: !k, %h: !k, %d: !k):
+    recur.yield states(%d : !k) outputs(%g : !k)
+  } back_chunk {
+  ^bb0(%i: !tk, %g: !tk, %h: !k, %d: !k):
+    recur.yield states(%d : !k) outputs(%g : !tk)
+  } : !x, !h
+  return
+}
+
+// -----
+
+!k = tensor<4xf32, #recur.dims<| "4">>
+!x = tensor<?x?x4xf32, #recur.dims<batch, time | "4">>
+!h = tensor<?x4xf32, #recur.dims<batch | "4">>
+!tk = tensor<3x4xf32, #recur.dims<time | "4">>
+!o = tensor<?xi32>
+
+// C9: offsets are i64.
+func.func @f(%x: !x, %dy: !x, %h0: !h, %d0: !h, %o: !o) {
+  // expected-error @+1 {{offsets must be a list of i64, got 'tensor<?xi32>' (C9)}}
+  %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
+      inputs(%x : !x) cotangents(%dy : !x) inits(%h0 : !h) finals(%d0 : !h) offsets(%o : !o)
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
+  ^bb0(%i: !k, %h: !k):
+    recur.yield states(%i : !k)
+  } chunk {
+  ^bb0(%i: !tk, %h: !k):
+    recur.yield states(%h : !k)
+  } back_step {
+  ^bb0(%i: !k, %g: !k, %h: !k, %d: !k):
+    recur.yield states(%d : !k) outputs(%g : !k)
+  } back_chunk {
+  ^bb0(%i: !tk, %g: !tk, %h: !k, %d: !k):
+    recur.yield states(%d : !k) outputs(%g : !tk)
+  } : !x, !h
+  return
+}
+
+// -----
+
+!k = tensor<4xf32, #recur.dims<| "4">>
+!x = tensor<?x?x4xf32, #recur.dims<batch, time | "4">>
+!h = tensor<?x4xf32, #recur.dims<batch | "4">>
+!n = tensor<?x2xf32, #recur.dims<batch | "2">>
+!tk = tensor<3x4xf32, #recur.dims<time | "4">>
+!r = tensor<?x?xi1, #recur.dims<batch, time>>
+
+// C9: a reset sends a state's adjoint to the initial value, which has its shape.
+func.func @f(%x: !x, %dy: !x, %h0: !n, %d0: !h, %r: !r) {
+  // expected-error @+1 {{with resets every state needs an adjoint of its shape, at its place in the list (C9)}}
+  %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
+      inputs(%x : !x) cotangents(%dy : !x) inits(%h0 : !n) finals(%d0 : !h) resets(%r : !r)
+      plan <form = chunk, schedule = carry, chunk = 3, interval = 1> step {
+  ^bb0(%i: !k, %h: !k):
+    recur.yield states(%i : !k)
+  } chunk {
+  ^bb0(%i: !tk, %h: !k):
+    recur.yield states(%h : !k)
+  } back_step {
+  ^bb0(%i: !k, %g: !k, %h: !k, %d: !k):
+    recur.yield states(%d : !k) outputs(%g : !k)
+  } back_chunk {
+  ^bb0(%i: !tk, %g: !tk, %h: !k, %d: !k):
+    recur.yield states(%d : !k) outputs(%g : !tk)
+  } : !x, !h
+  return
+}
