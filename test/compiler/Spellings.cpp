@@ -64,6 +64,7 @@ std::string emit(const Model &model, const std::string &phase) {
   options.packed = model.packed;
   options.gradient = model.gradient;
   options.chunk = model.chunk;
+  options.schedule = "carry"; // on any number of threads
   if (model.chunk)
     options.form = "chunk";
   for (const std::string &dim : inspect(model).dims)

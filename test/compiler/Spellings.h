@@ -29,7 +29,7 @@ struct Model {
   int64_t chunk = 0;               // not 0: the form of chunks with so many steps
 };
 driver::ModelFacts inspect(const Model &model);
-/// The IR after a phase, in f64.
+/// The IR after a phase, in f64, nothing cut into segments.
 std::string emit(const Model &model, const std::string &phase);
 
 /// IR with all dialects of the compiler; fails the test where it does not parse.

@@ -35,6 +35,7 @@ struct Compiled {
 
 Compiled compile(const std::string &name, const std::string &text, driver::Options options) {
   static driver::Compiler compiler;
+  options.schedule = "carry"; // segments are for what value tiles cannot share out
   auto facts = compiler.inspect({name, text}, options);
   REQUIRE(facts);
   for (const std::string &dim : facts.value->dims)
