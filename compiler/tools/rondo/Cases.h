@@ -16,10 +16,10 @@ struct Case {
   bool resets = false, packed = false;
   std::string form = "step";
   int64_t chunk = 0;        // 0: the compiler's choice
-  int64_t segments = 0;     // of time, behind a first one; 0: it is gone through as the command line says
   bool differences = false; // of a derivative's reference: whether it is held to differences here
   bool cells = false;       // on a GPU: models that multiply their state, with operands of 16 bits
   bool tiles = false;       // on a GPU: of a size that matrix instructions take; only where there are kernels on these
+  int64_t segments = 0;     // of time, behind a first one; 0: it is gone through as the command line says
   /// What tells kernels of one model and one type apart.
   std::string name() const;
 };
