@@ -2,6 +2,7 @@
 #include "runtime/core/Dispatch.h"
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <memory>
@@ -127,13 +128,16 @@ int64_t segmentsFor(const Launch &launch, const KernelCall &call, int64_t sequen
     return kernel.count;
   if (tasks >= threads)
     return 0;
+  const auto roundsOf = [&](int64_t count) {
+    const int64_t rounds = (count + threads - 1) / threads;
+    return double(rounds);
+  };
   const double whole = double(call.time) * kernel.step;
-  double best = whole * double((tasks + threads - 1) / threads) / double(splits);
+  double best = whole * roundsOf(tasks) / double(splits);
   int64_t segments = 0;
   for (int64_t count = 2; count <= 2 * int64_t(threads); ++count) {
-    const double rounds = double((sequences * count + threads - 1) / threads);
-    const double cost = whole * rounds * (1 + kernel.again) / (double(count) + kernel.again) +
-                        kernel.join * double(count - 1) * double((sequences + threads - 1) / threads) + kMeetings;
+    const double cost = whole * roundsOf(sequences * count) * (1 + kernel.again) / (double(count) + kernel.again) +
+                        kernel.join * double(count - 1) * roundsOf(sequences) + kMeetings;
     if (cost < best) {
       best = cost;
       segments = count;
@@ -145,7 +149,7 @@ int64_t segmentsFor(const Launch &launch, const KernelCall &call, int64_t sequen
 /// Cuts time: `segments` of equal length, and a first one that takes as long as finding out what one of the others does.
 void cutTime(KernelCall &call, const SegmentKernel &kernel, int64_t segments) {
   const double length = double(call.time) / (double(segments) + kernel.again);
-  int64_t multiples = int64_t(length / double(kernel.multiple) + 0.5);
+  int64_t multiples = std::llround(length / double(kernel.multiple));
   while (multiples * kernel.multiple * segments > call.time)
     --multiples;
   call.segments = segments;
