@@ -110,9 +110,8 @@ std::vector<Case> ModelVerifier::cases() {
   const RandomRequest request = randomRequest(arguments.spec);
   const bool resets = arguments.spec.resets, packed = arguments.spec.packed;
   const bool compilerChooses = arguments.spec.form == "auto";
-  const bool chunks =
-      compilerChooses &&
-      hasChunkForm({.dims = {}, .shape = {}, .inits = Inits::Drawn, .resets = resets, .packed = packed});
+  const Case boundaries{{}, {}, Inits::Drawn, resets, packed};
+  const bool chunks = compilerChooses && hasChunkForm(boundaries);
   const bool cells = compilerChooses && isCuda() && arguments.spec.gradient == 0 &&
                      std::ranges::any_of(info.tensors, [](const TensorSpec &spec) { return spec.recurrent; });
   if (request.given) {
@@ -375,8 +374,8 @@ void ModelVerifier::verifyTangents(const DerivativePrograms &programs, const Tri
 }
 
 void ModelVerifier::verifyDerivative(const Case &which) {
-  const TrialOptions options{which.shape, randomRequest(arguments.spec).seed, which.inits, arguments.spec.threads,
-                             true};
+  const uint64_t seed = randomRequest(arguments.spec).seed;
+  const TrialOptions options{which.shape, seed, which.inits, arguments.spec.threads, true};
   DerivativePrograms programs{*reference, *differentiated, transposed ? &*transposed : nullptr};
   if (arguments.spec.gradient > 1)
     programs.prefix = fmt::format("d{}_", arguments.spec.gradient);
