@@ -26,6 +26,9 @@ const char *const kSpecs[] = {
     // a sum that nothing decays, and its mean
     "model m<K> { input x, a: [K] state h: [K] = 0 state n: [K] = 0\n  h[t] = h[t-1] + x[t]\n  n[t] = n[t-1] + a[t]\n"
     "  y[t] = h[t] + n[t]\n  output y }",
+    // a delta rule from the right, whose keys decay
+    "model m<K, V> { input k, a: [K] input v: [V] state S: [V, K] = 0\n"
+    "  S[t] = S[t-1] @ diag(a[t]) + outer(v[t] - S[t-1] @ k[t], k[t])\n  y[t] = S[t] @ k[t]\n  output y }",
 };
 
 std::shared_ptr<const Program> compile(const std::string &text, driver::Options options, bool isReference) {
@@ -186,6 +189,14 @@ TEST_CASE("what cannot be cut says why", "[segment-kernel]") {
   };
   const std::string cell = "model m<K> { input x: [K] state h: [K] = 0\n  h[t] = tanh(h[t-1] + x[t])\n  output h }";
   CHECK(errorOf(cell) == "the model has no schedule 'segment': it has no recurrence that analysis could raise");
+  // Random spec delta-44: what a segment does to a column depends on the column.
+  const std::string columns =
+      "model m<K> { input k, v, a, b: [K] state S: [K, K] = 0\n"
+      "  S[t] = diag(a[t]) @ S[t-1] @ diag(b[t]) + outer(v[t] - S[t-1] @ k[t], k[t])\n  y[t] = S[t] @ k[t]\n  output y "
+      "}";
+  CHECK(errorOf(columns) ==
+        "the model has no schedule 'segment': a transition mixes the keys of state 'S' beside a decay "
+        "along its values: each column has a matrix of its own");
   options.resets = true;
   CHECK(errorOf(kSpecs[2]) == "the model has no schedule 'segment': a reset may fall into a segment");
   options.resets = false;
