@@ -1,4 +1,4 @@
-// What goes from tile to tile: tickets, parts and states in the workspace. See ScanKernel.h.
+// What goes from tile to tile: parts and states in the workspace. See ScanKernel.h.
 //
 // A word is all ones until its owner has written it, so that a reader polls the data itself; no number that is published looks like that.
 #include "compiler/Target/CPU/ValueTiles.h"
@@ -41,9 +41,8 @@ int64_t ScanKernel::statesOffset() const {
   return earlierOffset() + (plan.group - 1) * plan.lanes * 4 * padded(partWords());
 }
 int64_t ScanKernel::sharedBytes() const { return statesOffset() + plan.lanes * 4 * padded(stateWords()); }
-/// Parts, states, and a counter, of which the first tile's counts tickets.
 int64_t ScanKernel::tileBytes() const {
-  return (4 * plan.lanes * (padded(partWords()) + padded(stateWords())) + 15) / 16 * 16 + 16;
+  return (4 * plan.lanes * (padded(partWords()) + padded(stateWords())) + 15) / 16 * 16;
 }
 
 Launch ScanKernel::emitClear(ModuleOp module, StringRef symbol) {
@@ -64,18 +63,6 @@ Launch ScanKernel::emitClear(ModuleOp module, StringRef symbol) {
   }
   func::ReturnOp::create(b, loc);
   return std::move(launch);
-}
-
-Value ScanKernel::takeTicket() {
-  ifTrue(l.equal(thread, l.i32(0)), [&] {
-    Value counter = l.add(workspace, l.wide(l.i32(tileBytes() - 16)));
-    Value before = inlineAsm(b, loc, b.getI32Type(), ValueRange{counter},
-                             "atom.relaxed.gpu.global.add.u32 $0, [$1], 1;", "=r,l,~{memory}")
-                       .getResult(0);
-    l.storeShared(l.add(before, 1), l.i32(0)); // it begins with all ones
-  });
-  l.barrier();
-  return toIndex(l.loadShared(b.getI32Type(), l.i32(0)));
 }
 
 /// This thread's words of a tile: of its parts, or of a state.
@@ -188,7 +175,8 @@ void ScanKernel::storeShared(const Values &values, Value offset) {
   }
 }
 
-/// The first team finds out what the tile makes of any state, and the state that it begins with. Each warp waits for one of the tiles before.
+/// The first team finds out what the tile makes of any state, and the state that it begins with. Each warp waits for one of the tiles before,
+/// the last one for the state that the group begins with.
 void ScanKernel::foldTiles() {
   int64_t perWarp = 4 * plan.lanes * padded(partWords());
   Value mine = l.mul(lane, 4 * padded(partWords())), isFirst = l.less(thread, l.i32(plan.lanes));
@@ -203,14 +191,16 @@ void ScanKernel::foldTiles() {
     publish(total, exchangeAt(number, false));
     storeShared(total, l.add(mine, totalOffset()));
   });
-  Value isEarlier = l.both(less(toIndex(warp), position), l.less(l.bitAnd(thread, 31), l.i32(plan.lanes)));
-  ifTrue(isEarlier, [&] {
+  Value inTeam = l.less(l.bitAnd(thread, 31), l.i32(plan.lanes)), isEarlier = less(toIndex(warp), position);
+  ifTrue(l.both(inTeam, isEarlier), [&] {
     Values parts = poll(exchangeAt(add(groupBegin, mul(toIndex(warp), between)), false), partWords());
     storeShared(parts, l.add(l.add(mine, l.mul(warp, perWarp)), earlierOffset()));
   });
+  Value ofStates = l.add(l.mul(lane, 4 * padded(stateWords())), statesOffset());
+  ifTrue(l.both(inTeam, l.equal(warp, l.i32(plan.group - 1))), [&] { storeShared(groupState(groupBegin), ofStates); });
   l.barrier();
   ifTrue(isFirst, [&] {
-    Values states = groupState(groupBegin);
+    Values states = loadShared(stateWords(), ofStates);
     for (int64_t i = 0; i + 1 < plan.group; ++i) {
       Values parts = loadShared(partWords(), l.add(mine, earlierOffset() + i * perWarp));
       states = choose(less(index(i), position), join(parts, states), states);
@@ -220,7 +210,7 @@ void ScanKernel::foldTiles() {
       Values total = loadShared(partWords(), l.add(mine, totalOffset()));
       publish(join(total, states), exchangeAt(number, true));
     });
-    storeShared(states, l.add(l.mul(lane, 4 * padded(stateWords())), statesOffset()));
+    storeShared(states, ofStates);
   });
   l.barrier();
 }
@@ -244,10 +234,10 @@ ScanKernel::Values ScanKernel::groupState(Value groupBegin) {
 }
 
 /// Nanoseconds of an H100: of a step of a step kernel whose states are vectors (its elementary functions apart), and what a tile takes
-/// from its ticket to its last store.
+/// from its first load to its last store.
 static constexpr double kStepAlone = 32, kElementaryAlone = 45, kStepFixed = 3000, kTileAlone = 6000, kScanFixed = 5000;
 /// Bytes a nanosecond of a multiprocessor, where all of them read and write.
-static constexpr double kBytesPerNanosecond = 22;
+static constexpr double kBytesPerNanosecond = 22, kTileBytesPerNanosecond = 20;
 /// Channels of a step kernel's block.
 static constexpr int64_t kStepChannels = 64;
 
@@ -283,7 +273,7 @@ std::vector<Launch> rondo::cuda::emitScanWays(chunk::SegmentScanOp scan, const P
   std::vector<Launch> ways = ScanKernel(scan, program, tensors, plan).emit(module, symbol);
   double bytes = bytesOfStep(scan, plan), elementary = elementaryFunctions(scan);
   ways.front().cost = {0, 0, 0, 0};
-  double tile = bytes * double(plan.steps() * plan.channelsPerBlock()) / kBytesPerNanosecond;
+  double tile = bytes * double(plan.steps() * plan.channelsPerBlock()) / kTileBytesPerNanosecond;
   ways.back().cost = {int64_t(1) << 60, kTileAlone, std::max(tile, 300.0), kScanFixed};
   steps.cost = {1, kStepAlone + kElementaryAlone * elementary,
                 bytes * double(std::min(kStepChannels, plan.channels)) / kBytesPerNanosecond, kStepFixed};

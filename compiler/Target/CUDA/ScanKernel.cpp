@@ -50,6 +50,9 @@ std::vector<Launch> ScanKernel::emit(ModuleOp module, StringRef symbol) {
   launch.timeBlock = plan.steps();
   launch.scratchBytes = tileBytes();
   alignRows();
+  // As many blocks beside each other as keep memory busy: ptxas may give a thread so many registers.
+  arguments->function()->setAttr(
+      "passthrough", b.getArrayAttr({b.getArrayAttr({b.getStringAttr("nvvm.minctasm"), b.getStringAttr("4")})}));
   openTile();
   loadRun();
   Values parts = partsOfRun();
@@ -89,14 +92,15 @@ void ScanKernel::openKernel(ModuleOp module, StringRef symbol) {
   workspace = LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), global);
 }
 
-/// Which tile the block has. Tiles are taken in the order of time, so that a tile waits for such alone as are done or at work.
+/// Which tile the block has. Blocks are numbered in the order of time, and a GPU begins with them in the order of their numbers, as CUB's scans
+/// rely on, too: a tile waits for such alone as are done or at work.
 void ScanKernel::openTile() {
   l.setShared(arguments->sharedPointer());
   lane = l.rem(thread, plan.lanes);
   team = l.div(thread, plan.lanes);
   warp = l.shr(thread, 5);
   steps = arguments->size(1);
-  number = takeTicket();
+  number = blockNumber(b, loc);
   Value heads = launch.perHead ? arguments->size(3) : index(1), parts = index(plan.blocks());
   Value tasks = mul(arguments->size(0), heads), rest = arith::DivUIOp::create(b, loc, number, parts);
   Value part = arith::RemUIOp::create(b, loc, number, parts), task = arith::RemUIOp::create(b, loc, rest, tasks);

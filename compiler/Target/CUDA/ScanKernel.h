@@ -52,7 +52,6 @@ private:
   Values statesBefore(const Values &before);
   void takeSteps(Values states);
   // ScanExchange.cpp
-  mlir::Value takeTicket();
   mlir::Value exchangeAt(mlir::Value tileNumber, bool state);
   void publish(const Values &values, mlir::Value address);
   Values poll(mlir::Value address, int64_t words);
@@ -66,9 +65,9 @@ private:
   }
   int64_t stateWords() const { return plan.states.size() * plan.vector; }
   int64_t partWords() const { return 2 * stateWords(); }
-  /// What lies in shared memory: the ticket; parts of each warp, of the tile, of tiles before it; the state that the tile begins with. And
+  /// What lies in shared memory: parts of each warp, of the tile, of tiles before it; the state that the tile begins with. And
   /// what a tile has of the workspace.
-  static constexpr int64_t partsOffset = 16;
+  static constexpr int64_t partsOffset = 0;
   static int64_t padded(int64_t words);
   int64_t totalOffset() const;
   int64_t earlierOffset() const;
