@@ -130,6 +130,21 @@ Element ThreadNest::evaluate(Value value, ArrayRef<Index> at, bool isRoot) {
   return element;
 }
 
+/// What is read of parameters behind sums is read before them: a load leaves the loop over steps where it comes before all shuffles.
+void ThreadNest::loadParameters(Value value, ArrayRef<Index> at) {
+  if (isa<BlockArgument>(value)) {
+    if (!nests.isTimeVarying(value))
+      evaluate(value, at);
+    return;
+  }
+  Operation *op = value.getDefiningOp();
+  if (isa<arith::ConstantOp, recur::IdentityOp>(op) || nests.isStored(value) != isComputedHere(value) ||
+      !cpu::reductionExtents(op).empty())
+    return;
+  for (unsigned i = 0; i < op->getNumOperands(); ++i)
+    loadParameters(op->getOperand(i), cpu::operandIndices(op, i, at, {}));
+}
+
 Element ThreadNest::evaluateOp(Operation *op, ArrayRef<Index> at, int level) {
   SmallVector<Element> operands;
   for (unsigned i = 0; i < op->getNumOperands(); ++i)

@@ -67,6 +67,7 @@ private:
   mlir::Value guardFor(const cpu::Statement &statement);
 
   cpu::Element evaluate(mlir::Value value, llvm::ArrayRef<cpu::Index> at, bool isRoot = false);
+  void loadParameters(mlir::Value value, llvm::ArrayRef<cpu::Index> at);
   cpu::Element evaluateOp(mlir::Operation *op, llvm::ArrayRef<cpu::Index> at, int level);
   cpu::Element identityElement(llvm::ArrayRef<cpu::Index> at);
   cpu::Element addTerm(const cpu::Statement &statement, const cpu::Term &term, cpu::Element sum);
