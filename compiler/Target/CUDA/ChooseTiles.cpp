@@ -108,17 +108,20 @@ private:
       if (!plan || gradient || (!isAsked && (form != "auto" || byName)))
         return WalkResult::advance();
       std::string why = noSegments(scan);
+      ScanPlanOrReason tiles;
       if (why.empty())
-        why = planScan(scan).reason;
+        tiles = planScan(scan);
+      if (why.empty())
+        why = tiles.reason;
       any |= why.empty();
-      if (why.empty())
+      if (why.empty()) {
         scan->setAttr(kPlanAttr, PlanAttr::get(&getContext(), Form::Scan, Schedule::Segment, 1));
-      else if (byName && isAsked)
+        scan->setAttr(kScanTilesAttr, Builder(&getContext()).getI64IntegerAttr(tiles.plan.steps()));
+      } else if (byName && isAsked)
         return scan.emitError("the scan of '") << stateNames(scan) << "' has no form 'scan' on a GPU: " << why,
                WalkResult::interrupt();
-      else
-        scan->setAttr(kPlanAttr, PlanAttr::get(&getContext(), Form::Step, Schedule::Carry, 1));
       if (!why.empty()) {
+        scan->setAttr(kPlanAttr, PlanAttr::get(&getContext(), Form::Step, Schedule::Carry, 1));
         scan->setAttr(kScheduleBecauseAttr, StringAttr::get(&getContext(), "not in segments, since " + why));
         refused = scan;
         reason = why;
