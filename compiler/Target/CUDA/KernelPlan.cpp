@@ -294,7 +294,8 @@ void KernelPlan::layOut() {
   struct Wanted {
     Storage *storage;
     int64_t reals;
-    bool tensor; // it has a place in the caller's memory otherwise
+    size_t number; // in the order of their making
+    bool tensor;   // it has a place in the caller's memory otherwise
   };
   std::vector<Wanted> wanted;
   for (auto [s, storage] : llvm::enumerate(nests.states)) {
@@ -303,14 +304,15 @@ void KernelPlan::layOut() {
     if (storage == cpu::StateStorage::History)
       states[s].kind = Storage::Tensor;
     if (states[s].kind == Storage::None)
-      wanted.push_back({&states[s], slices * realsOf(type.getShape(), type.getElementType()),
+      wanted.push_back({&states[s], slices * realsOf(type.getShape(), type.getElementType()), wanted.size(),
                         storage == cpu::StateStorage::InPlace});
   }
   for (auto [n, buffer] : llvm::enumerate(nests.buffers))
     if (buffer.needed && buffers[n].kind == Storage::None)
-      wanted.push_back({&buffers[n], realsOf(buffer.shape, buffer.element) * (buffer.perSequence ? rows : 1), false});
+      wanted.push_back(
+          {&buffers[n], realsOf(buffer.shape, buffer.element) * (buffer.perSequence ? rows : 1), wanted.size(), false});
   llvm::sort(wanted, [](const Wanted &x, const Wanted &y) {
-    return std::make_pair(x.reals, x.storage) < std::make_pair(y.reals, y.storage);
+    return std::make_pair(x.reals, x.number) < std::make_pair(y.reals, y.number);
   });
   for (const Wanted &each : wanted) {
     int64_t size = llvm::alignTo(each.reals, 4);
