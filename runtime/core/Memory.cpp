@@ -1,6 +1,9 @@
 // The memory of one call that the caller did not give.
 #include "runtime/core/Memory.h"
 #include "runtime/core/Strided.h"
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
 #include <fmt/format.h>
 #include <optional>
 
@@ -51,15 +54,22 @@ std::optional<Tensor> reshaped(const TensorSpec &rootSpec, const Tensor &root, c
   return view.elements() == root.elements() ? std::optional(view) : std::nullopt;
 }
 
+/// Whatever lies there stays: kernels write all of a temporary before they read it, and clearing memory took a tenth of a gradient's time.
 Result<Tensor> CallMemory::allocate(const TensorSpec &spec, std::vector<int64_t> shape) {
-  Buffer buffer(spec.type, std::move(shape));
-  if (!buffer.data())
-    return Error(fmt::format("out of memory for '{}' of shape [{}], {}", spec.name, fmt::join(buffer.shape(), ", "),
+  Tensor view{nullptr, spec.type, std::move(shape), {}};
+  constexpr size_t alignment = 64;
+  const int64_t count = view.elements();
+  size_t size = 0;
+  const bool fits = count >= 0 && !__builtin_mul_overflow(size_t(count), sizeOf(spec.type), &size) &&
+                    size <= size_t(PTRDIFF_MAX) - alignment;
+  if (fits)
+    view.data = std::aligned_alloc(alignment, (std::max<size_t>(size, 1) + alignment - 1) / alignment * alignment);
+  if (!view.data)
+    return Error(fmt::format("out of memory for '{}' of shape [{}], {}", spec.name, fmt::join(view.shape, ", "),
                              rondo::nameOf(spec.type)));
-  Tensor view = buffer.view();
+  blocks.emplace_back(view.data);
   for (size_t i = 0; i < view.shape.size(); ++i)
-    view.strides.push_back(buffer.view().stride(i));
-  buffers.push_back(std::move(buffer));
+    view.strides.push_back(Tensor{nullptr, spec.type, view.shape, {}}.stride(i));
   return view;
 }
 
