@@ -28,17 +28,30 @@ public:
       : b(b), loc(scan.getLoc()), scan(scan), step(scan), ofOutputs(ofOutputs), ofFinals(ofFinals), wanted(wanted) {}
 
   FailureOr<ScanCotangents> build() {
-    if (failed(differentiateStep()))
+    if (failed(prepare()))
       return failure();
-    findProducts();
-    for (Value root : roots)
-      need(root);
     makeForward();
     makeBackward();
     return std::move(result);
   }
 
+  FailureOr<bool> handsOverMatrices() {
+    if (failed(prepare()))
+      return failure();
+    return products.empty() && llvm::any_of(handed, [](Value value) { return typeOf(value).getRank() >= 2; });
+  }
+
 private:
+  /// Differentiates the step and finds what its gradients need.
+  LogicalResult prepare() {
+    if (failed(differentiateStep()))
+      return failure();
+    findProducts();
+    for (Value root : roots)
+      need(root);
+    return success();
+  }
+
   unsigned axes() { return scan.numAxes(); }
 
   BlockArgument argument(Type type, Role role) {
@@ -417,4 +430,9 @@ private:
 FailureOr<ScanCotangents> rondo::differentiateScan(OpBuilder &b, recur::ScanOp scan, ArrayRef<Value> ofOutputs,
                                                    ArrayRef<Value> ofFinals, const WantedCotangents &wanted) {
   return Adjoint(b, scan, ofOutputs, ofFinals, wanted).build();
+}
+
+FailureOr<bool> rondo::handsOverMatrices(OpBuilder &b, recur::ScanOp scan, ArrayRef<Value> ofOutputs,
+                                         ArrayRef<Value> ofFinals, const WantedCotangents &wanted) {
+  return Adjoint(b, scan, ofOutputs, ofFinals, wanted).handsOverMatrices();
 }

@@ -34,4 +34,9 @@ mlir::FailureOr<ScanCotangents> differentiateScan(mlir::OpBuilder &b, recur::Sca
                                                   llvm::ArrayRef<mlir::Value> ofOutputs,
                                                   llvm::ArrayRef<mlir::Value> ofFinals, const WantedCotangents &wanted);
 
+/// Whether these scans would hand over a state of two axes or more for every step, and have no products of parameters' matrices, which gain from
+/// scans of their own. Fails as they do.
+mlir::FailureOr<bool> handsOverMatrices(mlir::OpBuilder &b, recur::ScanOp scan, llvm::ArrayRef<mlir::Value> ofOutputs,
+                                        llvm::ArrayRef<mlir::Value> ofFinals, const WantedCotangents &wanted);
+
 } // namespace rondo
