@@ -11,12 +11,12 @@ def Differentiate : Pass<"differentiate", "::mlir::ModuleOp"> {
     same chunks; see compiler/Differentiate/README.md for the rules and the conventions.
 
     A `recur.scan` gives recur.scans (with `again`, where these would store a matrix state for every step, a `chunk.gradient_scan` with chunks of
-    one step), a `chunk.scan` a `chunk.gradient_scan`, or, with resets or offsets or where `steps` is asked for, recur.scans of its steps.
+    one step), a `chunk.scan` a `chunk.gradient_scan`, or, where `steps` is asked for, recur.scans of its steps.
 
     An `expand_scan` whose tensors are stored in 16 bits gives one recur.scan per gradient of a query, key or value, each of which reads one matrix
     state along one axis (compiler/Differentiate/ExpansionAdjoint.h); every other raised scan goes back as its steps, with a remark.
 
-    Requires: `bind-sizes`, and one function. Ensures: these ops, recur.sum_to and recur.reshape only, and chunk.gradient_scan where there was a chunk.scan. Fails, with an error at its place, at operations that have no derivative.
+    Requires: `bind-sizes`, and one function. Ensures: these ops, recur.sum_to and recur.reshape only, and chunk.gradient_scan where there was a chunk.scan or with `again`. Fails, with an error at its place, at operations that have no derivative.
     Cost: the operations of a step grow about threefold.
 
     ```mlir
