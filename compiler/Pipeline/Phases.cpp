@@ -127,6 +127,7 @@ void buildPlanCuda(OpPassManager &passes, const PhaseOptions &options) {
   passes.addPass(createChoosePlans(plansOf(options)));
   cuda::ChooseTilesOptions tiles;
   tiles.form = options.form;
+  tiles.gradient = options.gradient;
   tiles.chunk = options.chunk;
   tiles.plan = options.plan;
   tiles.arch = options.arch;

@@ -2,9 +2,11 @@
 // the very region that it would have, so scans are formed on a copy, once for each size.
 #include "compiler/Target/CUDA/ChunkHook.h"
 #include "compiler/Target/CUDA/Passes.h"
+#include "compiler/Target/CUDA/ScanPlan.h"
 #include "compiler/Target/CUDA/TileSpace.h"
 #include "compiler/Transforms/AskedPlans.h"
 #include "compiler/Transforms/Passes.h"
+#include "compiler/Transforms/SegmentParts.h"
 #include "dialects/Recur/Recur.h"
 
 namespace rondo::cuda {
@@ -52,9 +54,9 @@ struct ChooseTiles : rondo::cuda::impl::ChooseTilesBase<ChooseTiles> {
       auto plan = op->getAttrOfType<PlanAttr>(kPlanAttr);
       bool isOurs = !plan || (plan.getSchedule() == Schedule::Carry &&
                               (plan.getForm() == Form::Step || plan.getForm() == Form::Chunk));
-      if (isOurs)
+      if (isOurs || (isa<recur::LinearScanOp>(op) && plan.getForm() == Form::Scan))
         return WalkResult::advance();
-      op->emitError("a GPU has the forms step and chunk, and the schedule carry; got '")
+      op->emitError("a GPU has the forms step and chunk by 'carry', and scan by 'segment'; got '")
           << stringifyForm(plan.getForm()) << "' by '" << stringifySchedule(plan.getSchedule()) << "'";
       return WalkResult::interrupt();
     });
@@ -78,6 +80,8 @@ struct ChooseTiles : rondo::cuda::impl::ChooseTilesBase<ChooseTiles> {
         refuse(scan, number);
         return signalPassFailure();
       }
+    if (failed(chooseSegments(*asked)))
+      return signalPassFailure();
     bool any = false;
     for (Scan &scan : scans) {
       any |= scan.plan != nullptr;
@@ -93,6 +97,27 @@ struct ChooseTiles : rondo::cuda::impl::ChooseTilesBase<ChooseTiles> {
   }
 
 private:
+  /// Elementwise recurrences are cut into segments of time, by calls for which that pays.
+  LogicalResult chooseSegments(AskedPlans &asked) {
+    WalkResult walk = getOperation().walk([&](recur::LinearScanOp scan) {
+      auto plan = scan->getAttrOfType<PlanAttr>(kPlanAttr);
+      bool demanded = plan && plan.getForm() == Form::Scan;
+      if (!plan || gradient || (!demanded && (form != "auto" || asked.find(scan, "form"))))
+        return WalkResult::advance();
+      std::string why = noSegments(scan);
+      if (why.empty())
+        why = planScan(scan).reason;
+      if (why.empty())
+        scan->setAttr(kPlanAttr, PlanAttr::get(&getContext(), Form::Scan, Schedule::Segment, 1));
+      else if (demanded)
+        return scan.emitError("the model has no form 'scan' on a GPU: ") << why, WalkResult::interrupt();
+      else
+        scan->setAttr(kScheduleBecauseAttr, StringAttr::get(&getContext(), "not in segments, since " + why));
+      return WalkResult::advance();
+    });
+    return failure(walk.wasInterrupted());
+  }
+
   Scan makeScan(Operation *op, AskedPlans &asked) {
     Scan scan{op, op->getAttrOfType<PlanAttr>(kPlanAttr), {}, false, false, false, {}, 0, ""};
     auto recurrence = cast<recur::ScanInterface>(op);

@@ -54,6 +54,9 @@ static const char *const kOptimisation =
     "function(sroa,simplifycfg,early-cse<memssa>,instcombine<no-verify-fixpoint>,loop-mssa(licm),gvn,"
     "instcombine<no-verify-fixpoint>,dse,adce,simplifycfg)";
 
+/// Of kernels that ask for it: only out of loops that test at their end can loads be taken.
+static const char *const kRotation = "sroa,simplifycfg,early-cse,loop-simplify,lcssa,loop-mssa(loop-rotate,licm)";
+
 static llvm::Error optimise(llvm::Module &code, llvm::TargetMachine &machine) {
   llvm::PassBuilder builder(&machine);
   llvm::LoopAnalysisManager loops;
@@ -65,6 +68,12 @@ static llvm::Error optimise(llvm::Module &code, llvm::TargetMachine &machine) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, callGraph, modules);
+  llvm::FunctionPassManager rotation;
+  if (llvm::Error error = builder.parsePassPipeline(rotation, kRotation))
+    return error;
+  for (llvm::Function &function : code)
+    if (function.hasFnAttribute(kRotateAttr))
+      rotation.run(function, functions);
   llvm::ModulePassManager passes;
   if (llvm::Error error = builder.parsePassPipeline(passes, kOptimisation))
     return error;

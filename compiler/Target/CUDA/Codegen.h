@@ -16,6 +16,9 @@ bool isArchitecture(llvm::StringRef name);
 /// Adds the passes from func, scf, arith, math and memref to the LLVM dialect.
 void buildToLLVM(mlir::OpPassManager &passes);
 
+/// On the function of a kernel whose steps keep what they read of parameters in registers: loads leave its loops.
+inline constexpr const char *kRotateAttr = "rondo.rotate";
+
 enum class CodeText { LLVM, PTX, Cubin, Resources };
 
 /// The optimised LLVM IR, the PTX, the machine code (bytes) of a module in the LLVM dialect, or a line for each kernel that says what it

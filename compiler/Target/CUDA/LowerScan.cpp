@@ -1,9 +1,11 @@
 // lower-scan-cuda: the model's function becomes kernels and a program. What a kernel looks like is StepKernel's.
+#include "compiler/Target/CPU/SegmentEmitter.h"
 #include "compiler/Target/CPU/ValueTiles.h"
 #include "compiler/Target/CUDA/CellKernel.h"
 #include "compiler/Target/CUDA/ChunkHook.h"
 #include "compiler/Target/CUDA/Passes.h"
 #include "compiler/Target/CUDA/ProductKernel.h"
+#include "compiler/Target/CUDA/ScanKernel.h"
 #include "compiler/Target/CUDA/StepKernel.h"
 #include "compiler/Target/CUDA/SumKernel.h"
 #include "compiler/Target/Signature.h"
@@ -135,6 +137,21 @@ private:
     return {std::move(steps)};
   }
 
+  /// In segments of time where it can, with steps for the other calls.
+  std::vector<Launch> lowerSegments(chunk::SegmentScanOp scan, ModelTensors &tensors, StringRef symbol) {
+    ScanTensors of = tensors.of(scan);
+    recur::ScanInterface whole = cpu::withoutSegments(scan);
+    Launch steps = emitSteps(whole, tensors.program, of, symbol);
+    whole->erase();
+    ScanPlanOrReason planned = planScan(scan);
+    if (!planned.reason.empty()) {
+      scan.emitRemark("lower-scan-cuda keeps to steps: ") << planned.reason;
+      return {std::move(steps)};
+    }
+    return emitScanWays(scan, tensors.program, of, planned.plan, getOperation(), symbol, ++choices, std::move(steps),
+                        form == "scan");
+  }
+
   Launch lowerSum(recur::SumToOp sum, ModelTensors &tensors, StringRef symbol) {
     SmallVector<int> operands;
     for (Value operand : sum.getOperands_())
@@ -157,7 +174,9 @@ private:
     for (Operation &op : model.getBody().front()) {
       std::string symbol = model.getName().str() + "_" + std::to_string(launches.size());
       std::vector<Launch> made;
-      if (auto scan = dyn_cast<recur::ScanInterface>(op))
+      if (auto segments = dyn_cast<chunk::SegmentScanOp>(op))
+        made = lowerSegments(segments, tensors, symbol);
+      else if (auto scan = dyn_cast<recur::ScanInterface>(op))
         made = lowerScan(scan, tensors, symbol);
       else if (auto sum = dyn_cast<recur::SumToOp>(op))
         made.push_back(lowerSum(sum, tensors, symbol));

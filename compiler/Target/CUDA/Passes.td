@@ -33,7 +33,8 @@ def ChooseTiles : Pass<"choose-tiles", "::mlir::ModuleOp"> {
     }
     ```
   }];
-  let options = [Option<"form", "form", "std::string", "\"auto\"", "auto, step or chunk">,
+  let options = [Option<"form", "form", "std::string", "\"auto\"", "auto, step, scan or chunk">,
+                 Option<"gradient", "gradient", "bool", "false", "scans are differentiated after this: none is cut into segments">,
                  Option<"chunk", "chunk", "int64_t", "0", "steps per chunk; 0 leaves them to the pass">,
                  Option<"plan", "plan", "std::string", "\"\"", "parts of plans, as choose-plans takes them">,
                  Option<"arch", "arch", "std::string", "\"sm_80\"", "the GPU: sm_80, sm_89, sm_90a, ...">];
@@ -70,7 +71,7 @@ def LowerScanCuda : Pass<"lower-scan-cuda", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [Option<"arch", "arch", "std::string", "\"sm_80\"", "the GPU: sm_80, sm_89, sm_90a, ...">,
-                 Option<"form", "form", "std::string", "\"auto\"", "auto, step or chunk. step: nothing but single steps; chunk: calls that chunks can take do not go by steps">];
+                 Option<"form", "form", "std::string", "\"auto\"", "auto, step, scan or chunk. step: nothing but single steps; chunk, scan: calls that chunks or segments can take do not go by steps">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect",
                            "::mlir::scf::SCFDialect"];

@@ -12,7 +12,8 @@ using namespace rondo;
 Value cuda::exp32(OpBuilder &b, Location loc, Value x) {
   auto number = [&](float value) -> Value { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(value)); };
   constexpr float log2e = 1.44269502f, log2eLow = 1.92596303e-8f, ln2 = 0.693147182f;
-  Value in = arith::MinimumFOp::create(b, loc, arith::MaximumFOp::create(b, loc, x, number(-110)), number(89));
+  // One instruction each; arith's would be expanded to two.
+  Value in = LLVM::MinimumOp::create(b, loc, LLVM::MaximumOp::create(b, loc, x, number(-110)), number(89));
   Value t = arith::MulFOp::create(b, loc, in, number(log2e));
   Value r = math::FmaOp::create(b, loc, in, number(log2e), arith::NegFOp::create(b, loc, t));
   r = math::FmaOp::create(b, loc, in, number(log2eLow), r);

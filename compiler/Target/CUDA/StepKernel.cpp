@@ -1,5 +1,6 @@
 // The kernel of one scan: task, operands, loops over steps. See StepKernel.h; states are in StepStates.cpp.
 #include "compiler/Target/CUDA/StepKernel.h"
+#include "compiler/Target/CUDA/Codegen.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -62,6 +63,9 @@ Launch StepKernel::emit(ModuleOp into, StringRef symbol) {
   launch.sharedBytes = plan.sharedReals * (real.getIntOrFloatBitWidth() / 8);
   launch.scratchBytes = plan.scratchReals * (real.getIntOrFloatBitWidth() / 8);
   openOperands(into, symbol);
+  bool inRegisters = llvm::any_of(plan.states, [](const Storage &s) { return s.kind == Storage::Register; });
+  if (inRegisters && !params.empty() && !oneStep)
+    arguments->function()->setAttr("passthrough", b.getStrArrayAttr({kRotateAttr}));
   planCopies();
   emitTask();
   func::ReturnOp::create(b, loc);

@@ -153,6 +153,21 @@ Element ThreadNest::load(Value value, ArrayRef<Index> at, int level) {
   return {guarded.getResult(0), types.size() > 1 ? guarded.getResult(1) : Value()};
 }
 
+/// What is read of parameters behind sums is read before them: a load leaves the loop over steps where it comes before all shuffles.
+void ThreadNest::loadParameters(Value value, ArrayRef<Index> at) {
+  if (isa<BlockArgument>(value)) {
+    if (!nests.isTimeVarying(value))
+      evaluate(value, at);
+    return;
+  }
+  Operation *op = value.getDefiningOp();
+  if (isa<arith::ConstantOp, recur::IdentityOp>(op) || nests.isStored(value) != isComputedHere(value) ||
+      !cpu::reductionExtents(op).empty())
+    return;
+  for (unsigned i = 0; i < op->getNumOperands(); ++i)
+    loadParameters(op->getOperand(i), cpu::operandIndices(op, i, at, {}));
+}
+
 Element ThreadNest::evaluateOp(Operation *op, ArrayRef<Index> at, int level) {
   SmallVector<Element> operands;
   for (unsigned i = 0; i < op->getNumOperands(); ++i)

@@ -92,6 +92,9 @@ void ThreadNest::emitSerial(size_t position) {
     return walk(mapping.serialDims[position], nullptr, [&] { emitSerial(position + 1); });
   if (!nest.hasSums())
     return emitElementwise(false);
+  for (const Statement &statement : nest.statements)
+    if (statement.afterSums)
+      loadParameters(statement.value, statement.at());
   startSums();
   for (size_t term = 0; term < sumLoops.size(); ++term)
     emitSums(term, 0);

@@ -68,6 +68,7 @@ private:
 
   cpu::Element evaluate(mlir::Value value, llvm::ArrayRef<cpu::Index> at, bool isRoot = false);
   cpu::Element load(mlir::Value value, llvm::ArrayRef<cpu::Index> at, int level);
+  void loadParameters(mlir::Value value, llvm::ArrayRef<cpu::Index> at);
   cpu::Element evaluateOp(mlir::Operation *op, llvm::ArrayRef<cpu::Index> at, int level);
   cpu::Element identityElement(llvm::ArrayRef<cpu::Index> at);
   cpu::Element addTerm(const cpu::Statement &statement, const cpu::Term &term, cpu::Element sum);
