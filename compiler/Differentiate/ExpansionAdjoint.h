@@ -15,7 +15,7 @@
 namespace rondo {
 
 /// Why an expansion does not go back so; empty where it does.
-std::string noExpansionAdjoint(recur::ExpandScanOp scan, const WantedCotangents &wanted);
+std::string noExpansionAdjoint(const Expansion &of, const WantedCotangents &wanted);
 
 /// Values of an expansion's two regions that depend on operands whose cotangents are wanted.
 llvm::DenseSet<mlir::Value> activeValues(const Expansion &of, const WantedCotangents &wanted);
@@ -23,7 +23,7 @@ llvm::DenseSet<mlir::Value> activeValues(const Expansion &of, const WantedCotang
 bool isStoredNarrow(mlir::Value tensor);
 
 /// As differentiateScan, for a scan of which `noExpansionAdjoint` says nothing.
-mlir::FailureOr<ScanCotangents> buildExpansionAdjoint(mlir::OpBuilder &b, recur::ExpandScanOp scan,
+mlir::FailureOr<ScanCotangents> buildExpansionAdjoint(mlir::OpBuilder &b, const Expansion &of,
                                                       llvm::ArrayRef<mlir::Value> ofOutputs,
                                                       llvm::ArrayRef<mlir::Value> ofFinals,
                                                       const WantedCotangents &wanted);

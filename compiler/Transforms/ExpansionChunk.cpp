@@ -81,6 +81,7 @@ private:
     Value scalar;  // <time>: the decays without axes
     int64_t moves; // a step; where there are several, each has an entry along `time`
     SmallVector<Pair> pairs;
+    Value reader, solution; // of a transition, where there is one move: its read, and what that gives
   };
 
   void addArguments() {
@@ -201,6 +202,8 @@ private:
   /// What `query` reads of a state before or after a step.
   Value readout(unsigned s, Value query, int64_t axis, bool before) {
     int64_t moves = states[s].moves;
+    if (before && axis == states[s].keyAxis && query == states[s].reader)
+      return states[s].solution; // what the transition reads is known already
     Value all = read(s, inTurn(SmallVector<Value>(moves, query)), axis, before);
     return ofMove(all, before ? 0 : moves - 1, moves);
   }
@@ -211,6 +214,10 @@ private:
     State &state = states[s];
     Value matrix = scores(state, state.keyAxis, reader, write, /*before=*/true);
     Value p = chunk::SolveOp::create(b, values.loc, matrix, right);
+    if (state.moves == 1) {
+      state.reader = reader;
+      state.solution = p;
+    }
     for (Pair &pair : state.pairs)
       if (pair.key == write) {
         pair.value = values.map(recur::Fn::Add, {pair.value, p});
