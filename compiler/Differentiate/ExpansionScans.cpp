@@ -1,5 +1,6 @@
 // See ExpansionScans.h. Scans without a transition are made of single steps; what raises scans finds the expansions in them again.
 #include "compiler/Differentiate/ExpansionScans.h"
+#include "compiler/Transforms/BareRows.h"
 #include "compiler/Transforms/RaiseScans.h"
 #include "compiler/Transforms/StepValues.h"
 
@@ -171,48 +172,12 @@ bool ExpansionScans::isWrite(const Intake &intake) const {
                       [&](auto each) { return std::get<1>(each) == intake.state && std::get<0>(each) == intake.key; });
 }
 
-namespace {
-
-/// Rows without the numbers per step that multiply or divide them, the outermost one first.
-struct BareRows {
-  explicit BareRows(Value value) : rows(value) {
-    while (auto map = rows.getDefiningOp<recur::MapOp>()) {
-      auto isNumber = [&](unsigned i) { return typeOf(map.getOperand(i)).getRank() == 0; };
-      if (map.getFn() == recur::Fn::Neg) {
-        negated = !negated;
-        rows = map.getOperand(0);
-      } else if ((map.getFn() == recur::Fn::Mul || map.getFn() == recur::Fn::Div) && isNumber(1)) {
-        terms.push_back({map.getOperand(1), map.getFn() == recur::Fn::Div});
-        rows = map.getOperand(0);
-      } else if (map.getFn() == recur::Fn::Mul && isNumber(0)) {
-        terms.push_back({map.getOperand(0), false});
-        rows = map.getOperand(1);
-      } else {
-        return;
-      }
-    }
-  }
-  Value rows;
-  SmallVector<std::pair<Value, bool>> terms; // the bool: divides
-  bool negated = false;
-};
-
-} // namespace
-
 /// `output`, and where the rows that it will be multiplied by have a number per step, the output times that.
 SmallVector<Value> ExpansionScans::outputsFor(NewScan &made, SourceCopier &from, Value output, Value rows) {
   BareRows bare(rows);
-  if (bare.terms.empty())
+  if (!bare.scaled())
     return {output};
-  Value factor;
-  for (auto [term, divides] : bare.terms) {
-    Value here = from.get(term);
-    if (divides && !factor)
-      factor = constantOf(made.body, loc, here.getType(), 1);
-    factor = factor ? map(made, divides ? recur::Fn::Div : recur::Fn::Mul, {factor, here}) : here;
-  }
-  if (bare.negated)
-    factor = map(made, recur::Fn::Neg, {factor});
+  Value factor = bare.factor(made.body, loc, [&](Value term) { return from.get(term); });
   return {output, map(made, recur::Fn::Mul, {output, factor})};
 }
 

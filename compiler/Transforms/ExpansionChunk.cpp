@@ -7,6 +7,7 @@
 // the way. A transition u wᵀ is one more pair (u, p) whose p[t] = w[t]ᵀS[t-1] is such a readout itself: the unknowns p are found by
 // forward substitution (the UT form of the WY representation; Yang et al., Parallelizing Linear Transformers with the Delta Rule, 2024).
 #include "compiler/Transforms/ExpansionChunk.h"
+#include "compiler/Transforms/BareRows.h"
 #include "compiler/Transforms/ChunkValues.h"
 #include "compiler/Transforms/StepValues.h"
 #include "llvm/ADT/STLExtras.h"
@@ -218,6 +219,10 @@ private:
       state.reader = reader;
       state.solution = p;
     }
+    if (state.moves == 1) {
+      state.reader = reader;
+      state.solution = p;
+    }
     for (Pair &pair : state.pairs)
       if (pair.key == write) {
         pair.value = values.map(recur::Fn::Add, {pair.value, p});
@@ -286,6 +291,16 @@ private:
     return result;
   }
 
+  /// The numbers per step that multiply a key go to its value. Who takes in the same, from the value as it was handed over, has the same
+  /// state then, also where operands are rounded: a transition corrects what was rounded here, and no other rounding.
+  Pair withBareKey(const Pair &pair) {
+    BareRows bare(pair.key);
+    if (!bare.scaled())
+      return pair;
+    Value factor = bare.factor(b, values.loc, [](Value number) { return number; });
+    return {bare.rows, values.map(recur::Fn::Mul, {pair.value, values.repeated(factor, typeOf(pair.value))})};
+  }
+
   /// The state behind the chunk.
   Value end(unsigned s) {
     State &state = states[s];
@@ -299,8 +314,9 @@ private:
       }
     if (state.scalar)
       result = values.map(recur::Fn::Mul, {result, products(state.scalar, chunk::Span::All)});
-    for (const Pair &pair : state.pairs) {
+    for (const Pair &each : state.pairs) {
       int64_t other = rank == 2 ? 1 - state.keyAxis : -1;
+      Pair pair = other >= 0 && state.solution ? withBareKey(each) : each;
       Value key = decayed(state, state.keyAxis, pair.key, chunk::Span::After, /*withScalar=*/true);
       Value value = decayed(state, other, pair.value, chunk::Span::After, /*withScalar=*/false);
       StringRef spec = rank == 1 ? "ta,t->a" : state.keyAxis == 0 ? "ta,tb->ab" : "tb,ta->ab";
