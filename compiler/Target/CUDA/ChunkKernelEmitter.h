@@ -38,6 +38,7 @@ public:
   KernelLaunch emit(llvm::StringRef name);
   /// The kernel of `Part::Link` for one state; strided.
   KernelLaunch emitLink(unsigned state, llvm::StringRef name);
+  KernelLaunch emitTransitionLink(llvm::StringRef name);
 
 private:
   using State = llvm::SmallVector<Accumulator>;   // column tile by column tile, along the keys
@@ -58,6 +59,8 @@ private:
   GlobalRows scratchOf(size_t state, bool decay, mlir::Value index);
   void growTotal(int64_t state, int64_t entry, mlir::Value by);
   void storeTotals();
+  void placeTransition();
+  int64_t linkUnit() const;
   int64_t totalsOf(const TileState &state) const;
   void loadParams();
   ChunkAt chunkAt(mlir::Value number);
@@ -67,6 +70,11 @@ private:
   llvm::SmallVector<mlir::Value> flatten() const;
   void unflatten(mlir::ValueRange values);
   void moveStates(bool store);
+  void eachElement(const TileState &state, llvm::function_ref<void(int64_t, int64_t, int64_t, int64_t)> visit) const;
+  std::pair<mlir::Value, mlir::Value> firstElement();
+  State firstState(const TileState &state);
+  State loadState(const TileState &state, const GlobalRows &rows, int64_t keyStride, int64_t columnStride);
+  void storeState(size_t state, const GlobalRows &rows, int64_t keyStride, int64_t columnStride);
 
   // Loads.
   void emitLoads(const ChunkAt &chunk);
@@ -231,7 +239,8 @@ private:
   llvm::SmallVector<GlobalRows> segmentStates, segmentDecays;    // scratch, of this segment
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> decayTotals; // of `Ends`, per state: 1, or a lane's keys
   mlir::Value segmentSteps, segments, segment, workspace;
-  unsigned linked = 0;                                                               // of `Link`: the state
+  mlir::Value transition; // of `Ends`: whether this block has columns of the transition; null where there is none
+  unsigned linked = 0;    // of `Link`: the state
   llvm::SmallVector<llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedStates; // [state][tile * K/16 + k]
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, Columns> columnCache;
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedCache;

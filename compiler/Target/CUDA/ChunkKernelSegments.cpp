@@ -9,13 +9,22 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cuda;
 
+bool rondo::cuda::hasTransition(const TileProgram &program) { return !program.solves.empty(); }
+
 bool rondo::cuda::hasSegments(const TileProgram &program) {
-  return program.solves.empty() && program.vectors.empty() &&
-         llvm::none_of(program.states, [](const TileState &state) { return static_cast<bool>(state.valueDecay); });
+  if (!program.vectors.empty() ||
+      llvm::any_of(program.states, [](const TileState &state) { return static_cast<bool>(state.valueDecay); }))
+    return false;
+  return !hasTransition(program) ||
+         (program.states.size() == 1 && llvm::all_of(program.states[0].updates, [&](const Update &update) {
+            return vanishes(program, update.value);
+          }));
 }
 
 /// Numbers that a state's decay over a segment is, in one lane.
-int64_t ChunkKernelEmitter::totalsOf(const TileState &state) const { return state.keyDecay ? state.keys / 4 : 1; }
+int64_t ChunkKernelEmitter::totalsOf(const TileState &state) const {
+  return hasTransition(program) ? 0 : state.keyDecay ? state.keys / 4 : 1;
+}
 
 /// Moves what goes along time to the segment's first step, and finds its scratch.
 void ChunkKernelEmitter::placeSegment() {
@@ -39,15 +48,19 @@ Value ChunkKernelEmitter::segmentAt(Value number) {
   return l.wide(l.add(l.mul(l.add(l.mul(batch, segments), number), heads), head));
 }
 
-/// Numbers of a state's scratch: of its elements, or of its decay.
-static int64_t scratchNumbers(const TileState &state, bool decay) {
-  return !decay ? state.keys * state.values : state.keyDecay ? state.keys : 1;
+/// Numbers of a state's scratch: of its elements, or of its decay or transition.
+static int64_t scratchNumbers(const TileProgram &program, size_t s, bool decay) {
+  const TileState &state = program.states[s];
+  return !decay                   ? state.keys * state.values
+         : hasTransition(program) ? state.keys * state.keys
+         : state.keyDecay         ? state.keys
+                                  : 1;
 }
 
 int64_t rondo::cuda::segmentBytes(const TileProgram &program) {
   int64_t numbers = 0;
-  for (const TileState &state : program.states)
-    numbers += scratchNumbers(state, false) + scratchNumbers(state, true);
+  for (size_t s = 0; s < program.states.size(); ++s)
+    numbers += scratchNumbers(program, s, false) + scratchNumbers(program, s, true);
   return 4 * numbers;
 }
 
@@ -55,18 +68,18 @@ GlobalRows ChunkKernelEmitter::scratchOf(size_t s, bool decay, Value index) {
   GlobalRows rows;
   if (calling == Calling::Contiguous) {
     Value pointer = pointers[pointers.size() - 2 * program.states.size() + 2 * s + decay];
-    rows.base = l.at(pointer, l.mul(index, l.wide(l.i32(4 * scratchNumbers(program.states[s], decay)))));
+    rows.base = l.at(pointer, l.mul(index, l.wide(l.i32(4 * scratchNumbers(program, s, decay)))));
     return rows;
   }
-  int64_t before = decay ? scratchNumbers(program.states[s], false) : 0;
+  int64_t before = decay ? scratchNumbers(program, s, false) : 0;
   for (size_t earlier = 0; earlier < s; ++earlier)
-    before += scratchNumbers(program.states[earlier], false) + scratchNumbers(program.states[earlier], true);
+    before += scratchNumbers(program, earlier, false) + scratchNumbers(program, earlier, true);
   rows.base = l.at(workspace, l.add(l.mul(index, l.wide(l.i32(segmentBytes(program)))), l.wide(l.i32(4 * before))));
   return rows;
 }
 
 void ChunkKernelEmitter::growTotal(int64_t state, int64_t entry, Value by) {
-  if (part == Part::Ends)
+  if (part == Part::Ends && !transition)
     decayTotals[state][entry] = l.mulf(decayTotals[state][entry], by);
 }
 
@@ -129,7 +142,8 @@ KernelLaunch ChunkKernelEmitter::emitLink(unsigned state, StringRef name) {
 
 KernelLaunch rondo::cuda::emitStridedLink(const TileProgram &program, const TilePlan &plan, unsigned state,
                                           Operation *module, StringRef name) {
-  return ChunkKernelEmitter(program, plan, module, Part::Link, Calling::Strided).emitLink(state, name);
+  ChunkKernelEmitter emitter(program, plan, module, Part::Link, Calling::Strided);
+  return hasTransition(program) ? emitter.emitTransitionLink(name) : emitter.emitLink(state, name);
 }
 
 KernelLaunch rondo::cuda::emitLinkKernel(const TileProgram &program, unsigned index, gpu::GPUModuleOp module,

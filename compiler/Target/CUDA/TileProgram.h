@@ -160,6 +160,8 @@ bool isRows(mlir::Value value);
 bool isElementwise(recur::ContractOp contract);
 /// Whether a number per step waits for scores or for a state: it is made of sums of scores, or of rows times a vector state.
 bool isLate(mlir::Value value);
+/// Whether a value with a value axis is zero where a program's tiles along that axis and its states are zeros.
+bool vanishes(const TileProgram &program, mlir::Value value);
 /// Whether a value is a constant, 1 everywhere.
 bool isOnes(mlir::Value value);
 /// Whether a product is a number per step: the inner product of rows with rows.
