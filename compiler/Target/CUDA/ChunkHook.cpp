@@ -72,7 +72,7 @@ public:
       return;
     size_t bytes = (segmentBytes(ends) + 15) / 16 * 16;
     add(ends, plan, emitChunkKernel(ends, plan, module, symbol + "_ends", Part::Ends, Calling::Strided), bytes, true);
-    for (unsigned state = 0; state < ends.states.size(); ++state) {
+    for (unsigned state = 0; state < segmentItems(ends); ++state) {
       add(ends, plan, emitStridedLink(ends, plan, state, module, symbol + "_link" + std::to_string(state)), bytes);
       launches.back().aligned.clear();
       launches.back().cost = {scan.size(), kLinkAlone, kLinkShared, kLinkFixed};

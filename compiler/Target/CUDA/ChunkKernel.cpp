@@ -60,9 +60,10 @@ KernelLaunch ChunkKernelEmitter::emit(StringRef name) {
   moveStates(/*store=*/false);
   moveVectors(/*store=*/false);
   emitLoop();
-  if (part != Part::Within) // the link kernel has final states then
+  if (part != Part::Within) { // the link kernel has final states then
     moveStates(/*store=*/true);
-  moveVectors(/*store=*/true);
+    moveVectors(/*store=*/true);
+  }
   if (part == Part::Ends && !transition)
     storeTotals();
   emitReturn();
@@ -99,7 +100,7 @@ Block *ChunkKernelEmitter::makeFunction(StringRef name) {
   }
   SmallVector<Type> types(count, LLVM::LLVMPointerType::get(b.getContext(), 1));
   if (part != Part::Whole)
-    types.append(2 * program.states.size(), LLVM::LLVMPointerType::get(b.getContext(), 1));
+    types.append(2 * segmentItems(program), LLVM::LLVMPointerType::get(b.getContext(), 1));
   types.append(part == Part::Whole ? 3 : 5, b.getI32Type());
   auto function = gpu::GPUFuncOp::create(b, l.loc, name, b.getFunctionType(types, {}));
   function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
@@ -180,6 +181,8 @@ void ChunkKernelEmitter::placeStrided(Block *entry) {
 
 /// Blocks that share a head: parts of the value axis, or of a state's elements.
 int64_t ChunkKernelEmitter::parts() const {
+  if (linked >= program.states.size()) // a vector
+    return (program.vectors[linked - program.states.size()].keys + kLinkThreads - 1) / kLinkThreads;
   const TileState &state = program.states[part == Part::Link ? linked : 0];
   if (part == Part::Link)
     return (hasTransition(program) ? 1 : state.keys) * state.values / linkUnit();

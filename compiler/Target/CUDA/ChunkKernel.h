@@ -56,12 +56,14 @@ KernelLaunch emitChunkKernel(const TileProgram &program, const TilePlan &plan, m
 /// what enters is zero where the inputs along the value axis are.
 bool hasSegments(const TileProgram &program);
 bool hasTransition(const TileProgram &program);
+/// What is linked from segment to segment: the states, then those that are vectors.
+size_t segmentItems(const TileProgram &program);
 
-/// Emits the kernel that links segments for one state. Arguments: initial states [B, H, state], scratch of states (ends come in, beginnings
+/// Emits the kernel that links segments for one state that is no vector. Arguments: initial states [B, H, state], scratch of states (ends come in, beginnings
 /// go out), scratch of decays, final states, H, P. Grid: valueBlocks x heads x batch.
 KernelLaunch emitLinkKernel(const TileProgram &program, unsigned state, mlir::gpu::GPUModuleOp module,
                             llvm::StringRef name);
-/// The same as the runtime calls kernels. `valueBlocks` counts the blocks of a head.
+/// The same as the runtime calls kernels, for one of `segmentItems`. `valueBlocks` counts the blocks of a head.
 KernelLaunch emitStridedLink(const TileProgram &program, const TilePlan &plan, unsigned state, mlir::Operation *module,
                              llvm::StringRef name);
 

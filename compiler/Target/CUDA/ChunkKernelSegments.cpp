@@ -12,11 +12,10 @@ using namespace rondo::cuda;
 bool rondo::cuda::hasTransition(const TileProgram &program) { return !program.solves.empty(); }
 
 bool rondo::cuda::hasSegments(const TileProgram &program) {
-  if (!program.vectors.empty() ||
-      llvm::any_of(program.states, [](const TileState &state) { return static_cast<bool>(state.valueDecay); }))
+  if (llvm::any_of(program.states, [](const TileState &state) { return static_cast<bool>(state.valueDecay); }))
     return false;
   return !hasTransition(program) ||
-         (program.states.size() == 1 && llvm::all_of(program.states[0].updates, [&](const Update &update) {
+         (segmentItems(program) == 1 && llvm::all_of(program.states[0].updates, [&](const Update &update) {
             return vanishes(program, update.value);
           }));
 }
@@ -35,11 +34,11 @@ void ChunkKernelEmitter::placeSegment() {
     rows.base = l.at(rows.base, l.mul(l.wide(first), rows.stride)); // of states: not used
   steps = l.least(segmentSteps, l.sub(steps, first));
   Value index = segmentAt(segment);
-  for (auto [s, state] : llvm::enumerate(program.states)) {
+  for (size_t s = 0; s < segmentItems(program); ++s) {
     segmentStates.push_back(scratchOf(s, /*decay=*/false, index));
     segmentDecays.push_back(scratchOf(s, /*decay=*/true, index));
     if (part == Part::Ends)
-      decayTotals.emplace_back(totalsOf(state), l.f32(1));
+      decayTotals.emplace_back(s < program.states.size() ? totalsOf(program.states[s]) : 1, l.f32(1));
   }
 }
 
@@ -48,8 +47,12 @@ Value ChunkKernelEmitter::segmentAt(Value number) {
   return l.wide(l.add(l.mul(l.add(l.mul(batch, segments), number), heads), head));
 }
 
-/// Numbers of a state's scratch: of its elements, or of its decay or transition.
+size_t rondo::cuda::segmentItems(const TileProgram &program) { return program.states.size() + program.vectors.size(); }
+
+/// Numbers of a state's scratch: of its elements, or of its decay or transition. States that are vectors come behind the others.
 static int64_t scratchNumbers(const TileProgram &program, size_t s, bool decay) {
+  if (s >= program.states.size())
+    return decay ? 1 : program.vectors[s - program.states.size()].keys;
   const TileState &state = program.states[s];
   return !decay                   ? state.keys * state.values
          : hasTransition(program) ? state.keys * state.keys
@@ -59,7 +62,7 @@ static int64_t scratchNumbers(const TileProgram &program, size_t s, bool decay) 
 
 int64_t rondo::cuda::segmentBytes(const TileProgram &program) {
   int64_t numbers = 0;
-  for (size_t s = 0; s < program.states.size(); ++s)
+  for (size_t s = 0; s < segmentItems(program); ++s)
     numbers += scratchNumbers(program, s, false) + scratchNumbers(program, s, true);
   return 4 * numbers;
 }
@@ -67,7 +70,7 @@ int64_t rondo::cuda::segmentBytes(const TileProgram &program) {
 GlobalRows ChunkKernelEmitter::scratchOf(size_t s, bool decay, Value index) {
   GlobalRows rows;
   if (calling == Calling::Contiguous) {
-    Value pointer = pointers[pointers.size() - 2 * program.states.size() + 2 * s + decay];
+    Value pointer = pointers[pointers.size() - 2 * segmentItems(program) + 2 * s + decay];
     rows.base = l.at(pointer, l.mul(index, l.wide(l.i32(4 * scratchNumbers(program, s, decay)))));
     return rows;
   }
@@ -89,9 +92,10 @@ void ChunkKernelEmitter::storeTotals() {
   auto some = scf::IfOp::create(b, l.loc, first, /*withElseRegion=*/false);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(some.thenBlock());
-  for (auto [s, state] : llvm::enumerate(program.states))
-    for (auto [i, total] : llvm::enumerate(decayTotals[s])) {
-      Value key = state.keyDecay ? l.add(l.shl(lane, 1), 8 * (i / 2) + i % 2) : l.i32(0);
+  for (auto [s, totals] : llvm::enumerate(decayTotals))
+    for (auto [i, total] : llvm::enumerate(totals)) {
+      bool byKey = s < program.states.size() && program.states[s].keyDecay;
+      Value key = byKey ? l.add(l.shl(lane, 1), 8 * (i / 2) + i % 2) : l.i32(0);
       l.store(total, l.at(segmentDecays[s].base, l.wide(l.shl(key, 2))));
     }
 }
@@ -125,17 +129,25 @@ KernelLaunch ChunkKernelEmitter::emitLink(unsigned state, StringRef name) {
   thread = NVVM::ThreadIdXOp::create(b, l.loc, b.getI32Type());
   placeStrided(entry);
   placeOperands();
-  Value element = l.add(valueStart, thread), bytes = l.wide(l.shl(element, 2));
-  Value decayBytes = l.wide(l.shl(decayOfElement(l, program.states[state], element), 2));
-  unsigned number = program.states[state].number;
-  size_t result = results.size() - inits.size() + number;
-  Value start = l.load(b.getF32Type(), l.at(inits[number].base, bytes));
-  Value last = linkSegments(l, start, segments, [&](Value segmentNumber) {
-    Value index = segmentAt(segmentNumber);
-    return std::pair(l.at(scratchOf(state, false, index).base, bytes),
-                     l.at(scratchOf(state, true, index).base, decayBytes));
-  });
-  l.store(last, l.at(results[result].base, bytes));
+  bool isVector = state >= program.states.size();
+  unsigned number = isVector ? program.vectors[state - program.states.size()].number : program.states[state].number;
+  Value element = l.add(valueStart, thread);
+  Value decayElement = isVector ? l.i32(0) : decayOfElement(l, program.states[state], element);
+  Value inside = l.less(element, l.i32(scratchNumbers(program, state, false)));
+  auto some = scf::IfOp::create(b, l.loc, inside, /*withElseRegion=*/false);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(some.thenBlock());
+    Value bytes = l.wide(l.shl(element, 2)), decayBytes = l.wide(l.shl(decayElement, 2));
+    size_t result = results.size() - inits.size() + number;
+    Value start = l.load(b.getF32Type(), l.at(inits[number].base, bytes));
+    Value last = linkSegments(l, start, segments, [&](Value segmentNumber) {
+      Value index = segmentAt(segmentNumber);
+      return std::pair(l.at(scratchOf(state, false, index).base, bytes),
+                       l.at(scratchOf(state, true, index).base, decayBytes));
+    });
+    l.store(last, l.at(results[result].base, bytes));
+  }
   emitReturn();
   return {name.str(), parts(), kLinkThreads, 0};
 }
