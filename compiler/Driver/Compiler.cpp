@@ -366,7 +366,7 @@ static Outcome<std::shared_ptr<const Program>> compileRounded(std::shared_ptr<ML
   OwningOpRef<ModuleOp> formed;
   {
     Compilation kernel(context, source, kernelOptions);
-    if (!kernel.checkTarget() || !kernel.enter() || !kernel.runThrough("gradient"))
+    if (!kernel.checkTarget() || !kernel.enter() || !kernel.runThrough("gradient")) // the last one before kernels
       return kernel.finish(std::optional<Made>());
     formed = std::move(kernel.module);
   }

@@ -159,18 +159,7 @@ Result<void> CudaCode::launchOne(const Program &program, QueuedLaunch &queued, A
   const Result<Function> function = functionOf(program, queued.number);
   if (!function)
     return function.error();
-  // As DeviceImage says: pointers with their strides, sizes, workspace, and segments where the launch has such.
-  std::vector<void *> arguments;
-  for (size_t i = 0; i < queued.operands.pointers.size(); ++i) {
-    arguments.push_back(static_cast<void *>(&queued.operands.pointers[i]));
-    for (size_t a = 0; a < 5; ++a)
-      arguments.push_back(&queued.operands.strides[i * 5 + a]);
-  }
-  int64_t each[] = {queued.call.batch, queued.call.time, queued.call.time1, queued.call.heads,
-                    queued.call.headsPerGroup};
-  for (int64_t &size : each)
-    arguments.push_back(&size);
-  arguments.push_back(&scratch);
+  std::vector<void *> arguments = argumentsOf(launch, queued, &scratch);
   const Driver &driver = device_.driver();
   Status status = 0;
   if (launch.cooperative) {

@@ -11,6 +11,7 @@ namespace rondo::cuda {
 namespace {
 
 constexpr int64_t rowAlignment = 16;
+constexpr size_t stridesEach = 5; // of each pointer of a KernelCall
 /// More segments than this gain nothing on any GPU: there are heads and parts of the value axis besides.
 constexpr int64_t mostSegments = 512;
 
@@ -180,6 +181,24 @@ Result<std::vector<QueuedLaunch>> chooseLaunches(const Program &program, const s
     append(best->launches);
   }
   return taken;
+}
+
+std::vector<void *> argumentsOf(const Launch &launch, QueuedLaunch &queued, void *workspace) {
+  std::vector<void *> arguments;
+  for (size_t i = 0; i < queued.operands.pointers.size(); ++i) {
+    arguments.push_back(static_cast<void *>(&queued.operands.pointers[i]));
+    for (size_t a = 0; a < stridesEach; ++a)
+      arguments.push_back(&queued.operands.strides[i * stridesEach + a]);
+  }
+  KernelCall &call = queued.call;
+  for (int64_t *size : {&call.batch, &call.time, &call.time1, &call.heads, &call.headsPerGroup})
+    arguments.push_back(size);
+  arguments.push_back(workspace);
+  if (launch.segmentBytes) {
+    arguments.push_back(&queued.segmentSteps);
+    arguments.push_back(&queued.segments);
+  }
+  return arguments;
 }
 
 size_t countParts(const Program &program) {

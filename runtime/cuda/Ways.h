@@ -27,6 +27,10 @@ struct QueuedLaunch {
 Result<std::vector<QueuedLaunch>> chooseLaunches(const Program &program, const std::vector<Tensor> &tensors,
                                                  const core::Sizes &sizes, const Room &room);
 
+/// Addresses of what a launch's kernel takes, in the order that DeviceImage says: pointers with their strides, sizes, the workspace, and
+/// segments where the launch has such. They point into `queued`; `workspace` points to the workspace's address.
+std::vector<void *> argumentsOf(const Launch &launch, QueuedLaunch &queued, void *workspace);
+
 /// Number of things that a program's launches compute one after the other, ways of one thing counted once.
 size_t countParts(const Program &program);
 

@@ -1,5 +1,7 @@
 // What the compiler gives to the runtime for a GPU: the launches and their shapes, and the image. No GPU is needed.
 #include "compiler/Driver/Compiler.h"
+#include "runtime/cuda/Ways.h"
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 using namespace rondo;
@@ -47,6 +49,27 @@ const char *const kProjected = R"(model projected<E, D> {
   h[t] = tanh(W @ x[t]) + 0.5 * h[t-1]
   output h
 })";
+
+/// Parameters of a kernel, as its PTX declares them.
+size_t parametersOf(const DeviceImage &image, const Launch &launch) {
+  const std::string &text = launch.image ? image.more.at(launch.image - 1) : image.code;
+  const size_t begin = text.find(".entry " + launch.symbol + "(");
+  REQUIRE(begin != std::string::npos);
+  const std::string declared = text.substr(begin, text.find(')', begin) - begin);
+  size_t count = 0;
+  for (size_t at = declared.find(".param"); at != std::string::npos; at = declared.find(".param", at + 1))
+    ++count;
+  return count;
+}
+
+/// What the runtime hands to a kernel of a launch.
+size_t argumentsFor(const Launch &launch) {
+  cuda::QueuedLaunch queued;
+  queued.operands.pointers.resize(launch.operands.size());
+  queued.operands.strides.resize(launch.operands.size() * 5);
+  uint64_t workspace = 0;
+  return cuda::argumentsOf(launch, queued, &workspace).size();
+}
 
 } // namespace
 
@@ -113,4 +136,23 @@ TEST_CASE("an array too large for shared memory goes to the workspace of its blo
 TEST_CASE("packed sequences are tasks") {
   const auto program = compiled(kGated, {{"D", 64}}, DType::F32, true);
   CHECK(program->launches.at(0).packed);
+}
+
+TEST_CASE("a kernel declares the arguments that the runtime hands to it") {
+  const char *const gated = R"(model gated<K, V> {
+    input q, k: [K]
+    input v: [V]
+    input g: [] < 0
+    state S: [K, V] = 0
+    S[t] = exp(g[t]) * S[t-1] + outer(k[t], v[t])
+    o[t] = q[t] @ S[t]
+    output o
+  })";
+  const auto program = compiled(gated, {{"K", 64}, {"V", 64}}, DType::BF16);
+  const auto isSegmented = [](const Launch &launch) { return launch.segmentBytes > 0; };
+  CHECK(std::ranges::count_if(program->launches, isSegmented) == 3); // ends, link, within
+  for (const Launch &launch : program->launches) {
+    INFO(launch.symbol);
+    CHECK(parametersOf(*program->image, launch) == argumentsFor(launch));
+  }
 }

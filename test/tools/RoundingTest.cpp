@@ -16,6 +16,7 @@ namespace {
 const std::map<std::string, std::string> specs = {
     {"plain", "S[t] = S[t-1] + outer(k[t], v[t])"},
     {"scalar", "input g: [] <= 0\n S[t] = exp(g[t]) * S[t-1] + outer(k[t], v[t])"},
+    {"bounded", "input g: [] in [-1, 0]\n S[t] = exp(g[t]) * S[t-1] + outer(k[t], v[t])"},
     {"keys", "input d: [K] <= 0\n S[t] = diag(exp(d[t])) @ S[t-1] + outer(k[t], v[t])"},
     {"delta", "S[t] = S[t-1] + outer(k[t], v[t] - 0.02 * (k[t] @ S[t-1]))"},
 };
@@ -32,13 +33,14 @@ std::string specOf(const std::string &name) {
   })";
 }
 
-Kernel compiled(const std::string &name, DType type, const std::string &roundings) {
+Kernel compiled(const std::string &name, DType type, const std::string &roundings, bool gradient = false) {
   Engine engine;
   CompileOptions options;
   options.target = "reference";
   options.roundings = roundings;
   options.type = roundings.empty() ? DType::F64 : type;
   options.dims = {{"K", 32}, {"V", 16}};
+  options.gradient = gradient;
   Result<Kernel> kernel = engine.compileText(specOf(name), name + ".rondo", options);
   INFO((kernel ? "" : kernel.error().message()));
   REQUIRE(kernel);
@@ -46,8 +48,8 @@ Kernel compiled(const std::string &name, DType type, const std::string &rounding
 }
 
 /// Largest relative distance of a block, where inputs are drawn, or whole numbers that no rounding changes.
-double distance(const std::string &name, DType type, int64_t time, bool whole) {
-  const Kernel reference = compiled(name, type, ""), rounded = compiled(name, type, "cuda:sm_90a");
+double distance(const std::string &name, DType type, int64_t time, bool whole, bool gradient = false) {
+  const Kernel reference = compiled(name, type, "", gradient), rounded = compiled(name, type, "cuda:sm_90a", gradient);
   const CallShape shape{2, time, 1, 2, 1};
   NamedBuffers inputs = drawInputs(reference.program(), shape, 7, Inits::Drawn);
   for (auto &[tensor, buffer] : inputs) {
@@ -96,3 +98,13 @@ TEST_CASE("operands are rounded once: the distance is of the type's size") {
 }
 
 TEST_CASE("f32 goes by steps, and is not rounded") { CHECK(distance("scalar", DType::F32, 71, false) < 1e-14); }
+
+TEST_CASE("a gradient is rounded where its own chunks round") {
+  for (const char *name : {"plain", "bounded"})
+    for (int64_t time : {17, 71}) {
+      const double bf16 = distance(name, DType::BF16, time, false, /*gradient=*/true);
+      INFO(name << " T=" << time << " bf16 " << bf16);
+      CHECK(bf16 > 0x1p-11);
+      CHECK(bf16 < 0x1p-6);
+    }
+}

@@ -117,7 +117,7 @@ public:
   llvm::SmallVector<ScratchBuffer> buffers;
   llvm::SmallVector<StateStorage> states;
   /// The scratch buffer that holds a stored value.
-  llvm::DenseMap<mlir::Value, int> bufferOf;
+  llvm::MapVector<mlir::Value, int> bufferOf; // in the order of their making: kernels are the same every time
   /// True when a parameter multiplies per-sequence values in a reduction: rows of the batch then share its loads.
   bool sharesParams = false;
 

@@ -19,6 +19,7 @@ struct NestMapping {
   bool unrolled = false; // registers have no run-time index
   bool atStage = false;  // waits for no state: computed for all staged steps at once
   bool barrierBefore = false;
+  bool barrierBetween = false; // what is computed of an element, and its stores
 };
 
 /// Which thread holds an element: the axes that threads share out, in order, and the axis that lanes share out. Equal owners hold the same
@@ -94,6 +95,7 @@ private:
   void layOut();
   void stageInputs();
   void chooseAtStage();
+  bool hasIdleThreads(const NestMapping &mapping) const;
   void placeBarriers();
 
   recur::Step step;

@@ -1,5 +1,6 @@
 // The iterations of a nest that are one thread's. See ThreadNest.h; elements are in ThreadElements.cpp.
 #include "compiler/Target/CUDA/ThreadNest.h"
+#include "compiler/Target/CUDA/KernelArguments.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
@@ -182,6 +183,11 @@ void ThreadNest::emitElementwise(bool afterSums) {
       dims.back().offset = row;
       results.emplace_back(&statement, row, evaluate(statement.value, statement.at(), !nests.readsItself(statement)));
     }
+  }
+  // Not where lanes walk their own iterations: what they update there is theirs alone, and their numbers of iterations differ.
+  if (mapping.barrierBetween && !results.empty() && (afterSums || mapping.lanes == 1)) {
+    moveTo(innermost());
+    barrier(b, loc);
   }
   for (auto &[statement, row, element] : results) {
     dims.back().offset = row;
