@@ -54,6 +54,7 @@ KernelLaunch ChunkKernelEmitter::emit(StringRef name) {
   placeTransition();
   placeOperands();
   loadParams();
+  loadColumnParams();
   if (part == Part::Ends || part == Part::Within)
     placeSegment();
   clearTables();

@@ -107,6 +107,8 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::computeColumns(Value value, int6
     return unpack(packedColumns(value, block, chunk));
   if (isPerStep(value) || recur::isScalar(value.getType()) || constantOf(value))
     return stepColumns(value, block, chunk);
+  if (columnParams.contains(value))
+    return paramColumns(value);
   Operation *op = value.getDefiningOp();
   if (auto solve = dyn_cast<chunk::SolveOp>(op))
     return solveColumns(solve, solve, columnsOf(solve.getRight(), block, chunk), block, chunk);
@@ -170,6 +172,28 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::stepColumns(Value value, int64_t
   for (size_t i = 0; i < result.size(); ++i)
     for (int64_t r = 0; r < 4; ++r)
       result[i][r] = numbers[2 * (i % 2) + r % 2];
+  return result;
+}
+
+/// Of a parameter along the value axis, a lane's columns, loaded once.
+void ChunkKernelEmitter::loadColumnParams() {
+  Value first = l.add(valueStart, l.add(l.mul(warp, 16 * plan.columnTiles()), l.shr(lane, 2)));
+  for (Value param : program.columnParams)
+    for (int64_t i = 0; i < 2 * plan.columnTiles(); ++i) {
+      Value column = l.add(first, 8 * i);
+      if (transition) // there may be more keys than columns
+        column = l.least(column, l.i32(program.states[0].values - 1));
+      columnParams[param].push_back(keyParam(cast<BlockArgument>(param), column));
+    }
+}
+
+/// What is the same at all steps.
+ChunkKernelEmitter::Columns ChunkKernelEmitter::paramColumns(Value param) const {
+  const SmallVector<Value> &numbers = columnParams.find(param)->second;
+  Columns result(2 * plan.columnTiles());
+  for (size_t i = 0; i < result.size(); ++i)
+    for (int64_t r = 0; r < 4; ++r)
+      result[i][r] = numbers[i / 2 * 2 + r / 2];
   return result;
 }
 

@@ -63,6 +63,7 @@ private:
   int64_t linkUnit() const;
   int64_t totalsOf(const TileState &state) const;
   void loadParams();
+  void loadColumnParams();
   ChunkAt chunkAt(mlir::Value number);
   void clearTables();
   void emitLoop();
@@ -178,6 +179,7 @@ private:
   Columns computeColumns(mlir::Value value, int64_t block, const ChunkAt &chunk);
   Columns mapColumns(mlir::Operation *op, int64_t block, const ChunkAt &chunk);
   Columns stepColumns(mlir::Value value, int64_t block, const ChunkAt &chunk);
+  Columns paramColumns(mlir::Value param) const;
 
   // Decays along the value axis (ChunkKernelDecays.cpp).
   /// What one lane knows of a decay in a block of 16 steps, for each of its columns: two for each tile of columns.
@@ -234,6 +236,7 @@ private:
   llvm::SmallVector<std::array<mlir::Value, 3>> strides; // strided: bytes per batch entry, step, head; i64
   mlir::Value group;                                     // the head's
   llvm::DenseMap<mlir::Value, mlir::Value> scalars;      // arguments of the region without axes
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> columnParams; // a lane's columns: two of each tile
   llvm::DenseMap<std::pair<int64_t, int>, mlir::Value> laneOffsets;
   llvm::SmallVector<State> states;
   llvm::SmallVector<GlobalRows> segmentStates, segmentDecays;    // scratch, of this segment

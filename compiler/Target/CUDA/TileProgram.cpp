@@ -420,7 +420,7 @@ private:
       if (isRows(value))
         addTile(value, Role::Value);
       else if (!recur::isScalar(value.getType()))
-        decline("a parameter along the value axis");
+        program.columnParams.push_back(value);
       return;
     }
     Operation *op = value.getDefiningOp();

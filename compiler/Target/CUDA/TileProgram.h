@@ -137,9 +137,10 @@ struct TileProgram {
   llvm::SmallVector<Read, 1> vectorReads; // of `vectors`
   llvm::SmallVector<chunk::SolveOp> solves;
   llvm::SmallVector<Slot, 8> slots;
-  llvm::SmallVector<mlir::Value> decays;    // <time>: block products and pairs inside a block are needed of these
-  llvm::SmallVector<mlir::Value> keyDecays; // <time | key>: products over the whole chunk are needed of these
-  bool readsTiles = false;                  // a number per step is computed from a tile
+  llvm::SmallVector<mlir::Value> decays;       // <time>: block products and pairs inside a block are needed of these
+  llvm::SmallVector<mlir::Value> keyDecays;    // <time | key>: products over the whole chunk are needed of these
+  llvm::SmallVector<mlir::Value> columnParams; // parameters along the value axis
+  bool readsTiles = false;                     // a number per step is computed from a tile
 
   mlir::Block &chunk() const { return const_cast<chunk::ScanOp &>(scan).getChunk().front(); }
   recur::YieldOp yield() const { return mlir::cast<recur::YieldOp>(chunk().getTerminator()); }
