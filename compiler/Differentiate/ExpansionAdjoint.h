@@ -5,7 +5,9 @@
 //   M[t] = q[t] dy[t]ᵀ + a[t+1] ∘ M[t+1]     dq[t] = S[t] dy[t],  dk[t] = M[t] v[t],  dv[t] = k[t] M[t]
 //   a ∘ da = Σ over s >= t of (q ∘ dq - k ∘ dk)[s], and the final states' part: the cotangent of log a
 //
-// The last line needs no state for a step either. It is the gradient of a logarithm, whose error is that of dq and dk, which the target has
+// Delta rules are made expansions first: see ExpansionScans.h.
+//
+// The last line of these needs no state for a step either. It is the gradient of a logarithm, whose error is that of dq and dk, which the target has
 // rounded to 16 bits: so it serves tensors that are stored in 16 bits, and decays that are exponentials or bounded away from 0.
 #pragma once
 #include "compiler/Differentiate/ScanAdjoint.h"
