@@ -266,9 +266,10 @@ private:
     };
     Value output = add(made, sum, share(false)), next = add(made, output, share(true));
     if (ofFinals[s] && finals[s]) {
-      std::string letters = axes.empty() ? "" : axes[0] == 0 ? "a" : "b";
-      output = add(made, output,
-                   contract(made, "ab,ab->" + letters, {made.param(finals[s]), made.param(ofFinals[s])}, type));
+      std::string letters = axes.empty() ? "" : axes[0] == 0 ? "a" : "b", all = isVector(s) ? "a" : "ab";
+      output =
+          add(made, output,
+              contract(made, all + "," + all + "->" + letters, {made.param(finals[s]), made.param(ofFinals[s])}, type));
     }
     return made.finish(b, next, output).outputs().front();
   }

@@ -34,13 +34,19 @@ Value ExpansionScans::add(NewScan &made, Value x, Value y) {
 Value ExpansionScans::contract(NewScan &made, StringRef spec, ArrayRef<Value> operands, RankedTensorType type) {
   return recur::ContractOp::create(made.body, loc, type, spec, operands);
 }
+bool ExpansionScans::isVector(unsigned s) { return stateType(s).getRank() == 1; }
 RankedTensorType ExpansionScans::stateType(unsigned s) { return stepTypeOf(scan.getInits()[s].getType()); }
 
-/// x yᵀ, where x lies along axis `axis` of the state.
+/// x yᵀ, where x lies along axis `axis` of the state; of a vector, one of them is a number.
 Value ExpansionScans::outer(NewScan &made, unsigned s, Value x, Value y, int64_t axis) {
+  if (isVector(s))
+    return map(made, recur::Fn::Mul, axis == 0 ? ArrayRef<Value>{x, y} : ArrayRef<Value>{y, x});
   return contract(made, axis == 0 ? "a,b->ab" : "b,a->ab", {x, y}, stateType(s));
 }
 Value ExpansionScans::read(NewScan &made, unsigned s, Value state, Value query, int64_t axis) {
+  if (isVector(s))
+    return axis == 0 ? contract(made, "a,a->", {query, state}, axesOf(stateType(s), {}))
+                     : map(made, recur::Fn::Mul, {state, query});
   return contract(made, axis == 0 ? "a,ab->b" : "b,ab->a", {query, state}, axesOf(stateType(s), {1 - axis}));
 }
 Value ExpansionScans::decayed(NewScan &made, SourceCopier &from, unsigned s, Value state) {
@@ -48,8 +54,9 @@ Value ExpansionScans::decayed(NewScan &made, SourceCopier &from, unsigned s, Val
     if (decay.getState() != s)
       continue;
     Value factor = from.get(value);
-    state = decay.getAxes().empty() ? map(made, recur::Fn::Mul, {state, factor})
-                                    : contract(made, scalingSpec(2, decay.getAxes()), {state, factor}, stateType(s));
+    state = decay.getAxes().empty() || isVector(s)
+                ? map(made, recur::Fn::Mul, {state, factor})
+                : contract(made, scalingSpec(2, decay.getAxes()), {state, factor}, stateType(s));
   }
   return state;
 }
@@ -62,7 +69,7 @@ Value ExpansionScans::decayedKey(NewScan &made, SourceCopier &from, unsigned s, 
 }
 
 Value ExpansionScans::narrowed(Value tensor) {
-  if (stored)
+  if (stored && !recur::dimsOf(tensor.getType()).getNames().empty())
     tensor.setType(typeOf(tensor).clone(stored));
   return tensor;
 }
@@ -87,7 +94,8 @@ SmallVector<Value> ExpansionScans::outputsOf(NewScan &made, unsigned s, Value st
                                              ArrayRef<std::pair<Value, Value>> own, Value by) {
   Value apart = read(made, s, state, query, axis), whole = apart;
   for (auto [along, kept] : own) {
-    Value inner = contract(made, "a,a->", {along, query}, axesOf(stateType(s), {}));
+    Value inner = typeOf(along).getRank() == 0 ? map(made, recur::Fn::Mul, {along, query})
+                                               : contract(made, "a,a->", {along, query}, axesOf(stateType(s), {}));
     whole = add(made, whole, map(made, recur::Fn::Mul, {kept, inner}));
   }
   return {whole, map(made, recur::Fn::Mul, {by, apart})};

@@ -92,7 +92,9 @@ protected:
   mlir::Value contract(NewScan &made, llvm::StringRef spec, llvm::ArrayRef<mlir::Value> operands,
                        mlir::RankedTensorType type);
   mlir::RankedTensorType stateType(unsigned s);
-  /// What a scan gives, stored as narrow as the model's tensors: rows of a later product.
+  /// A vector has a second axis of one entry here: what lies along it are numbers.
+  bool isVector(unsigned s);
+  /// What a scan gives, stored as narrow as the model's tensors: rows of a later product. Numbers stay as they are.
   mlir::Value narrowed(mlir::Value tensor);
   mlir::Value zeros(mlir::RankedTensorType type);
   recur::StateAttr stateNamed(const std::string &name);

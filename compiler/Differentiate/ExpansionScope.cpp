@@ -37,8 +37,11 @@ std::string rondo::noExpansionAdjoint(const Expansion &of, const WantedCotangent
   if (llvm::none_of(scan.getInputs(), isStoredNarrow))
     return "its tensors are not stored in 16 bits";
   for (auto [s, init] : llvm::enumerate(scan.getInits()))
-    if (recur::dimsOf(init.getType()).getNames().size() != 2 || !typeOf(init).getElementType().isF32())
-      return "state '" + scan.state(s).getName().str() + "' is no matrix of real numbers in f32";
+    if (size_t axes = recur::dimsOf(init.getType()).getNames().size();
+        axes < 1 || axes > 2 || !typeOf(init).getElementType().isF32())
+      return "state '" + scan.state(s).getName().str() + "' is no matrix or vector of real numbers in f32";
+  if (llvm::none_of(scan.getInits(), [](Value init) { return recur::dimsOf(init.getType()).getNames().size() == 2; }))
+    return "no state is a matrix";
   if (!of.transitions.empty()) {
     if (std::string why = noChunkForm(of); !why.empty())
       return why;

@@ -120,6 +120,19 @@ TEST_CASE("decays, transitions and readouts of a delta rule may be computed") {
                 "o[t] = tanh(q[t] @ S[t]) + k[t] @ S[t-1]\n"));
 }
 
+TEST_CASE("a normaliser goes back beside its matrix") {
+  const std::string plain =
+      check(modelOf("state z: [K] = 0\nf[t] = exp(k[t])\nu[t] = exp(q[t])\nS[t] = S[t-1] + outer(f[t], v[t])\n"
+                    "z[t] = z[t-1] + f[t]\no[t] = u[t] @ S[t] / dot(u[t], z[t])\n"));
+  // What is read of the matrix, and the gradients of the query, of the key and of the value. The vector's scans take steps.
+  CHECK(count(plain, "chunk.scan over") == 4);
+  CHECK(count(plain, "#batch_time_head_K_V") == 0);
+  check(modelOf("state z: [K] = 0\nf[t] = exp(k[t])\nu[t] = exp(q[t])\nS[t] = exp(a[t]) * S[t-1] + outer(f[t], v[t])\n"
+                "z[t] = exp(a[t]) * z[t-1] + f[t]\no[t] = u[t] @ S[t] / (1 + dot(u[t], z[t]))\n"));
+  check(modelOf("state z: [K] = 0\nS[t] = diag(exp(g[t])) @ S[t-1] + outer(k[t], v[t])\n"
+                "z[t] = exp(g[t]) * z[t-1] + k[t]\no[t] = tanh(dot(k[t], z[t-1])) * (q[t] @ S[t])\n"));
+}
+
 TEST_CASE("decays that may be 0 go back by single steps") {
   const std::string steps =
       check("model m<K, V> {  input q, k: [K]  input v: [V]  input a: [] in [0, 1]  state S: [K, V] = 0  "
