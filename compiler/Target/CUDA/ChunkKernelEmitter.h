@@ -39,6 +39,8 @@ public:
   /// The kernel of `Part::Link` for one state; strided.
   KernelLaunch emitLink(unsigned state, llvm::StringRef name);
   KernelLaunch emitTransitionLink(llvm::StringRef name);
+  llvm::SmallVector<mlir::Value> addTransition(mlir::Value matrix, mlir::Value key, mlir::Value part,
+                                               llvm::ArrayRef<mlir::Value> sums);
 
 private:
   using State = llvm::SmallVector<Accumulator>;   // column tile by column tile, along the keys

@@ -68,10 +68,34 @@ ChunkKernelEmitter::State ChunkKernelEmitter::firstState(const TileState &state)
 /// Elements, or columns of a state, that a block links.
 int64_t ChunkKernelEmitter::linkUnit() const { return hasTransition(program) ? kLinkColumns : kLinkThreads; }
 
+constexpr int64_t kOwn = kLinkColumns / 2; // columns of a thread
+
+/// `sums` and a thread's row of the transition times the state in shared memory, from the column at byte `part` on.
+SmallVector<Value> ChunkKernelEmitter::addTransition(Value matrix, Value key, Value part, ArrayRef<Value> sums) {
+  constexpr int64_t kAhead = 8; // numbers of the transition that are asked for at once
+  int64_t keys = program.states[0].keys;
+  auto loop = scf::ForOp::create(b, l.loc, l.i32(0), l.i32(keys), l.i32(kAhead), sums);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  SmallVector<Value> next(loop.getRegionIterArgs());
+  Value first = loop.getInductionVar();
+  Value from = l.at(matrix, l.wide(l.shl(l.add(l.mul(first, keys), key), 2)));
+  SmallVector<Value> factors;
+  for (int64_t i = 0; i < kAhead; ++i)
+    factors.push_back(l.load(b.getF32Type(), l.at(from, l.wide(l.i32(4 * i * keys)))));
+  Value row = l.add(l.mul(first, 4 * kLinkColumns), part);
+  for (int64_t i = 0; i < kAhead; ++i)
+    for (int64_t e = 0; e < kOwn; e += 4) {
+      Value four = l.loadShared(VectorType::get(4, b.getF32Type()), row, 4 * (i * kLinkColumns + e));
+      for (int64_t r = 0; r < 4; ++r)
+        next[e + r] = l.fma(factors[i], l.part(four, r), next[e + r]);
+    }
+  scf::YieldOp::create(b, l.loc, next);
+  return SmallVector<Value>(loop.getResults());
+}
+
 /// A block has kLinkColumns columns of the state in shared memory, [key][column]; a thread has half of them, of one key.
 KernelLaunch ChunkKernelEmitter::emitTransitionLink(StringRef name) {
-  constexpr int64_t kOwn = kLinkColumns / 2,
-                    kAhead = 8; // columns of a thread; rows of the transition that are asked for at once
   const TileState &state = program.states[0];
   Block *entry = makeFunction(name);
   b.setInsertionPointToStart(entry);
@@ -106,28 +130,10 @@ KernelLaunch ChunkKernelEmitter::emitTransitionLink(StringRef name) {
       sums.push_back(l.load(b.getF32Type(), place(ends.base, e)));
       l.store(loop.getRegionIterArgs()[e], place(ends.base, e));
     }
-    auto rows = scf::ForOp::create(b, l.loc, l.i32(0), l.i32(state.keys), l.i32(kAhead), sums);
-    {
-      OpBuilder::InsertionGuard inner(b);
-      b.setInsertionPointToStart(rows.getBody());
-      sums.assign(rows.getRegionIterArgs().begin(), rows.getRegionIterArgs().end());
-      Value first = rows.getInductionVar();
-      Value from = l.at(matrix.base, l.wide(l.shl(l.add(l.mul(first, state.keys), key), 2)));
-      SmallVector<Value> factors;
-      for (int64_t i = 0; i < kAhead; ++i)
-        factors.push_back(l.load(b.getF32Type(), l.at(from, l.wide(l.i32(4 * i * state.keys)))));
-      Value row = l.add(l.mul(first, 4 * kLinkColumns), part);
-      for (int64_t i = 0; i < kAhead; ++i)
-        for (int64_t e = 0; e < kOwn; e += 4) {
-          Value four = l.loadShared(VectorType::get(4, b.getF32Type()), row, 4 * (i * kLinkColumns + e));
-          for (int64_t r = 0; r < 4; ++r)
-            sums[e + r] = l.fma(factors[i], l.part(four, r), sums[e + r]);
-        }
-      scf::YieldOp::create(b, l.loc, sums);
-    }
+    sums = addTransition(matrix.base, key, part, sums);
     l.barrier();
-    share(rows.getResults());
-    scf::YieldOp::create(b, l.loc, rows.getResults());
+    share(sums);
+    scf::YieldOp::create(b, l.loc, sums);
   }
   size_t result = results.size() - inits.size() + state.number;
   for (int64_t e = 0; e < kOwn; ++e)
