@@ -85,7 +85,7 @@ ArrayAttr ExpansionScans::reversedAxes() {
 ExpansionScans::Reading ExpansionScans::readingOf(recur::ScanOp made) {
   Reading reading{narrowed(made.outputs().front()), {}};
   if (made.outputs().size() > 1)
-    reading.share = narrowed(made.outputs().back());
+    reading.share = made.outputs().back(); // sums over many steps: what is rounded here adds up
   return reading;
 }
 
@@ -98,7 +98,25 @@ SmallVector<Value> ExpansionScans::outputsOf(NewScan &made, unsigned s, Value st
                                                : contract(made, "a,a->", {along, query}, axesOf(stateType(s), {}));
     whole = add(made, whole, map(made, recur::Fn::Mul, {kept, inner}));
   }
-  return {whole, map(made, recur::Fn::Mul, {by, apart})};
+  return {whole, shareOf(made, s, map(made, recur::Fn::Mul, {by, apart}))};
+}
+
+/// Where all elements of a state decay alike their sum is wanted: of 16 neighbours each, which takes no memory to speak of.
+Value ExpansionScans::shareOf(NewScan &made, unsigned s, Value share) {
+  constexpr int64_t kGroup = 16;
+  RankedTensorType type = typeOf(share);
+  bool alike = llvm::none_of(of.decays,
+                             [&](recur::DecayAttr decay) { return decay.getState() == s && !decay.getAxes().empty(); });
+  if (!alike || type.getRank() != 1 || type.isDynamicDim(0) || type.getDimSize(0) % kGroup)
+    return share;
+  int64_t groups = type.getDimSize(0) / kGroup;
+  auto typed = [&](ArrayRef<int64_t> shape) {
+    auto names = llvm::map_to_vector(shape, [&](int64_t size) { return b.getStringAttr(std::to_string(size)); });
+    return RankedTensorType::get(shape, type.getElementType(),
+                                 recur::DimsAttr::get(b.getContext(), ArrayRef<StringAttr>(), names));
+  };
+  Value apart = recur::ReshapeOp::create(made.body, loc, typed({groups, kGroup}), share);
+  return recur::ReduceOp::create(made.body, loc, typed({groups}), recur::Reduction::Sum, apart, ArrayRef<int64_t>{1});
 }
 
 /// Key and value of what a state takes in.

@@ -130,6 +130,7 @@ private:
   mlir::Value decayed(NewScan &made, SourceCopier &from, unsigned s, mlir::Value state);
   mlir::Value decayedKey(NewScan &made, SourceCopier &from, unsigned s, mlir::Value key);
   Reading readingOf(recur::ScanOp made);
+  mlir::Value shareOf(NewScan &made, unsigned s, mlir::Value share);
   llvm::SmallVector<mlir::Value> outputsOf(NewScan &made, unsigned s, mlir::Value state, mlir::Value query,
                                            int64_t axis, llvm::ArrayRef<std::pair<mlir::Value, mlir::Value>> own,
                                            mlir::Value by);

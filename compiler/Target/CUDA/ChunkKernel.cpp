@@ -31,6 +31,11 @@ KernelLaunch rondo::cuda::emitChunkKernel(const TileProgram &program, const Tile
   return ChunkKernelEmitter(program, plan, module, part, calling).emit(name);
 }
 
+/// Whether an output is stored as f32, and not as the rows are.
+static bool isWide(chunk::ScanOp scan, unsigned output) {
+  return cast<RankedTensorType>(scan->getResult(output).getType()).getElementType().isF32();
+}
+
 SmallVector<int> rondo::cuda::alignedOperands(const TileProgram &program) {
   chunk::ScanOp scan = program.scan;
   SmallVector<int> positions;
@@ -39,7 +44,8 @@ SmallVector<int> rondo::cuda::alignedOperands(const TileProgram &program) {
       positions.push_back(tile.input);
   size_t results = scan.getInputs().size() + scan.getParams().size() + scan.getInits().size();
   for (size_t i = 0; i < program.outputs.size(); ++i)
-    positions.push_back(results + i);
+    if (!isWide(scan, i)) // those are stored element by element
+      positions.push_back(results + i);
   return positions;
 }
 

@@ -218,6 +218,8 @@ private:
   void updateState(int64_t state, const ChunkAt &chunk);
   void stageOutput(unsigned output, int64_t block, const ChunkAt &chunk);
   void writeOutput(unsigned output, const ChunkAt &chunk);
+  void storeWide(unsigned output, int64_t block, const ChunkAt &chunk);
+  void storeGroups(mlir::Value value, unsigned output, int64_t block, const ChunkAt &chunk);
 
   mlir::Type matrixElement() const;
 

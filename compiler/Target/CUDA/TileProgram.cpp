@@ -33,7 +33,8 @@ public:
       for (Value output : program.outputs) {
         if (!isRows(output))
           decline("an output has no value axis");
-        visitColumns(output);
+        Value grouped = groupedColumns(output);
+        visitColumns(grouped ? grouped : output);
       }
     if (reason.empty())
       addSlots(program, perStepInColumns);

@@ -163,6 +163,8 @@ bool isElementwise(recur::ContractOp contract);
 bool isLate(mlir::Value value);
 /// Whether a value with a value axis is zero where a program's tiles along that axis and its states are zeros.
 bool vanishes(const TileProgram &program, mlir::Value value);
+/// Of sums of 16 columns each, the columns; null for what is none.
+mlir::Value groupedColumns(mlir::Value value);
 /// Whether a value is a constant, 1 everywhere.
 bool isOnes(mlir::Value value);
 /// Whether a product is a number per step: the inner product of rows with rows.
