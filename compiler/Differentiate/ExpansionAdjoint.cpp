@@ -178,13 +178,13 @@ private:
   void findFactorCotangents() {
     auto valueOf = [](Value value) { return [value](SourceCopier &from) { return from.get(value); }; };
     auto tensorOf = [](Value tensor) { return [tensor](SourceCopier &from) { return from.input(tensor); }; };
-    for (const StateRead &read : reads) {
+    ofQueries.resize(reads.size());
+    for (auto [i, read] : llvm::enumerate(reads)) {
       Value cotangent = read.cotangent.tensor;
-      bool viaQueries = decayIsActive(read.state);
-      ofQueries.push_back(cotangent && (active.contains(read.query) || viaQueries)
-                              ? readState(read.state, 1 - read.axis, read.before, tensorOf(cotangent),
-                                          viaQueries ? read.query : Value())
-                              : Reading());
+      if (decayIsActive(read.state) && cotangent)
+        ofQueries[i] = readState(read.state, 1 - read.axis, read.before, tensorOf(cotangent), read.query);
+      else if (!ofQueries[i].whole && isAsked(read))
+        readWith(i);
     }
     for (const Intake &intake : intakes) {
       auto [s, key, value, handed] = intake;
@@ -206,6 +206,27 @@ private:
       ofLogs.push_back(active.contains(value) ? logCotangent(decay.getState(), decay.getAxes()) : Value());
   }
   using Query = std::function<Value(SourceCopier &)>;
+
+  bool isAsked(const StateRead &read) { return read.cotangent.tensor && active.contains(read.query); }
+
+  /// The cotangents of query i, and of those that the same scan can find: longer rows of two would not fit on chip.
+  void readWith(size_t i) {
+    constexpr int64_t kLongest = 128;
+    SmallVector<const StateRead *> asked{&reads[i]};
+    SmallVector<size_t> numbers{i};
+    auto isShort = [](const StateRead &read) {
+      RankedTensorType type = typeOf(read.cotangent.tensor);
+      return type.getShape().back() > 0 && type.getShape().back() <= kLongest;
+    };
+    for (size_t j = i + 1; j < reads.size() && isShort(reads[i]); ++j)
+      if (reads[j].state == reads[i].state && reads[j].axis == reads[i].axis && isAsked(reads[j]) &&
+          isShort(reads[j])) {
+        asked.push_back(&reads[j]);
+        numbers.push_back(j);
+      }
+    for (auto [number, tensor] : llvm::zip(numbers, readTogether(asked)))
+      ofQueries[number].whole = tensor;
+  }
 
   /// The cotangent of what the transition of state s reads.
   Value returned(unsigned s) {

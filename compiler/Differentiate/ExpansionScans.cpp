@@ -134,18 +134,40 @@ std::pair<Value, Value> ExpansionScans::factors(const StateRead &read, SourceCop
   return {from.get(read.query), from.input(handed.tensor)};
 }
 
+SmallVector<std::pair<Value, Value>> ExpansionScans::intakesOf(unsigned s, SourceCopier &from) {
+  SmallVector<std::pair<Value, Value>> list;
+  for (const Intake &intake : intakes)
+    if (intake.state == s)
+      list.push_back(factors(intake, from));
+  return list;
+}
+
+SmallVector<Value> ExpansionScans::readTogether(ArrayRef<const StateRead *> asked) {
+  unsigned s = asked.front()->state;
+  NewScan made(loc, scan.getAxes(), Value(), Value());
+  SourceCopier from(made, sources);
+  Value old = made.state(scan.state(s), scan.getInits()[s]).front(), next = decayed(made, from, s, old);
+  for (auto [x, y] : intakesOf(s, from))
+    next = add(made, next, outer(made, s, x, y, of.keyAxes[s]));
+  SmallVector<Value> outputs;
+  for (const StateRead *each : asked)
+    outputs.push_back(read(made, s, each->before ? old : next, from.input(each->cotangent.tensor), 1 - each->axis));
+  recur::ScanOp forward = made.finish(b, next, outputs);
+  if (!finals[s])
+    finals[s] = forward.finals().front();
+  return llvm::map_to_vector(forward.outputs(), [&](Value output) { return narrowed(output); });
+}
+
 ExpansionScans::Reading ExpansionScans::readState(unsigned s, int64_t axis, bool before,
                                                   function_ref<Value(SourceCopier &)> makeQuery, Value by) {
   NewScan made(loc, scan.getAxes(), Value(), Value());
   SourceCopier from(made, sources);
   Value old = made.state(scan.state(s), scan.getInits()[s]).front(), kept = decayed(made, from, s, old), next = kept;
   SmallVector<std::pair<Value, Value>> own;
-  for (const Intake &intake : intakes)
-    if (intake.state == s) {
-      auto [x, y] = factors(intake, from);
-      own.push_back(axis == of.keyAxes[s] ? std::make_pair(x, y) : std::make_pair(y, x));
-      next = add(made, next, outer(made, s, x, y, of.keyAxes[s]));
-    }
+  for (auto [x, y] : intakesOf(s, from)) {
+    own.push_back(axis == of.keyAxes[s] ? std::make_pair(x, y) : std::make_pair(y, x));
+    next = add(made, next, outer(made, s, x, y, of.keyAxes[s]));
+  }
   Value query = makeQuery(from);
   SmallVector<Value> outputs;
   if (!by)

@@ -76,6 +76,8 @@ protected:
   /// What a query, given by `makeQuery` inside the scan, reads of state s along `axis`; with a share where `by` is given.
   Reading readState(unsigned s, int64_t axis, bool before, llvm::function_ref<mlir::Value(SourceCopier &)> makeQuery,
                     mlir::Value by = nullptr);
+  /// What the cotangents of several readouts of one state along one axis read along the other one, in one scan, without shares.
+  llvm::SmallVector<mlir::Value> readTogether(llvm::ArrayRef<const StateRead *> asked);
   /// What `makeQuery` reads of the cotangent of state s along `axis`, against time; with a share where `by` is given. Without a query
   /// nothing: for the cotangent of the initial state.
   Reading readCotangent(unsigned s, int64_t axis, llvm::function_ref<mlir::Value(SourceCopier &)> makeQuery,
@@ -124,6 +126,7 @@ private:
   Handed handOver(mlir::ResultRange outputs, mlir::Value rows) const;
   llvm::SmallVector<mlir::Value> outputsFor(NewScan &made, SourceCopier &from, mlir::Value output, mlir::Value rows);
   std::pair<mlir::Value, mlir::Value> factors(const Intake &intake, SourceCopier &from);
+  llvm::SmallVector<std::pair<mlir::Value, mlir::Value>> intakesOf(unsigned s, SourceCopier &from);
   std::pair<mlir::Value, mlir::Value> factors(const StateRead &read, SourceCopier &from);
   mlir::Value outer(NewScan &made, unsigned s, mlir::Value x, mlir::Value y, int64_t axis);
   mlir::Value read(NewScan &made, unsigned s, mlir::Value state, mlir::Value query, int64_t axis);
