@@ -116,9 +116,10 @@ void buildForm(OpPassManager &passes, const PhaseOptions &) {
 void buildPlanCpu(OpPassManager &passes, const PhaseOptions &options) {
   buildPlan(passes, options);
   cpu::ChooseScheduleOptions schedules;
-  // Not where something is asked for, nor of what is differentiated later.
-  bool isFree = options.schedule == "auto" && options.plan.find("schedule") == std::string::npos && !options.gradient;
-  schedules.threads = isFree ? options.threads : 1;
+  schedules.form = options.form;
+  schedules.plan = options.plan;
+  // Not where another schedule is asked of all, nor of what is differentiated later.
+  schedules.threads = options.schedule == "auto" && !options.gradient ? options.threads : 1;
   passes.addPass(cpu::createChooseSchedule(schedules));
 }
 
@@ -139,6 +140,8 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
   DifferentiateOptions by;
   by.wrt.assign(options.wrt.begin(), options.wrt.end());
   by.steps = options.backBySteps;
+  by.again = !options.backBySteps;
+  by.interval = options.interval;
   if (options.backBySteps && options.form != "step")
     buildRaise(passes, options);
   passes.addPass(createDifferentiate(by));

@@ -5,6 +5,10 @@
 // and Φ is known as a product of the steps' transitions. It is kept as what these have in common: nothing where states are sums, a vector per axis
 // that decays, an array like the state where decays are elementwise, and a matrix over the key axis where a transition mixes keys. That matrix
 // is moved by the recurrence itself: its columns are states that begin as unit vectors and take nothing in.
+//
+// Maps S -> A S diag(b), with A over the key axis, are closed under composition: (A' A, b' b). A move of a delta rule is one of them where it has
+// either a transition, A = diag(a) + u w^T and b of equal entries, or a decay along the values, A diagonal. With both, S -> diag(a) S diag(b) + u w^T S
+// takes column v through b_v diag(a) + u w^T, another matrix for every v: noSegments declines it, and elementwise decays beside a transition.
 #include "compiler/Transforms/SegmentParts.h"
 #include "compiler/Transforms/ExpansionChunk.h"
 #include "compiler/Transforms/RaisedStep.h"
@@ -309,10 +313,22 @@ std::string rondo::noSegments(Operation *raised) {
   if (!delta)
     return "";
   Expansion of(delta);
-  for (recur::DecayAttr decay : of.decays)
-    if (decay.getAxes().size() > 1 && llvm::is_contained(of.transitions, decay.getState()))
-      return "a transition mixes the keys of state '" + scan.state(decay.getState()).getName().str() +
-             "', whose decay varies elementwise";
+  for (auto [decay, move] : llvm::zip(of.decays, of.decayMoves)) {
+    unsigned s = decay.getState();
+    if (!llvm::is_contained(of.transitions, static_cast<int64_t>(s)))
+      continue;
+    std::string name = "'" + scan.state(s).getName().str() + "'";
+    if (decay.getAxes().size() > 1)
+      return "a transition mixes the keys of state " + name + ", whose decay varies elementwise";
+    bool isAlongValues = decay.getAxes().size() == 1 && decay.getAxes()[0] != of.keyAxes[s];
+    bool isBeside =
+        llvm::any_of(llvm::zip(of.transitions, of.transitionMoves), [s = s, move = move](auto &&transition) {
+          return std::get<0>(transition) == s && std::get<1>(transition) == move;
+        });
+    if (isAlongValues && isBeside)
+      return "a transition mixes the keys of state " + name +
+             " beside a decay along its values: each column has a matrix of its own";
+  }
   return "";
 }
 

@@ -263,6 +263,21 @@ TEST_CASE("an old state that a sum reads beside an update without it is kept", "
   CHECK(decayed.states() == States{StateStorage::InPlace});
 }
 
+TEST_CASE("a sum does not overwrite the state that is read behind it", "[step-nests]") {
+  Planned model(R"(model m<K> {
+    input x: [K]
+    param w, u: []
+    state h: [] = 0
+    h[t] = x[t] @ x[t]
+    y[t] = w * h[t] + u * h[t-1]
+    output y
+  })",
+                {{"K", 3}});
+  // Sums are written when they are finished, before what follows them in registers reads.
+  CHECK(model.step() == Lines{"[3+] h sum>state ; y>output"});
+  CHECK(model.states() == States{StateStorage::Ring});
+}
+
 TEST_CASE("states that change places do so in one sweep", "[step-nests]") {
   Planned model(R"(model m<D> {
     input x: [D]

@@ -3,6 +3,7 @@
 #include "compiler/Analysis/Ranges.h"
 #include "compiler/Target/CPU/Passes.h"
 #include "compiler/Target/CPU/ValueTiles.h"
+#include "compiler/Transforms/AskedPlans.h"
 #include "compiler/Transforms/Passes.h"
 #include "compiler/Transforms/RaisedStep.h"
 #include "compiler/Transforms/ScanForms.h"
@@ -35,11 +36,23 @@ struct ChooseSchedule : rondo::cpu::impl::ChooseScheduleBase<ChooseSchedule> {
       if (isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op) && op->hasAttr(kPlanAttr))
         raised.push_back(op);
     });
+    FailureOr<AskedPlans> asked = AskedPlans::parse(plan, [&] { return getOperation().emitError(); });
+    if (failed(asked))
+      return signalPassFailure();
     for (Operation *op : raised)
-      choose(op);
+      if (isFree(op, *asked))
+        choose(op);
   }
 
 private:
+  /// Whether the scan's schedule is the compiler's choice. Who asks for steps asks for one after another.
+  bool isFree(Operation *op, AskedPlans &asked) {
+    auto scan = cast<recur::ScanInterface>(op);
+    std::optional<AskedPlans::Value> ofPlan = asked.find(scan, "form");
+    StringRef wanted = ofPlan ? StringRef(ofPlan->text) : StringRef(form);
+    return wanted != "step" && !asked.find(scan, "schedule");
+  }
+
   void choose(Operation *op) {
     auto plan = op->getAttrOfType<PlanAttr>(kPlanAttr);
     if (threads < 2 || plan.getSchedule() != chunk::Schedule::Carry || !missingForms(op).segments.empty())

@@ -11,7 +11,7 @@ def ChooseSchedule : Pass<"choose-schedule", "::mlir::ModuleOp"> {
     and none where its sequence is too short.
 
     Requires: plans (`choose-plans`). Ensures: forms and chunks stay as they are; the schedule of scans that decline stays `carry`.
-    Declines: scans that cannot be cut (resets, packed sequences), whose segments have a map that costs more than it gains (a
+    Declines: scans that are asked to take steps, or to follow a schedule; scans that cannot be cut (resets, packed sequences), whose segments have a map that costs more than it gains (a
     transition between keys, for less than 4 threads), or whose decays are not known to lie in [-1, 1].
     Cost: one step of each scan, built and thrown away.
 
@@ -33,7 +33,11 @@ def ChooseSchedule : Pass<"choose-schedule", "::mlir::ModuleOp"> {
     }
     ```
   }];
-  let options = [Option<"threads", "threads", "int64_t", "1", "of the machine">];
+  let options = [
+    Option<"threads", "threads", "int64_t", "1", "of the machine">,
+    Option<"form", "form", "std::string", "\"auto\"", "what is asked of all scans: those asked to take steps are not cut">,
+    Option<"plan", "plan", "std::string", "", "what is asked of plans, as of choose-plans">
+  ];
   let dependentDialects = ["::rondo::chunk::ChunkDialect"];
 }
 

@@ -8,6 +8,7 @@
 #include "dialects/Recur/Recur.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SmallVector.h"
 #include <vector>
 
@@ -116,8 +117,8 @@ public:
   std::vector<Nest> nests;    // every step, in order
   llvm::SmallVector<ScratchBuffer> buffers;
   llvm::SmallVector<StateStorage> states;
-  /// The scratch buffer that holds a stored value.
-  llvm::MapVector<mlir::Value, int> bufferOf; // in the order of their making: kernels are the same every time
+  /// The scratch buffer that holds a stored value, in the order of their making: kernels are the same every time.
+  llvm::MapVector<mlir::Value, int> bufferOf;
   /// True when a parameter multiplies per-sequence values in a reduction: rows of the batch then share its loads.
   bool sharesParams = false;
 

@@ -42,8 +42,8 @@ bool StepNests::mayUpdateInPlace(unsigned state) const {
   bool writesLast = writer->isReduction() || writer->afterSums;
   for (BlockArgument old : step.stateArgs(state))
     for (size_t n = at; n < nests.size(); ++n) {
-      // The elementwise statements of an iteration read before one writes. Sums come after, and use what the update has read;
-      // what is written when the sums are finished comes after both.
+      // The elementwise statements of an iteration read before one writes. Sums come after, and use what the update has read; they are
+      // written before statements on finished sums read, of which, again, all read before one writes.
       bool early = writesLast, late = false;
       for (const Read &read : reads(nests[n])) {
         if (read.value != old)
@@ -51,6 +51,8 @@ bool StepNests::mayUpdateInPlace(unsigned state) const {
         if (n > at || read.at != same)
           return false;
         const Statement &reader = nests[n].statements[read.statement];
+        if (writer->isReduction() && reader.afterSums)
+          return false;
         late |= reader.isReduction() || reader.afterSums;
         early |= &reader == writer;
       }

@@ -104,3 +104,37 @@ func.func @resets(%x: !bt_k, %h0: !b_k, %r: !r) -> !b_k {
   } : !b_k
   return %h : !b_k
 }
+
+// Beside a transition, a decay along the values gives each column a matrix of its own.
+// CHECK-LABEL: func.func @columns(
+// CHECK-NOT:  segment_scan
+// CHECK:      recur.delta_scan
+func.func @columns(%k: !bt_k, %v: !bt_v, %S0: !b_kv) -> !b_kv {
+  // REMARK: [[@LINE+1]]:9: remark: form-chunks declines: a transition mixes the keys of state 'S' beside a decay along its values
+  %ST = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %v : !bt_k, !bt_v) inits(%S0 : !b_kv)
+      key_axes [0] decays [#recur.decay<0, [1]>] outers [0] transitions [0] readouts []
+      attributes {chunk.plan = #chunk.plan<form = step, schedule = segment, chunk = 1>} coefficients {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.coefficients decays(%vt : !v) keys(%kt : !k) values(%vt : !v) writes(%kt : !k) reads(%kt : !k)
+  } readout {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.yield
+  } : !b_kv
+  return %ST : !b_kv
+}
+
+// The same decay in a move before the transition's is one of its own: a matrix and a vector.
+// CHECK-LABEL: func.func @moves(
+// CHECK:      parts [#recur.state<"S", {{\[\[}}1]]>, #recur.state<"S_transition", {{\[\[}}1]]>, #recur.state<"S_decay1", {{\[\[}}1]]>]
+func.func @moves(%k: !bt_k, %v: !bt_v, %S0: !b_kv) -> !b_kv {
+  %ST = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %v : !bt_k, !bt_v) inits(%S0 : !b_kv)
+      key_axes [0] decays [#recur.decay<0, [1]>] outers [0] transitions [0] readouts []
+      attributes {chunk.plan = #chunk.plan<form = step, schedule = segment, chunk = 1>, recur.moves = array<i64: 0, 1, 1>} coefficients {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.coefficients decays(%vt : !v) keys(%kt : !k) values(%vt : !v) writes(%kt : !k) reads(%kt : !k)
+  } readout {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.yield
+  } : !b_kv
+  return %ST : !b_kv
+}

@@ -2,6 +2,11 @@
 // RUN: rondo-opt --choose-plans --choose-schedule="threads=2" %s | FileCheck %s
 // RUN: rondo-opt --choose-plans --choose-schedule="threads=6" %s | FileCheck --check-prefix=SIX %s
 // RUN: rondo-opt --choose-plans --choose-schedule="threads=1" %s | FileCheck --check-prefix=ONE %s
+// RUN: rondo-opt --choose-plans --choose-schedule="threads=2 form=step" %s | FileCheck --check-prefix=ONE %s
+// RUN: rondo-opt --choose-plans --choose-schedule="threads=2 plan='<schedule = carry>'" %s | FileCheck --check-prefix=ONE %s
+// What is asked for one scan holds for that scan alone.
+// RUN: rondo-opt --choose-plans --choose-schedule="threads=2 plan='h: <form = step>'" %s | FileCheck --check-prefix=ONE %s
+// RUN: rondo-opt --choose-plans --choose-schedule="threads=2 plan='other: <form = step>'" %s | FileCheck %s
 
 // ONE-NOT: segment
 
