@@ -6,6 +6,7 @@
 #include "compiler/Differentiate/ScanRegisters.h"
 #include "compiler/Transforms/KeptStates.h"
 #include "compiler/Transforms/RaisedStep.h"
+#include "compiler/Transforms/ScanForms.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/IRMapping.h"
@@ -186,7 +187,7 @@ private:
             {recur::SumToOp::create(b, op->getLoc(), operand.getType(), cotangents[0], sum.getFlipLag()), false});
       return success();
     }
-    if (isa<recur::ScanOp, recur::ExpandScanOp, chunk::ScanOp>(op))
+    if (isa<recur::ScanOp, recur::ExpandScanOp, recur::DeltaScanOp, chunk::ScanOp>(op))
       return visitScan(cast<recur::ScanInterface>(op), cotangents);
     return op->emitError("no derivative is known of '") << op->getName() << "'";
   }
@@ -211,8 +212,8 @@ private:
   /// Chunks stay chunks on the way back, except where the target wants steps.
   FailureOr<ScanCotangents> differentiateForm(recur::ScanInterface scan, ArrayRef<Value> ofOutputs,
                                               ArrayRef<Value> ofFinals, const WantedCotangents &wanted) {
-    if (auto expansion = dyn_cast<recur::ExpandScanOp>(*scan))
-      return buildExpansionAdjoint(b, expansion, ofOutputs, ofFinals, wanted);
+    if (std::optional<Expansion> expansion = expansionOf(scan))
+      return buildExpansionAdjoint(b, *expansion, ofOutputs, ofFinals, wanted);
     if (auto single = dyn_cast<recur::ScanOp>(*scan))
       return differentiateSteps(single, ofOutputs, ofFinals, wanted);
     auto chunks = cast<chunk::ScanOp>(*scan);
@@ -245,8 +246,8 @@ private:
     if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
       return op;
     auto scan = cast<recur::ScanInterface>(op);
-    if (auto expansion = dyn_cast<recur::ExpandScanOp>(op)) {
-      std::string why = noExpansionAdjoint(expansion, wantedOf(scan));
+    if (std::optional<Expansion> expansion = expansionOf(op)) {
+      std::string why = noExpansionAdjoint(*expansion, wantedOf(scan));
       if (why.empty())
         return op;
       op->emitRemark("differentiate goes back by single steps: ") << why;
