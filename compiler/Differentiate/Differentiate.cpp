@@ -4,7 +4,9 @@
 #include "compiler/Differentiate/Passes.h"
 #include "compiler/Differentiate/ScanAdjoint.h"
 #include "compiler/Differentiate/ScanRegisters.h"
+#include "compiler/Transforms/KeptStates.h"
 #include "compiler/Transforms/RaisedStep.h"
+#include "compiler/Transforms/ScanForms.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/IRMapping.h"
@@ -28,9 +30,11 @@ bool hasCotangent(Type type) { return recur::isArray(type) && recur::elementKind
 
 class FunctionAdjoint {
 public:
-  /// `wrt`: names of arguments; empty: all. `steps`: no scan goes back by chunks.
-  FunctionAdjoint(func::FuncOp fn, ArrayRef<std::string> wrt, bool steps)
-      : fn(fn), ret(fn.getBody().front().getTerminator()), b(ret), wrt(wrt), steps(steps) {}
+  /// `wrt`: names of arguments; empty: all. `steps`: no scan goes back by chunks. `again`: matrix states are computed again, those between
+  /// every `interval`-th (0: as many as are cheap) and the next.
+  FunctionAdjoint(func::FuncOp fn, ArrayRef<std::string> wrt, bool steps, bool again, int64_t interval)
+      : fn(fn), ret(fn.getBody().front().getTerminator()), b(ret), wrt(wrt), steps(steps), again(again),
+        interval(interval) {}
 
   LogicalResult build() {
     auto order = fn->getAttrOfType<IntegerAttr>(kOrderAttr);
@@ -183,19 +187,35 @@ private:
             {recur::SumToOp::create(b, op->getLoc(), operand.getType(), cotangents[0], sum.getFlipLag()), false});
       return success();
     }
-    if (isa<recur::ScanOp, recur::ExpandScanOp, chunk::ScanOp>(op))
+    if (isa<recur::ScanOp, recur::ExpandScanOp, recur::DeltaScanOp, chunk::ScanOp>(op))
       return visitScan(cast<recur::ScanInterface>(op), cotangents);
     return op->emitError("no derivative is known of '") << op->getName() << "'";
+  }
+
+  FailureOr<ScanCotangents> differentiateSteps(recur::ScanOp scan, ArrayRef<Value> ofOutputs, ArrayRef<Value> ofFinals,
+                                               const WantedCotangents &wanted) {
+    if (needsRegisters(scan))
+      return differentiateWithRegisters(b, scan, ofOutputs, ofFinals, wanted);
+    bool readsBefore = llvm::all_of(llvm::seq<unsigned>(0, scan.numStates()), [&](unsigned s) {
+      return scan.state(s).getReads().size() == 1 && scan.state(s).getReads()[0].asArrayRef() == ArrayRef<int64_t>{1};
+    });
+    if (again && scan.numStates() > 0 && readsBefore && !scan.getInputs().empty()) {
+      FailureOr<bool> large = handsOverMatrices(b, scan, ofOutputs, ofFinals, wanted);
+      if (failed(large))
+        return failure();
+      if (*large)
+        return buildGradientScan(b, scan, interval ? interval : cheapInterval(scan, 1), ofOutputs, ofFinals, wanted);
+    }
+    return differentiateScan(b, scan, ofOutputs, ofFinals, wanted);
   }
 
   /// Chunks stay chunks on the way back, except where the target wants steps.
   FailureOr<ScanCotangents> differentiateForm(recur::ScanInterface scan, ArrayRef<Value> ofOutputs,
                                               ArrayRef<Value> ofFinals, const WantedCotangents &wanted) {
-    if (auto expansion = dyn_cast<recur::ExpandScanOp>(*scan))
-      return buildExpansionAdjoint(b, expansion, ofOutputs, ofFinals, wanted);
+    if (std::optional<Expansion> expansion = expansionOf(scan))
+      return buildExpansionAdjoint(b, *expansion, ofOutputs, ofFinals, wanted);
     if (auto single = dyn_cast<recur::ScanOp>(*scan))
-      return needsRegisters(single) ? differentiateWithRegisters(b, single, ofOutputs, ofFinals, wanted)
-                                    : differentiateScan(b, single, ofOutputs, ofFinals, wanted);
+      return differentiateSteps(single, ofOutputs, ofFinals, wanted);
     auto chunks = cast<chunk::ScanOp>(*scan);
     if (!steps)
       return buildGradientScan(b, chunks, ofOutputs, ofFinals, wanted);
@@ -226,8 +246,8 @@ private:
     if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
       return op;
     auto scan = cast<recur::ScanInterface>(op);
-    if (auto expansion = dyn_cast<recur::ExpandScanOp>(op)) {
-      std::string why = noExpansionAdjoint(expansion, wantedOf(scan));
+    if (std::optional<Expansion> expansion = expansionOf(op)) {
+      std::string why = noExpansionAdjoint(*expansion, wantedOf(scan));
       if (why.empty())
         return op;
       op->emitRemark("differentiate goes back by single steps: ") << why;
@@ -293,7 +313,8 @@ private:
   Operation *ret;
   OpBuilder b;
   ArrayRef<std::string> wrt;
-  bool steps;
+  bool steps, again;
+  int64_t interval;
   std::string prefix;
   llvm::DenseSet<Value> active;
   llvm::DenseMap<Value, SmallVector<Part>> parts;
@@ -304,7 +325,7 @@ struct Differentiate : rondo::impl::DifferentiateBase<Differentiate> {
   void runOnOperation() override {
     std::vector<std::string> names(wrt.begin(), wrt.end());
     for (func::FuncOp fn : getOperation().getOps<func::FuncOp>())
-      if (!fn.isExternal() && failed(FunctionAdjoint(fn, names, steps).build()))
+      if (!fn.isExternal() && failed(FunctionAdjoint(fn, names, steps, again, interval).build()))
         return signalPassFailure();
   }
 };

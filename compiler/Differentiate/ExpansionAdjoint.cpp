@@ -1,9 +1,7 @@
-// See ExpansionAdjoint.h. Every scan here is made of single steps; what raises scans finds the expansions in them again.
-#include "compiler/Differentiate/ExpansionAdjoint.h"
+// See ExpansionAdjoint.h. What the scans are is here; how each is made, in ExpansionScans.
+#include "compiler/Differentiate/ExpansionScans.h"
 #include "compiler/Differentiate/LogDecay.h"
 #include "compiler/Differentiate/StepAdjoint.h"
-#include "compiler/Differentiate/StepCopier.h"
-#include "compiler/Transforms/RaisedStep.h"
 #include "compiler/Transforms/StepValues.h"
 #include <list>
 
@@ -14,49 +12,22 @@ static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(valu
 
 namespace {
 
-/// What an argument of a block stands for.
-struct Source {
-  Value operand;
-  bool isParam = false;
-};
-using Sources = DenseMap<Value, Source>;
-
-class SourceCopier : public StepCopier {
+class ExpansionAdjoint : ExpansionScans {
 public:
-  SourceCopier(NewScan &into, const Sources &sources) : StepCopier(into), sources(sources) {}
-  /// The argument of the new scan for an operand; one, however often it is asked for.
-  Value input(Value operand, bool isParam = false) {
-    Value &here = opened[operand];
-    if (!here)
-      here = isParam ? into.param(operand) : into.input(operand);
-    return here;
-  }
-
-private:
-  Value open(BlockArgument argument) override {
-    Source source = sources.lookup(argument);
-    return input(source.operand, source.isParam);
-  }
-  const Sources &sources;
-  DenseMap<Value, Value> opened;
-};
-
-class ExpansionAdjoint {
-public:
-  ExpansionAdjoint(OpBuilder &b, recur::ExpandScanOp op, ArrayRef<Value> ofOutputs, ArrayRef<Value> ofFinals,
+  ExpansionAdjoint(OpBuilder &b, const Expansion &expansion, ArrayRef<Value> ofOutputs, ArrayRef<Value> ofFinals,
                    const WantedCotangents &wanted)
-      : b(b), loc(op.getLoc()), of(op), scan(op), given(of.given()), ofOutputs(ofOutputs), ofFinals(ofFinals),
-        wanted(wanted), active(activeValues(of, wanted)), finals(scan.numStates()), ofInits(scan.numStates()) {
-    for (Value input : scan.getInputs())
-      if (isStoredNarrow(input))
-        stored = typeOf(input).getElementType();
+      : ExpansionScans(b, expansion, ofFinals), ofOutputs(ofOutputs), wanted(wanted), active(activeValues(of, wanted)) {
     for (Region *region : {of.coefficients, of.readout})
       addSources(region->getArguments());
   }
 
   FailureOr<ScanCotangents> build() {
+    for (size_t i = 0; i < of.transitions.size(); ++i)
+      followTransition(i);
     if (failed(findReadCotangents()))
       return failure();
+    for (size_t i = 0; i < of.transitions.size(); ++i)
+      returnTransition(i);
     findFactorCotangents();
     if (failed(findOperandCotangents()))
       return failure();
@@ -79,133 +50,6 @@ private:
       bool isParam = number >= inputs;
       sources[argument] = {isParam ? scan.getParams()[number - inputs] : scan.getInputs()[number], isParam};
     }
-  }
-
-  Value map(NewScan &made, recur::Fn fn, ArrayRef<Value> operands) {
-    Type type = operands.front().getType();
-    for (Value operand : operands)
-      if (typeOf(operand).getRank() > cast<RankedTensorType>(type).getRank())
-        type = operand.getType();
-    return recur::MapOp::create(made.body, loc, type, fn, operands);
-  }
-  Value add(NewScan &made, Value x, Value y) { return x && y ? map(made, recur::Fn::Add, {x, y}) : x ? x : y; }
-  Value contract(NewScan &made, StringRef spec, ArrayRef<Value> operands, RankedTensorType type) {
-    return recur::ContractOp::create(made.body, loc, type, spec, operands);
-  }
-  RankedTensorType stateType(unsigned s) { return stepTypeOf(scan.getInits()[s].getType()); }
-
-  /// x yᵀ, where x lies along axis `axis` of the state.
-  Value outer(NewScan &made, unsigned s, Value x, Value y, int64_t axis) {
-    return contract(made, axis == 0 ? "a,b->ab" : "b,a->ab", {x, y}, stateType(s));
-  }
-  Value read(NewScan &made, unsigned s, Value state, Value query, int64_t axis) {
-    return contract(made, axis == 0 ? "a,ab->b" : "b,ab->a", {query, state}, axesOf(stateType(s), {1 - axis}));
-  }
-  Value decayed(NewScan &made, SourceCopier &from, unsigned s, Value state) {
-    for (auto [value, decay] : llvm::zip(given.getDecays(), of.decays)) {
-      if (decay.getState() != s)
-        continue;
-      Value factor = from.get(value);
-      state = decay.getAxes().empty() ? map(made, recur::Fn::Mul, {state, factor})
-                                      : contract(made, scalingSpec(2, decay.getAxes()), {state, factor}, stateType(s));
-    }
-    return state;
-  }
-
-  /// What a scan gives, stored as narrow as the model's tensors: rows of a later product.
-  Value narrowed(Value tensor) {
-    if (stored)
-      tensor.setType(typeOf(tensor).clone(stored));
-    return tensor;
-  }
-
-  Value zeros(RankedTensorType type) { return recur::SumToOp::create(b, loc, type, ValueRange(), false); }
-  recur::StateAttr stateNamed(const std::string &name) {
-    return recur::StateAttr::get(b.getContext(), b.getStringAttr(name), DenseI64ArrayAttr::get(b.getContext(), {1}));
-  }
-  ArrayAttr reversedAxes() {
-    return b.getArrayAttr({recur::AxisAttr::get(b.getContext(), scan.axis(0).getName(), !scan.axis(0).getReverse())});
-  }
-
-  /// Something read of a state, and what of it a decay's logarithm is the sum of: `by` times what was read without the step's own outer
-  /// products. These are the same there and back and would cancel; where decays are strong they are all that there is.
-  struct Reading {
-    Value whole, share;
-  };
-  Reading readingOf(recur::ScanOp made) {
-    Reading reading{narrowed(made.outputs().front()), {}};
-    if (made.outputs().size() > 1)
-      reading.share = narrowed(made.outputs().back());
-    return reading;
-  }
-  /// Outputs of a scan that reads `state` along `axis` before it takes in `own`: pairs along that axis, and along the other one.
-  SmallVector<Value> outputsOf(NewScan &made, unsigned s, Value state, Value query, int64_t axis,
-                               ArrayRef<std::pair<Value, Value>> own, Value by) {
-    Value apart = read(made, s, state, query, axis), whole = apart;
-    for (auto [along, kept] : own) {
-      Value inner = contract(made, "a,a->", {along, query}, axesOf(stateType(s), {}));
-      whole = add(made, whole, map(made, recur::Fn::Mul, {kept, inner}));
-    }
-    return {whole, map(made, recur::Fn::Mul, {by, apart})};
-  }
-
-  /// What a query, given by `makeQuery` inside the scan, reads of state s along `axis`; with a share where `by` is given.
-  Reading readState(unsigned s, int64_t axis, bool before, function_ref<Value(SourceCopier &)> makeQuery,
-                    Value by = nullptr) {
-    NewScan made(loc, scan.getAxes(), Value(), Value());
-    SourceCopier from(made, sources);
-    Value old = made.state(scan.state(s), scan.getInits()[s]).front(), kept = decayed(made, from, s, old), next = kept;
-    SmallVector<std::pair<Value, Value>> own;
-    for (auto [key, value, state] : llvm::zip(given.getKeys(), given.getValues(), of.outers))
-      if (state == s) {
-        Value x = from.get(key), y = from.get(value);
-        own.push_back(axis == of.keyAxes[s] ? std::make_pair(x, y) : std::make_pair(y, x));
-        next = add(made, next, outer(made, s, x, y, of.keyAxes[s]));
-      }
-    Value query = makeQuery(from);
-    SmallVector<Value> outputs;
-    if (!by)
-      outputs.push_back(read(made, s, before ? old : next, query, axis));
-    else if (before)
-      outputs = outputsOf(made, s, old, query, axis, {}, from.get(by));
-    else
-      outputs = outputsOf(made, s, kept, query, axis, own, from.get(by));
-    recur::ScanOp forward = made.finish(b, next, outputs);
-    finals[s] = forward.finals().front();
-    return readingOf(forward);
-  }
-
-  /// What `query` of the coefficients reads of the cotangent of state s along `axis`, against time; with a share where `by` is given.
-  /// Without a query nothing: for the cotangent of the initial state.
-  Reading readCotangent(unsigned s, int64_t axis, Value query, Value by = nullptr) {
-    NewScan made(loc, reversedAxes(), Value(), Value());
-    SourceCopier from(made, sources);
-    Value init = ofFinals[s] ? ofFinals[s] : zeros(stateType(s));
-    Value later = made.state(stateNamed("d_" + scan.state(s).getName().str()), init).front(), at = later;
-    SmallVector<std::pair<Value, Value>> own;
-    auto takeIn = [&](Value into, bool before) {
-      for (auto [r, readout] : llvm::enumerate(of.readouts)) {
-        if (readout.getState() != s || readout.getBefore() != before || !ofReads[r])
-          continue;
-        Value x = from.get(given.getQueries()[r]), y = from.input(ofReads[r]);
-        if (!before)
-          own.push_back(axis == readout.getAxis() ? std::make_pair(x, y) : std::make_pair(y, x));
-        into = add(made, into, outer(made, s, x, y, readout.getAxis()));
-      }
-      return into;
-    };
-    at = takeIn(at, false);
-    Value next = takeIn(decayed(made, from, s, at), true);
-    SmallVector<Value> outputs;
-    if (query && by)
-      outputs = outputsOf(made, s, later, from.get(query), axis, own, from.get(by));
-    else if (query)
-      outputs.push_back(read(made, s, at, from.get(query), axis));
-    if (!made.hasInputs())
-      made.input(scan.getInputs().front()); // something must say how many steps there are
-    recur::ScanOp backward = made.finish(b, next, outputs);
-    ofInits[s] = backward.finals().front();
-    return query ? readingOf(backward) : Reading();
   }
 
   /// What was read going forward, where a derivative needs it.
@@ -308,8 +152,10 @@ private:
       return failure();
     for (Value argument : reads)
       values.push_back(adjoint.of(argument));
-    ofReads.resize(values.size());
-    materialise(values, ofReads, /*narrow=*/true);
+    SmallVector<Value> tensors(values.size());
+    materialise(values, tensors, /*narrow=*/true);
+    for (auto [read, tensor] : llvm::zip(this->reads, tensors))
+      read.cotangent.tensor = tensor;
     return success();
   }
 
@@ -330,26 +176,63 @@ private:
 
   /// The cotangents of queries, keys, values and of the logarithms of decays.
   void findFactorCotangents() {
-    for (auto [r, readout] : llvm::enumerate(of.readouts)) {
-      unsigned s = readout.getState();
-      Value cotangent = ofReads[r], query = given.getQueries()[r];
-      if (cotangent && (active.contains(query) || decayIsActive(s)))
-        ofQueries.push_back(readState(
-            s, 1 - readout.getAxis(), readout.getBefore(), [&](SourceCopier &from) { return from.input(cotangent); },
-            decayIsActive(s) ? query : Value()));
-      else
-        ofQueries.push_back({});
+    auto valueOf = [](Value value) { return [value](SourceCopier &from) { return from.get(value); }; };
+    auto tensorOf = [](Value tensor) { return [tensor](SourceCopier &from) { return from.input(tensor); }; };
+    ofQueries.resize(reads.size());
+    for (auto [i, read] : llvm::enumerate(reads)) {
+      Value cotangent = read.cotangent.tensor;
+      if (decayIsActive(read.state) && cotangent)
+        ofQueries[i] = readState(read.state, 1 - read.axis, read.before, tensorOf(cotangent), read.query);
+      else if (!ofQueries[i].whole && isAsked(read))
+        readWith(i);
     }
-    for (auto [key, value, s] : llvm::zip(given.getKeys(), given.getValues(), of.outers)) {
+    for (const Intake &intake : intakes) {
+      auto [s, key, value, handed] = intake;
       int64_t axis = of.keyAxes[s];
       bool viaValues = decaysAlong(s, 1 - axis), viaKeys = decayIsActive(s);
-      ofKeys.push_back(active.contains(key) || viaKeys ? readCotangent(s, 1 - axis, value, viaKeys ? key : Value())
-                                                       : Reading());
-      ofValues.push_back(active.contains(value) || viaValues ? readCotangent(s, axis, key, viaValues ? value : Value())
-                                                             : Reading());
+      ofKeys.push_back(active.contains(key) || viaKeys
+                           ? readCotangent(s, 1 - axis,
+                                           handed.tensor ? Query(tensorOf(handed.tensor)) : Query(valueOf(value)),
+                                           viaKeys ? key : Value())
+                           : Reading());
+      if (isWrite(intake)) // a transition has read this
+        ofValues.push_back({returned(s), {}});
+      else
+        ofValues.push_back(active.contains(value) || viaValues
+                               ? readCotangent(s, axis, valueOf(key), viaValues ? value : Value())
+                               : Reading());
     }
     for (auto [value, decay] : llvm::zip(given.getDecays(), of.decays))
       ofLogs.push_back(active.contains(value) ? logCotangent(decay.getState(), decay.getAxes()) : Value());
+  }
+  using Query = std::function<Value(SourceCopier &)>;
+
+  bool isAsked(const StateRead &read) { return read.cotangent.tensor && active.contains(read.query); }
+
+  /// The cotangents of query i, and of those that the same scan can find: longer rows of two would not fit on chip.
+  void readWith(size_t i) {
+    constexpr int64_t kLongest = 128;
+    SmallVector<const StateRead *> asked{&reads[i]};
+    SmallVector<size_t> numbers{i};
+    auto isShort = [](const StateRead &read) {
+      RankedTensorType type = typeOf(read.cotangent.tensor);
+      return type.getShape().back() > 0 && type.getShape().back() <= kLongest;
+    };
+    for (size_t j = i + 1; j < reads.size() && isShort(reads[i]); ++j)
+      if (reads[j].state == reads[i].state && reads[j].axis == reads[i].axis && isAsked(reads[j]) &&
+          isShort(reads[j])) {
+        asked.push_back(&reads[j]);
+        numbers.push_back(j);
+      }
+    for (auto [number, tensor] : llvm::zip(numbers, readTogether(asked)))
+      ofQueries[number].whole = tensor;
+  }
+
+  /// The cotangent of what the transition of state s reads.
+  Value returned(unsigned s) {
+    return llvm::find_if(llvm::drop_begin(reads, of.readouts.size()),
+                         [&](const StateRead &read) { return read.state == s; })
+        ->cotangent.tensor;
   }
 
   /// Per step, what queries (of readouts before or after the update) add, less what keys take off.
@@ -362,13 +245,13 @@ private:
                           : each;
     };
     Value total;
-    for (auto [r, readout] : llvm::enumerate(of.readouts))
-      if (readout.getState() == s && readout.getBefore() == before && ofQueries[r].share)
-        total = add(made, total, share(ofQueries[r]));
-    for (unsigned o = 0; o < of.outers.size() && !before; ++o) {
-      if (of.outers[o] != s)
+    for (auto [read, reading] : llvm::zip(reads, ofQueries))
+      if (read.state == s && read.before == before && reading.share)
+        total = add(made, total, share(reading));
+    for (unsigned i = 0; i < intakes.size() && !before; ++i) {
+      if (intakes[i].state != s)
         continue;
-      Value part = share(axes.empty() || axes[0] == of.keyAxes[s] ? ofKeys[o] : ofValues[o]);
+      Value part = share(axes.empty() || axes[0] == of.keyAxes[s] ? ofKeys[i] : ofValues[i]);
       total = total ? map(made, recur::Fn::Sub, {total, part}) : map(made, recur::Fn::Neg, {part});
     }
     return total;
@@ -404,9 +287,10 @@ private:
     };
     Value output = add(made, sum, share(false)), next = add(made, output, share(true));
     if (ofFinals[s] && finals[s]) {
-      std::string letters = axes.empty() ? "" : axes[0] == 0 ? "a" : "b";
-      output = add(made, output,
-                   contract(made, "ab,ab->" + letters, {made.param(finals[s]), made.param(ofFinals[s])}, type));
+      std::string letters = axes.empty() ? "" : axes[0] == 0 ? "a" : "b", all = isVector(s) ? "a" : "ab";
+      output =
+          add(made, output,
+              contract(made, all + "," + all + "->" + letters, {made.param(finals[s]), made.param(ofFinals[s])}, type));
     }
     return made.finish(b, next, output).outputs().front();
   }
@@ -424,14 +308,16 @@ private:
         roots.push_back(argument);
     StepAdjoint adjoint(&block, roots);
     seedOutputs(adjoint, block, into);
-    auto seed = [&](ValueRange values, ArrayRef<Reading> cotangents) {
-      for (auto [value, cotangent] : llvm::zip(values, cotangents))
-        if (cotangent.whole && active.contains(value))
-          adjoint.add(into.lookup(value), standFor(block, value.getType(), cotangent.whole));
+    auto seed = [&](Value value, const Reading &cotangent) {
+      if (cotangent.whole && value && active.contains(value))
+        adjoint.add(into.lookup(value), standFor(block, value.getType(), cotangent.whole));
     };
-    seed(given.getQueries(), ofQueries);
-    seed(given.getKeys(), ofKeys);
-    seed(given.getValues(), ofValues);
+    for (auto [read, cotangent] : llvm::zip(reads, ofQueries))
+      seed(read.query, cotangent);
+    for (auto [intake, cotangent] : llvm::zip(intakes, ofKeys))
+      seed(intake.key, cotangent);
+    for (auto [intake, cotangent] : llvm::zip(intakes, ofValues))
+      seed(intake.value, cotangent);
     for (auto [value, log] : llvm::zip(given.getDecays(), ofLogs))
       if (log)
         seedLog(adjoint, block, into, value, log);
@@ -466,30 +352,21 @@ private:
     }
   }
 
-  OpBuilder &b;
-  Location loc;
-  Expansion of;
-  recur::ScanInterface scan;
-  recur::CoefficientsOp given;
-  ArrayRef<Value> ofOutputs, ofFinals;
+  ArrayRef<Value> ofOutputs;
   const WantedCotangents &wanted;
   DenseSet<Value> active;
-  Type stored;             // 16 bits; null where no input is
-  std::list<Block> blocks; // as long as `sources` knows their arguments
-  Sources sources;
+  std::list<Block> blocks;            // as long as `sources` knows their arguments
   DenseMap<Value, Value> standIns;    // of what was read, in the block that is being differentiated
   SmallVector<Value> sharedArguments; // of that block
   DenseMap<unsigned, Value> forwardReads;
-  SmallVector<Value> ofReads, ofLogs; // tensors; null where there is no cotangent
+  SmallVector<Value> ofLogs; // tensors; null where there is no cotangent
   SmallVector<Reading> ofQueries, ofKeys, ofValues;
-  SmallVector<Value> finals, ofInits; // per state
   ScanCotangents result;
 };
 
 } // namespace
 
-FailureOr<ScanCotangents> rondo::buildExpansionAdjoint(OpBuilder &b, recur::ExpandScanOp scan,
-                                                       ArrayRef<Value> ofOutputs, ArrayRef<Value> ofFinals,
-                                                       const WantedCotangents &wanted) {
-  return ExpansionAdjoint(b, scan, ofOutputs, ofFinals, wanted).build();
+FailureOr<ScanCotangents> rondo::buildExpansionAdjoint(OpBuilder &b, const Expansion &of, ArrayRef<Value> ofOutputs,
+                                                       ArrayRef<Value> ofFinals, const WantedCotangents &wanted) {
+  return ExpansionAdjoint(b, of, ofOutputs, ofFinals, wanted).build();
 }

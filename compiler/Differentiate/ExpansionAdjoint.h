@@ -5,7 +5,9 @@
 //   M[t] = q[t] dy[t]ᵀ + a[t+1] ∘ M[t+1]     dq[t] = S[t] dy[t],  dk[t] = M[t] v[t],  dv[t] = k[t] M[t]
 //   a ∘ da = Σ over s >= t of (q ∘ dq - k ∘ dk)[s], and the final states' part: the cotangent of log a
 //
-// The last line needs no state for a step either. It is the gradient of a logarithm, whose error is that of dq and dk, which the target has
+// Delta rules are made expansions first: see ExpansionScans.h.
+//
+// The last line of these needs no state for a step either. It is the gradient of a logarithm, whose error is that of dq and dk, which the target has
 // rounded to 16 bits: so it serves tensors that are stored in 16 bits, and decays that are exponentials or bounded away from 0.
 #pragma once
 #include "compiler/Differentiate/ScanAdjoint.h"
@@ -15,7 +17,7 @@
 namespace rondo {
 
 /// Why an expansion does not go back so; empty where it does.
-std::string noExpansionAdjoint(recur::ExpandScanOp scan, const WantedCotangents &wanted);
+std::string noExpansionAdjoint(const Expansion &of, const WantedCotangents &wanted);
 
 /// Values of an expansion's two regions that depend on operands whose cotangents are wanted.
 llvm::DenseSet<mlir::Value> activeValues(const Expansion &of, const WantedCotangents &wanted);
@@ -23,7 +25,7 @@ llvm::DenseSet<mlir::Value> activeValues(const Expansion &of, const WantedCotang
 bool isStoredNarrow(mlir::Value tensor);
 
 /// As differentiateScan, for a scan of which `noExpansionAdjoint` says nothing.
-mlir::FailureOr<ScanCotangents> buildExpansionAdjoint(mlir::OpBuilder &b, recur::ExpandScanOp scan,
+mlir::FailureOr<ScanCotangents> buildExpansionAdjoint(mlir::OpBuilder &b, const Expansion &of,
                                                       llvm::ArrayRef<mlir::Value> ofOutputs,
                                                       llvm::ArrayRef<mlir::Value> ofFinals,
                                                       const WantedCotangents &wanted);

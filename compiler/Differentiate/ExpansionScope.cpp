@@ -1,6 +1,7 @@
 // Which expansions go back as scans of one matrix state each. See ExpansionAdjoint.h.
 #include "compiler/Differentiate/ExpansionAdjoint.h"
 #include "compiler/Differentiate/LogDecay.h"
+#include "compiler/Transforms/ExpansionChunk.h"
 
 using namespace mlir;
 using namespace rondo;
@@ -29,15 +30,25 @@ bool rondo::isStoredNarrow(Value tensor) {
   return element.isBF16() || element.isF16();
 }
 
-std::string rondo::noExpansionAdjoint(recur::ExpandScanOp scan, const WantedCotangents &wanted) {
-  Expansion of(scan);
+std::string rondo::noExpansionAdjoint(const Expansion &of, const WantedCotangents &wanted) {
+  recur::ScanInterface scan = of.scan;
   if (scan.getResets() || scan.getOffsets())
     return "sequences begin inside the time axis";
   if (llvm::none_of(scan.getInputs(), isStoredNarrow))
     return "its tensors are not stored in 16 bits";
   for (auto [s, init] : llvm::enumerate(scan.getInits()))
-    if (recur::dimsOf(init.getType()).getNames().size() != 2 || !typeOf(init).getElementType().isF32())
-      return "state '" + scan.state(s).getName().str() + "' is no matrix of real numbers in f32";
+    if (size_t axes = recur::dimsOf(init.getType()).getNames().size();
+        axes < 1 || axes > 2 || !typeOf(init).getElementType().isF32())
+      return "state '" + scan.state(s).getName().str() + "' is no matrix or vector of real numbers in f32";
+  if (llvm::none_of(scan.getInits(), [](Value init) { return recur::dimsOf(init.getType()).getNames().size() == 2; }))
+    return "no state is a matrix";
+  if (!of.transitions.empty()) {
+    if (std::string why = noChunkForm(of); !why.empty())
+      return why;
+    for (int64_t s : of.transitions)
+      if (of.moves(s) > 1)
+        return "a transition is a product of several";
+  }
   DenseSet<Value> active = activeValues(of, wanted);
   analysis::Ranges ranges;
   for (auto [value, decay] : llvm::zip(of.given().getDecays(), of.decays)) {

@@ -223,3 +223,19 @@ FailureOr<ScanCotangents> rondo::buildGradientScan(OpBuilder &b, chunk::ScanOp s
                                                    ArrayRef<Value> ofFinals, const WantedCotangents &wanted) {
   return GradientBuilder(b, scan, ofOutputs, ofFinals, wanted).build();
 }
+
+FailureOr<ScanCotangents> rondo::buildGradientScan(OpBuilder &b, recur::ScanOp scan, int64_t interval,
+                                                   ArrayRef<Value> ofOutputs, ArrayRef<Value> ofFinals,
+                                                   const WantedCotangents &wanted) {
+  auto plan = chunk::PlanAttr::get(b.getContext(), chunk::Form::Chunk, chunk::Schedule::Carry, /*chunk=*/1, interval);
+  auto single = chunk::ScanOp::create(b, scan.getLoc(), scan->getResultTypes(), scan.getInputs(), scan.getParams(),
+                                      scan.getInits(), scan.getResets(), scan.getOffsets(), scan.getAxes(),
+                                      scan.getStates(), plan);
+  for (Region *region : {&single.getStep(), &single.getChunk()}) {
+    IRMapping map;
+    scan.getBody().cloneInto(region, map);
+  }
+  FailureOr<ScanCotangents> of = buildGradientScan(b, single, ofOutputs, ofFinals, wanted);
+  single.erase();
+  return of;
+}

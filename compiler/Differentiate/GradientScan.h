@@ -13,4 +13,9 @@ mlir::FailureOr<ScanCotangents> buildGradientScan(mlir::OpBuilder &b, chunk::Sca
                                                   llvm::ArrayRef<mlir::Value> ofOutputs,
                                                   llvm::ArrayRef<mlir::Value> ofFinals, const WantedCotangents &wanted);
 
+/// The same out of a scan over one axis, with chunks of one step: of the states every `interval`-th is kept.
+mlir::FailureOr<ScanCotangents> buildGradientScan(mlir::OpBuilder &b, recur::ScanOp scan, int64_t interval,
+                                                  llvm::ArrayRef<mlir::Value> ofOutputs,
+                                                  llvm::ArrayRef<mlir::Value> ofFinals, const WantedCotangents &wanted);
+
 } // namespace rondo

@@ -10,12 +10,13 @@ def Differentiate : Pass<"differentiate", "::mlir::ModuleOp"> {
     `d2_`, and so on. Each scan is run against time once more, by a scan of the same family, and a scan that has chunks already by the
     same chunks; see compiler/Differentiate/README.md for the rules and the conventions.
 
-    A `recur.scan` gives recur.scans, a `chunk.scan` a `chunk.gradient_scan`, or, with resets or offsets or where `steps` is asked for, recur.scans of its steps.
+    A `recur.scan` gives recur.scans (with `again`, where these would store a matrix state for every step, a `chunk.gradient_scan` with chunks of
+    one step), a `chunk.scan` a `chunk.gradient_scan`, or, where `steps` is asked for, recur.scans of its steps.
 
     An `expand_scan` whose tensors are stored in 16 bits gives one recur.scan per gradient of a query, key or value, each of which reads one matrix
     state along one axis (compiler/Differentiate/ExpansionAdjoint.h); every other raised scan goes back as its steps, with a remark.
 
-    Requires: `bind-sizes`, and one function. Ensures: these ops, recur.sum_to and recur.reshape only, and chunk.gradient_scan where there was a chunk.scan. Fails, with an error at its place, at operations that have no derivative.
+    Requires: `bind-sizes`, and one function. Ensures: these ops, recur.sum_to and recur.reshape only, and chunk.gradient_scan where there was a chunk.scan or with `again`. Fails, with an error at its place, at operations that have no derivative.
     Cost: the operations of a step grow about threefold.
 
     ```mlir
@@ -35,8 +36,10 @@ def Differentiate : Pass<"differentiate", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [ListOption<"wrt", "wrt", "std::string", "names of the arguments whose gradients are wanted; none: all">,
-                 Option<"steps", "steps", "bool", "false", "chunk.scans go back step by step too">];
-  let dependentDialects = ["::rondo::recur::RecurDialect", "::mlir::arith::ArithDialect"];
+                 Option<"steps", "steps", "bool", "false", "chunk.scans go back step by step too">,
+                 Option<"again", "again", "bool", "false", "matrix states that single steps need on the way back are computed again, interval by interval">,
+                 Option<"interval", "interval", "int64_t", "0", "of these, steps from one state that is kept to the next; 0: the pass's choice">];
+  let dependentDialects = ["::rondo::recur::RecurDialect", "::rondo::chunk::ChunkDialect", "::mlir::arith::ArithDialect"];
 }
 
 def Linearize : Pass<"linearize", "::mlir::ModuleOp"> {

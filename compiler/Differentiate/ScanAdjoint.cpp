@@ -28,16 +28,30 @@ public:
       : b(b), loc(scan.getLoc()), scan(scan), step(scan), ofOutputs(ofOutputs), ofFinals(ofFinals), wanted(wanted) {}
 
   FailureOr<ScanCotangents> build() {
-    if (failed(differentiateStep()))
+    if (failed(prepare()))
       return failure();
-    for (Value root : roots)
-      need(root);
     makeForward();
     makeBackward();
     return std::move(result);
   }
 
+  FailureOr<bool> handsOverMatrices() {
+    if (failed(prepare()))
+      return failure();
+    return products.empty() && llvm::any_of(handed, [](Value value) { return typeOf(value).getRank() >= 2; });
+  }
+
 private:
+  /// Differentiates the step and finds what its gradients need.
+  LogicalResult prepare() {
+    if (failed(differentiateStep()))
+      return failure();
+    findProducts();
+    for (Value root : roots)
+      need(root);
+    return success();
+  }
+
   unsigned axes() { return scan.numAxes(); }
 
   BlockArgument argument(Type type, Role role) {
@@ -105,6 +119,7 @@ private:
   //===--- what is handed from the forward to the backward scan -------------------------------------------------------===//
 
   struct Dependence {
+    bool onState = false;
     bool onMatrix = false;  // a state of two axes or more
     bool onAdjoint = false; // a cotangent of a state
   };
@@ -115,11 +130,13 @@ private:
     Dependence found;
     if (auto argument = dyn_cast<BlockArgument>(value)) {
       const Role &role = roles.find(argument)->second;
-      found.onMatrix = role.kind == Role::Read && typeOf(value).getRank() >= 2;
+      found.onState = role.kind == Role::Read;
+      found.onMatrix = found.onState && typeOf(value).getRank() >= 2;
       found.onAdjoint = role.kind == Role::Adjoint;
     } else {
       for (Value operand : value.getDefiningOp()->getOperands()) {
         Dependence of = dependenceOf(operand);
+        found.onState |= of.onState;
         found.onMatrix |= of.onMatrix;
         found.onAdjoint |= of.onAdjoint;
       }
@@ -127,10 +144,45 @@ private:
     return dependences[value] = found;
   }
 
+  /// Products of parameters with what waits for a state, where the states need them anyway: the forward scan hands them over, since
+  /// computing them again takes far longer than reading an array of one axis.
+  void findProducts() {
+    llvm::SetVector<Value> again(newStates.begin(), newStates.end());
+    for (size_t i = 0; i < again.size(); ++i)
+      if (Operation *op = again[i].getDefiningOp())
+        again.insert(op->operand_begin(), op->operand_end());
+    for (Value value : again)
+      if (isRecurrentProduct(value))
+        products.insert(furthest(value, again));
+  }
+
+  bool isRecurrentProduct(Value value) {
+    auto contract = value.getDefiningOp<recur::ContractOp>();
+    if (!contract || typeOf(value).getRank() > 1)
+      return false;
+    bool ofMatrix = llvm::any_of(contract.getOperands_(), [&](Value operand) {
+      auto argument = dyn_cast<BlockArgument>(operand);
+      return argument && roles.find(argument)->second.kind == Role::Param && typeOf(operand).getRank() >= 2;
+    });
+    return ofMatrix && dependenceOf(value).onState;
+  }
+
+  /// The last value that is computed elementwise out of `value` before anything else is.
+  Value furthest(Value value, const llvm::SetVector<Value> &again) {
+    while (value.hasOneUse()) {
+      auto map = dyn_cast<recur::MapOp>(*value.getUsers().begin());
+      if (!map || map.getType() != value.getType() || !again.contains(map.getResult()))
+        break;
+      value = map.getResult();
+    }
+    return value;
+  }
+
   void need(Value value) {
     Dependence on = dependenceOf(value);
     bool truth = recur::elementKind(value.getType()) == recur::ElementKind::Truth;
-    if (on.onMatrix && !on.onAdjoint && typeOf(value).getRank() <= 1 && !truth) {
+    bool ofMatrix = on.onMatrix && !on.onAdjoint && typeOf(value).getRank() <= 1 && !truth;
+    if (ofMatrix || products.contains(value)) {
       handed.insert(value);
       return;
     }
@@ -366,7 +418,7 @@ private:
   SmallVector<SmallVector<Value>> ofReads; // per state
   SmallVector<Value> roots;
   llvm::DenseMap<Value, Dependence> dependences;
-  llvm::DenseSet<Value> visited;
+  llvm::DenseSet<Value> visited, products;
   llvm::SetVector<Value> handed;
   llvm::MapVector<Value, Value> handedOver; // to the forward scan's outputs
   std::set<std::string> names;
@@ -378,4 +430,9 @@ private:
 FailureOr<ScanCotangents> rondo::differentiateScan(OpBuilder &b, recur::ScanOp scan, ArrayRef<Value> ofOutputs,
                                                    ArrayRef<Value> ofFinals, const WantedCotangents &wanted) {
   return Adjoint(b, scan, ofOutputs, ofFinals, wanted).build();
+}
+
+FailureOr<bool> rondo::handsOverMatrices(OpBuilder &b, recur::ScanOp scan, ArrayRef<Value> ofOutputs,
+                                         ArrayRef<Value> ofFinals, const WantedCotangents &wanted) {
+  return Adjoint(b, scan, ofOutputs, ofFinals, wanted).handsOverMatrices();
 }

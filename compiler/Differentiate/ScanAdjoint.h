@@ -8,8 +8,8 @@
 // and keys exchanged, a linear_scan a linear_scan, and so on, so that raising finds the same forms for it.
 //
 // What the Jacobian needs of the states is recomputed by a second forward scan. Values without or with one axis that depend on states of two
-// axes, but on no cotangent of a state (a query's gradient S dy), are computed there and handed over; a state itself is handed over, for
-// every step, only where it meets a cotangent.
+// axes, but on no cotangent of a state (a query's gradient S dy), are computed there and handed over; so are products of a parameter's matrix
+// that the states need anyway; a state itself is handed over, for every step, only where it meets a cotangent.
 #pragma once
 #include "dialects/Recur/Recur.h"
 #include "mlir/IR/Builders.h"
@@ -33,5 +33,10 @@ struct WantedCotangents {
 mlir::FailureOr<ScanCotangents> differentiateScan(mlir::OpBuilder &b, recur::ScanOp scan,
                                                   llvm::ArrayRef<mlir::Value> ofOutputs,
                                                   llvm::ArrayRef<mlir::Value> ofFinals, const WantedCotangents &wanted);
+
+/// Whether these scans would hand over a state of two axes or more for every step, and have no products of parameters' matrices, which gain from
+/// scans of their own. Fails as they do.
+mlir::FailureOr<bool> handsOverMatrices(mlir::OpBuilder &b, recur::ScanOp scan, llvm::ArrayRef<mlir::Value> ofOutputs,
+                                        llvm::ArrayRef<mlir::Value> ofFinals, const WantedCotangents &wanted);
 
 } // namespace rondo

@@ -141,6 +141,8 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
   DifferentiateOptions by;
   by.wrt.assign(options.wrt.begin(), options.wrt.end());
   by.steps = options.backBySteps;
+  by.again = !options.backBySteps;
+  by.interval = options.interval;
   if (options.backBySteps && options.form != "step")
     buildRaise(passes, options);
   passes.addPass(createDifferentiate(by));

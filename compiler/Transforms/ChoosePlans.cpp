@@ -2,6 +2,7 @@
 #include "compiler/Analysis/Ranges.h"
 #include "compiler/Transforms/AskedPlans.h"
 #include "compiler/Transforms/ExpansionChunk.h"
+#include "compiler/Transforms/KeptStates.h"
 #include "compiler/Transforms/Passes.h"
 #include "compiler/Transforms/PlanSpace.h"
 #include "compiler/Transforms/ScanForms.h"
@@ -35,10 +36,6 @@ constexpr int64_t kLeastSegments = 2;
 /// Of plans whose scans are not differentiated, where it means nothing.
 constexpr int64_t kInterval = 16;
 
-/// Of what a scan reads and writes, there and back, at most one in so many bytes is for states that are kept.
-constexpr int64_t kTensorsPerKept = 16;
-constexpr int64_t kLongestInterval = 256;
-
 /// Elements of one step, or of one state.
 int64_t featureElements(Type of) {
   auto type = cast<RankedTensorType>(of);
@@ -46,14 +43,6 @@ int64_t featureElements(Type of) {
   for (int64_t extent : type.getShape().take_back(recur::dimsOf(type).getNames().size()))
     size *= extent;
   return size;
-}
-
-int64_t featureBytes(Type of) {
-  Type element = cast<RankedTensorType>(of).getElementType();
-  int64_t parts = isa<ComplexType>(element) ? 2 : 1;
-  if (parts == 2)
-    element = cast<ComplexType>(element).getElementType();
-  return featureElements(of) * parts * ((element.getIntOrFloatBitWidth() + 7) / 8);
 }
 
 /// One scan's forms, and why it lacks the others.
@@ -78,21 +67,7 @@ public:
     return largest;
   }
 
-  /// Chunks of `size` steps from one kept state to the next: the least power of two for which the states are few beside the tensors.
-  int64_t cheapInterval(int64_t size) const {
-    recur::ScanInterface scan = expansion->scan;
-    int64_t states = 0, tensors = 0;
-    for (Value init : scan.getInits())
-      states += featureBytes(init.getType());
-    for (Type type : scan.getInputs().getTypes())
-      tensors += 2 * featureBytes(type); // and its cotangent
-    for (Value output : scan->getResults().take_front(scan.numOutputs()))
-      tensors += 2 * featureBytes(output.getType());
-    int64_t interval = 1;
-    while (interval < kLongestInterval && states * kTensorsPerKept > tensors * size * interval)
-      interval *= 2;
-    return interval;
-  }
+  int64_t cheapInterval(int64_t size) const { return ::rondo::cheapInterval(expansion->scan, size); }
 
   /// True where the states are sums of outer products, and nothing else.
   bool onlySums() const {

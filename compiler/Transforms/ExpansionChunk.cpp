@@ -7,6 +7,7 @@
 // the way. A transition u wᵀ is one more pair (u, p) whose p[t] = w[t]ᵀS[t-1] is such a readout itself: the unknowns p are found by
 // forward substitution (the UT form of the WY representation; Yang et al., Parallelizing Linear Transformers with the Delta Rule, 2024).
 #include "compiler/Transforms/ExpansionChunk.h"
+#include "compiler/Transforms/BareRows.h"
 #include "compiler/Transforms/ChunkValues.h"
 #include "compiler/Transforms/StepValues.h"
 #include "llvm/ADT/STLExtras.h"
@@ -81,6 +82,7 @@ private:
     Value scalar;  // <time>: the decays without axes
     int64_t moves; // a step; where there are several, each has an entry along `time`
     SmallVector<Pair> pairs;
+    Value reader, solution; // of a transition, where there is one move: its read, and what that gives
   };
 
   void addArguments() {
@@ -201,6 +203,8 @@ private:
   /// What `query` reads of a state before or after a step.
   Value readout(unsigned s, Value query, int64_t axis, bool before) {
     int64_t moves = states[s].moves;
+    if (before && axis == states[s].keyAxis && query == states[s].reader)
+      return states[s].solution; // what the transition reads is known already
     Value all = read(s, inTurn(SmallVector<Value>(moves, query)), axis, before);
     return ofMove(all, before ? 0 : moves - 1, moves);
   }
@@ -211,6 +215,14 @@ private:
     State &state = states[s];
     Value matrix = scores(state, state.keyAxis, reader, write, /*before=*/true);
     Value p = chunk::SolveOp::create(b, values.loc, matrix, right);
+    if (state.moves == 1) {
+      state.reader = reader;
+      state.solution = p;
+    }
+    if (state.moves == 1) {
+      state.reader = reader;
+      state.solution = p;
+    }
     for (Pair &pair : state.pairs)
       if (pair.key == write) {
         pair.value = values.map(recur::Fn::Add, {pair.value, p});
@@ -279,6 +291,16 @@ private:
     return result;
   }
 
+  /// The numbers per step that multiply a key go to its value. Who takes in the same, from the value as it was handed over, has the same
+  /// state then, also where operands are rounded: a transition corrects what was rounded here, and no other rounding.
+  Pair withBareKey(const Pair &pair) {
+    BareRows bare(pair.key);
+    if (!bare.scaled())
+      return pair;
+    Value factor = bare.factor(b, values.loc, [](Value number) { return number; });
+    return {bare.rows, values.map(recur::Fn::Mul, {pair.value, values.repeated(factor, typeOf(pair.value))})};
+  }
+
   /// The state behind the chunk.
   Value end(unsigned s) {
     State &state = states[s];
@@ -292,8 +314,9 @@ private:
       }
     if (state.scalar)
       result = values.map(recur::Fn::Mul, {result, products(state.scalar, chunk::Span::All)});
-    for (const Pair &pair : state.pairs) {
+    for (const Pair &each : state.pairs) {
       int64_t other = rank == 2 ? 1 - state.keyAxis : -1;
+      Pair pair = other >= 0 && state.solution ? withBareKey(each) : each;
       Value key = decayed(state, state.keyAxis, pair.key, chunk::Span::After, /*withScalar=*/true);
       Value value = decayed(state, other, pair.value, chunk::Span::After, /*withScalar=*/false);
       StringRef spec = rank == 1 ? "ta,t->a" : state.keyAxis == 0 ? "ta,tb->ab" : "tb,ta->ab";

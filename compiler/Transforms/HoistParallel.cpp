@@ -190,21 +190,48 @@ void eraseDead(recur::ScanOp scan) {
     }
 }
 
+/// Outputs that are hoisted values come from the parallel scan itself, where it can store them as they are wanted. Gives their numbers.
+SmallVector<unsigned> takeOutputs(recur::ScanOp scan, const Hoisted &hoisted, recur::ScanOp parallel) {
+  SmallVector<unsigned> taken;
+  for (auto [number, yielded] : llvm::enumerate(scan.yield().getOutputs())) {
+    Value output = scan.outputs()[number];
+    auto found = llvm::find(hoisted.results, yielded);
+    if (found == hoisted.results.end())
+      continue;
+    Value made = parallel->getResult(found - hoisted.results.begin());
+    auto type = cast<RankedTensorType>(output.getType()), stored = cast<RankedTensorType>(made.getType());
+    if (type != stored && !(yielded.hasOneUse() && type == stored.clone(type.getElementType())))
+      continue;
+    made.setType(type);
+    output.replaceAllUsesWith(made);
+    taken.push_back(number);
+  }
+  return taken;
+}
+
 /// The scan again, with the hoisted values as inputs in place of what computed them.
 void replaceScan(recur::ScanOp scan, const Hoisted &hoisted, recur::ScanOp parallel) {
   OpBuilder b(scan);
-  SmallVector<Value> inputs(scan.getInputs());
+  SmallVector<unsigned> taken = takeOutputs(scan, hoisted, parallel);
+  SmallVector<Value> inputs(scan.getInputs()), kept;
   llvm::append_range(inputs, parallel.getResults());
-  auto rest = recur::ScanOp::create(b, scan.getLoc(), scan.getResultTypes(), inputs, scan.getParams(), scan.getInits(),
-                                    scan.getResets(), scan.getOffsets(), scan.getAxes(), scan.getStates());
+  for (auto [number, result] : llvm::enumerate(scan.getResults()))
+    if (!llvm::is_contained(taken, number))
+      kept.push_back(result);
+  auto rest =
+      recur::ScanOp::create(b, scan.getLoc(), ValueRange(kept).getTypes(), inputs, scan.getParams(), scan.getInits(),
+                            scan.getResets(), scan.getOffsets(), scan.getAxes(), scan.getStates());
   rest.getBody().takeBody(scan.getBody());
+  for (unsigned number : llvm::reverse(taken))
+    rest.yield().getOutputsMutable().erase(number);
   Block *step = rest.step();
   unsigned at = scan.getInputs().size();
   for (Value result : hoisted.results) {
     BlockArgument argument = step->insertArgument(at++, result.getType(), result.getLoc());
     result.replaceAllUsesWith(argument);
   }
-  scan.replaceAllUsesWith(rest.getResults());
+  for (auto [old, result] : llvm::zip(kept, rest.getResults()))
+    old.replaceAllUsesWith(result);
   scan.erase();
   eraseDead(rest);
 }

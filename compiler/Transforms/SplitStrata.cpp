@@ -41,6 +41,7 @@ private:
   struct Part {
     SmallVector<unsigned> outputs;           // numbers of the scan's outputs
     llvm::SetVector<Value> handedOn;         // values that later groups take
+    SmallVector<size_t> handedAs;            // their places among the outputs of the scan that is made
     llvm::SetVector<Value> taken;            // values of earlier groups
     llvm::SetVector<Operation *> operations; // of the step
     llvm::SetVector<Value> arguments;        // inputs and parameters of the step
@@ -124,6 +125,15 @@ private:
         recur::DimsAttr::get(scan.getContext(), axes, recur::dimsOf(step.getType()).getNames()));
   }
 
+  /// The place of an output that is `value` stored as `type`, or else `next`, a new one.
+  size_t placeOf(const Part &part, Value value, Type type, size_t next) {
+    auto isThis = [&](unsigned number) {
+      return scan.yield().getOutputs()[number] == value && scan.outputs()[number].getType() == type;
+    };
+    const auto *found = llvm::find_if(part.outputs, isThis);
+    return found == part.outputs.end() ? next : size_t(found - part.outputs.begin());
+  }
+
   void make(size_t g) {
     Part &part = parts[g];
     SmallVector<Value> inputs, inputArguments, params, paramArguments, inits;
@@ -157,8 +167,12 @@ private:
     SmallVector<Type> types;
     for (unsigned number : part.outputs)
       types.push_back(scan.outputs()[number].getType());
-    for (Value value : part.handedOn)
-      types.push_back(storedType(value, all, /*perTime=*/true));
+    for (Value value : part.handedOn) {
+      RankedTensorType type = storedType(value, all, /*perTime=*/true);
+      part.handedAs.push_back(placeOf(part, value, type, types.size()));
+      if (part.handedAs.back() == types.size())
+        types.push_back(type);
+    }
     for (unsigned s : groups[g])
       types.push_back(scan.finals()[s].getType());
     OpBuilder b(scan);
@@ -187,14 +201,15 @@ private:
       newStates.push_back(map.lookup(scan.yield().getStates()[s]));
     for (unsigned number : part.outputs)
       outputs.push_back(map.lookup(scan.yield().getOutputs()[number]));
-    for (Value value : part.handedOn)
-      outputs.push_back(map.lookup(value));
+    for (auto [value, place] : llvm::zip(part.handedOn, part.handedAs))
+      if (place == outputs.size())
+        outputs.push_back(map.lookup(value));
     recur::YieldOp::create(b, scan.getLoc(), newStates, outputs);
 
     for (auto [i, number] : llvm::enumerate(part.outputs))
       result.results[number] = made.outputs()[i];
-    for (auto [i, value] : llvm::enumerate(part.handedOn))
-      handed.map(value, made.outputs()[part.outputs.size() + i]);
+    for (auto [value, place] : llvm::zip(part.handedOn, part.handedAs))
+      handed.map(value, made.outputs()[place]);
     for (auto [i, s] : llvm::enumerate(groups[g]))
       result.results[scan.numOutputs() + s] = made.finals()[i];
   }
@@ -202,7 +217,7 @@ private:
   recur::ScanOp scan;
   const analysis::StateDependence &dependence;
   const StateGroups &groups;
-  SmallVector<Part> parts;
+  std::vector<Part> parts;
   IRMapping handed; // values of the step, as results of the scans
   SplitScans result;
   bool good = true;

@@ -148,7 +148,7 @@ def Chunk_GradientScanOp : Chunk_Op<"gradient_scan", [AttrSizedOperandSegments, 
 
     Constraints.
     - C1: one #recur.axis; states and adjoints are #recur.state, each read one step back, once.
-    - C2: a chunk of the plan has 2 steps at least.
+    - C2: where the plan has chunks of one step, their regions are like those of steps, without the axis `time`.
     - C3: there is an input or a cotangent. Each has the axis time and, of others, batch, head and group alone.
     - C4: parameters have no implicit axes but batch, head and group; there is one initial value per state and one per adjoint, with
       none but batch and head.
@@ -162,7 +162,7 @@ def Chunk_GradientScanOp : Chunk_Op<"gradient_scan", [AttrSizedOperandSegments, 
 
     Numerics. As the regions'. Loads widen and stores round.
 
-    Made by `differentiate` out of `chunk.scan`.
+    Made by `differentiate` out of `chunk.scan`, and, with chunks of one step, out of a `recur.scan` whose way back needs a matrix state at every step.
 
     Example: the gradient of y[t] = s[t]^2, s the running sum of x.
     ```mlir

@@ -112,8 +112,6 @@ static LogicalResult verifyBoundaries(GradientScanOp op) {
 LogicalResult GradientScanOp::verify() {
   if (failed(verifyStates(*this)) || failed(verifyBoundaries(*this)))
     return failure();
-  if (size() < 2)
-    return emitOpError() << "a chunk must have at least 2 steps, got " << size() << " (C2)";
   if (getInputs().empty() && getCotangents().empty())
     return emitOpError() << "without an input or a cotangent the number of steps is unknown (C3)";
   for (Value value : llvm::concat<Value>(SmallVector<Value>(getInputs()), SmallVector<Value>(getCotangents())))
@@ -195,16 +193,21 @@ static LogicalResult verifyResult(GradientScanOp op, Value result, Type inside, 
 }
 
 LogicalResult GradientScanOp::verifyRegions() {
+  for (Region *region : {&getChunk(), &getBackChunk()})
+    for (Type type : region->getArgumentTypes())
+      if (size() == 1 && recur::isArray(type) && recur::dimsOf(type).axisPosition("time") >= 0)
+        return emitOpError() << "of chunks of one step nothing has the axis 'time', got " << type << " (C2)";
   for (auto [number, region] : llvm::enumerate(getRegions()))
-    if (failed(verifyArguments(*this, *region, kRegions[number], number % 2)) ||
-        failed(verifyYield(*this, *region, kRegions[number], number % 2)))
+    if (bool many = number % 2 && size() > 1; failed(verifyArguments(*this, *region, kRegions[number], many)) ||
+                                              failed(verifyYield(*this, *region, kRegions[number], many)))
       return failure();
   auto one = cast<recur::YieldOp>(getBackStep().front().back());
   auto many = cast<recur::YieldOp>(getBackChunk().front().back());
   if (one.getOutputs().size() != many.getOutputs().size())
     return emitOpError() << "'back_step' and 'back_chunk' must yield the same outputs (C7)";
   for (auto [output, ofStep] : llvm::zip(many.getOutputs(), one.getOutputs()))
-    if (Type expected = withAxis(ofStep.getType(), "time", size()); output.getType() != expected)
+    if (Type expected = size() == 1 ? ofStep.getType() : withAxis(ofStep.getType(), "time", size());
+        output.getType() != expected)
       return many.emitOpError() << "expected the output " << expected << ", got " << output.getType() << " (C7)";
   if (getNumResults() != one->getNumOperands())
     return emitOpError() << "expected " << one->getNumOperands() << " results (outputs, then adjoints), got "

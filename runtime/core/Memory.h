@@ -2,6 +2,8 @@
 // temporaries, aliases, and contiguous copies where a view's strides do not serve.
 #pragma once
 #include "runtime/core/Binding.h"
+#include <cstdlib>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -38,7 +40,10 @@ private:
   Result<void> stageWhereNeeded(const Program &program, Binding &binding);
   Result<void> resolveAliases(const Program &program, Binding &binding);
 
-  std::vector<Buffer> buffers;
+  struct Free {
+    void operator()(void *block) const { std::free(block); }
+  };
+  std::vector<std::unique_ptr<void, Free>> blocks;
   std::vector<std::pair<Tensor, Tensor>> back; // from, to
 };
 

@@ -96,6 +96,43 @@ TEST_CASE("decays, keys and readouts of an expansion may be computed") {
       "S[t] = exp(a[t]) * diag(exp(g[t])) @ S[t-1] + outer(k[t], v[t]) + outer(q[t], v[t])\no[t] = q[t] @ S[t]\n"));
 }
 
+TEST_CASE("a delta rule goes back by delta rules and by scans of one matrix state each") {
+  const std::string unit = check(
+      modelOf("u[t] = l2norm(k[t])\nS[t] = (I - outer(exp(a[t]) * u[t], u[t])) @ S[t-1] + outer(exp(a[t]) * u[t], "
+              "v[t])\no[t] = q[t] @ S[t]\n"));
+  // What the transition reads, its cotangent, the gradients of the query and of the read, and that of the write.
+  CHECK(count(unit, "chunk.scan over") == 4);
+  CHECK(count(unit, "chunk.solve") == 2);
+  CHECK(count(unit, "#batch_time_head_K_V") == 0);
+}
+
+TEST_CASE("decays, transitions and readouts of a delta rule may be computed") {
+  // Decays of all states, and along the keys; a transition behind a decay.
+  check(modelOf("S[t] = exp(a[t]) * (I - outer(0.1 * k[t], k[t])) @ S[t-1] + outer(0.1 * k[t], v[t])\n"
+                "o[t] = q[t] @ S[t]\n"));
+  check(modelOf("S[t] = (I - outer(0.1 * k[t], k[t])) @ diag(exp(g[t])) @ S[t-1] + outer(0.1 * k[t], v[t])\n"
+                "o[t] = q[t] @ S[t]\n"));
+  // A transition that writes along no key, beside several outer products.
+  check(modelOf("S[t] = (diag(exp(g[t])) - outer(0.1 * g[t], k[t])) @ S[t-1] + outer(k[t], v[t]) + outer(q[t], v[t])\n"
+                "o[t] = q[t] @ S[t]\n"));
+  // Readouts before the update, several of them, and behind a function.
+  check(modelOf("S[t] = (I - outer(0.1 * k[t], k[t])) @ S[t-1] + outer(0.1 * k[t], v[t])\n"
+                "o[t] = tanh(q[t] @ S[t]) + k[t] @ S[t-1]\n"));
+}
+
+TEST_CASE("a normaliser goes back beside its matrix") {
+  const std::string plain =
+      check(modelOf("state z: [K] = 0\nf[t] = exp(k[t])\nu[t] = exp(q[t])\nS[t] = S[t-1] + outer(f[t], v[t])\n"
+                    "z[t] = z[t-1] + f[t]\no[t] = u[t] @ S[t] / dot(u[t], z[t])\n"));
+  // What is read of the matrix, and the gradients of the query, of the key and of the value. The vector's scans take steps.
+  CHECK(count(plain, "chunk.scan over") == 4);
+  CHECK(count(plain, "#batch_time_head_K_V") == 0);
+  check(modelOf("state z: [K] = 0\nf[t] = exp(k[t])\nu[t] = exp(q[t])\nS[t] = exp(a[t]) * S[t-1] + outer(f[t], v[t])\n"
+                "z[t] = exp(a[t]) * z[t-1] + f[t]\no[t] = u[t] @ S[t] / (1 + dot(u[t], z[t]))\n"));
+  check(modelOf("state z: [K] = 0\nS[t] = diag(exp(g[t])) @ S[t-1] + outer(k[t], v[t])\n"
+                "z[t] = exp(g[t]) * z[t-1] + k[t]\no[t] = tanh(dot(k[t], z[t-1])) * (q[t] @ S[t])\n"));
+}
+
 TEST_CASE("decays that may be 0 go back by single steps") {
   const std::string steps =
       check("model m<K, V> {  input q, k: [K]  input v: [V]  input a: [] in [0, 1]  state S: [K, V] = 0  "

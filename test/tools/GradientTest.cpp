@@ -313,6 +313,27 @@ TEST_CASE("a derivative that a norm takes out again, but for its epsilon, is com
   CHECK_FALSE(differenceOf("s").passed());
 }
 
+TEST_CASE("a corner of the derivative near the differences' steps does not deceive them", "[gradient]") {
+  // D(h) converges in h there, not in h^4, and D(h) = D(h/2), both wrong, where the corner is at sqrt(2/7) h.
+  const char *text = "model m<K> {\n  input x: [K]\n  y[t] = relu(x[t])^2 + x[t]\n  output y\n}\n";
+  const Kernel model = compile(text, "reference", 0), gradient = compile(text, "reference", 1);
+  const CallShape shape = fitted(gradient.program().tensors, {1, 9, 1, 1, 1, 1});
+  NamedBuffers inputs = drawInputs(gradient.program(), shape, 11, Inits::Drawn);
+  for (double ratio : {0.0, 0.1, 0.25, 0.3, 0.5, std::sqrt(2.0 / 7), 0.6, 0.9, 1.0, 1.1, 1.5, 2.0}) {
+    CAPTURE(ratio);
+    for (auto &[name, x] : inputs)
+      for (int64_t i = 0; name == "x" && i < x.view().elements(); ++i)
+        storeElement(x.view(), i, 1e-3 * ratio);
+    Result<NamedBuffers> gradients = gradient.run(views(inputs), callOptions(gradient.program(), shape, 1));
+    REQUIRE(gradients);
+    auto differences = checkDifferences(model, inputs, *gradients, "d_", shape, 5, 1);
+    REQUIRE(differences);
+    REQUIRE(differences->size() == 1);
+    CHECK(differences->front().passed());
+    CHECK(differences->front().settled());
+  }
+}
+
 TEST_CASE("forward mode: tangents against differences, the gradient, and by hand") {
   for (const char *text :
        {"model m<K> {\n  input x, z: [K]\n  param W: [K, K]\n  y[t] = softmax(W @ x[t]) * tanh(z[t]) / (2 + x[t] * "

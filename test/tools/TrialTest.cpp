@@ -114,6 +114,27 @@ TEST_CASE("wrong kernels fail") {
   }
 }
 
+TEST_CASE("f64: what a rounding does is allowed where it does more than the fixed tolerance, and no more than that") {
+  // A rounding of 1e5 x moves the sine by 1e-11.
+  const auto reference = [](double a, double, double x, int64_t) { return a + std::sin(1e5 * x); };
+  const auto otherOrder = [](double a, double, double x, int64_t) { return a + std::sin(1e3 * (1e2 * x)); };
+  const auto wrong = [](double a, double, double x, int64_t) { return a + std::sin(1e5 * x) + 1e-7; };
+  const Kernel oracle = kernelOf(DType::F64, reference);
+  const auto verdict = [&](const Kernel &kernel) {
+    Result<Trial> trial = drawTrial(oracle, kernel, options);
+    REQUIRE(trial);
+    Result<Verdict> found = verdictOn(kernel, oracle, *trial, 1, 0);
+    REQUIRE(found);
+    return *found;
+  };
+  CHECK(verdict(oracle).tolerance == toleranceF64);
+  const Verdict other = verdict(kernelOf(DType::F64, otherOrder));
+  CHECK(other.error > toleranceF64);
+  CHECK(other.passed());
+  CHECK(other.tolerance < 1e-9);
+  CHECK_FALSE(verdict(kernelOf(DType::F64, wrong)).passed());
+}
+
 TEST_CASE("scans against time are recognised as such, and still judged") {
   const Kernel reference = kernelOf(DType::F64, exact, true), kernel = kernelOf(DType::F32, single, true);
   Result<Trial> trial = drawTrial(reference, kernel, options);

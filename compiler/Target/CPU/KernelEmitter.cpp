@@ -54,6 +54,12 @@ void KernelEmitter::planBodies() {
         storage[s] = StateStorage::Ring;
 }
 
+bool KernelEmitter::addRows(int64_t rows) {
+  bool inPlace = llvm::all_of(storage, [](StateStorage each) { return each == StateStorage::InPlace; });
+  addedRows = inPlace && bodies.size() == 2 ? rows : 1;
+  return addedRows > 1;
+}
+
 Value KernelEmitter::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
 Value KernelEmitter::add(Value x, Value y) {
   return arith::AddIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw);
@@ -113,7 +119,7 @@ Launch KernelEmitter::emit(ModuleOp into, StringRef symbol) {
   rowsAreSteps = scan.numStates() == 0 && scan.numAxes() == 1 && sharesParams && !launch.packed;
   // Packed sequences differ in length, so that no two of them keep step; a chunk has rows enough of its own.
   bool tiles = sharesParams && !rowsAreSteps && !launch.packed && bodies.size() == 1;
-  launch.batchTile = tiles ? kBatchTile : 1;
+  launch.batchTile = addedRows > 1 ? addedRows : tiles ? kBatchTile : 1;
   launch.timeBlock = rowsAreSteps ? kTimeBlock : 0;
   if (isTeam())
     emitTeam(kernel);
@@ -186,6 +192,8 @@ void KernelEmitter::emitTask(Value tile, Value head) {
 void KernelEmitter::emitTile(Value tile, Value head) {
   OpBuilder::InsertionGuard guard(b);
   Value firstRow = mul(tile, index(launch.batchTile));
+  if (addedRows > 1)
+    return emitAddedRows(tile, firstRow, head);
   if (launch.batchTile == 1)
     return emitTask(1, firstRow, head);
   Value rest = arith::SubIOp::create(b, loc, batch, firstRow);
@@ -197,6 +205,34 @@ void KernelEmitter::emitTile(Value tile, Value head) {
   auto each = scf::ForOp::create(b, loc, firstRow, batch, index(1));
   b.setInsertionPointToStart(each.getBody());
   emitTask(1, each.getInductionVar(), head);
+}
+
+/// The states go on from row to row. Where a row begins in memory behind the end of the one before, all are one sequence, so that chunks
+/// span them.
+void KernelEmitter::emitAddedRows(Value tile, Value firstRow, Value head) {
+  openTask(1, firstRow, head);
+  for (Operand &final : finals)
+    placeOperand(final, Value(), tile, head);
+  Value count = arith::MinUIOp::create(b, loc, index(addedRows), arith::SubIOp::create(b, loc, batch, firstRow));
+  Value joined = arith::ConstantIntOp::create(b, loc, 1, 1);
+  for (const Operand &input : inputs) {
+    Value isNext =
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, mul(steps, input.strides[1]), input.strides[0]);
+    joined = arith::AndIOp::create(b, loc, joined, isNext);
+  }
+  steps = arith::SelectOp::create(b, loc, joined, mul(count, steps), steps);
+  Value sequences = arith::SelectOp::create(b, loc, joined, index(1), count);
+  beginStates();
+  emitPrologues();
+  auto each = scf::ForOp::create(b, loc, index(0), sequences, index(1));
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(each.getBody());
+    for (Operand &input : inputs)
+      input.base = add(input.base, mul(each.getInductionVar(), input.strides[0]));
+    emitChunks();
+  }
+  endStates(index(0)); // which lie in place
 }
 
 /// The steps of one block, in tiles and then one by one.

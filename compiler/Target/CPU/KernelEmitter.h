@@ -29,6 +29,9 @@ public:
                 int64_t blocks = 1, Team kind = Team::None);
   /// Emits the kernel at the end of `module`.
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
+  /// Lets a task work on so many rows, one after another, with states that go on from each to the next: for states that are sums, whose sums over
+  /// rows are all that is wanted (RowSums.h). Final states have a row per task then. False where that cannot be.
+  bool addRows(int64_t rows);
   /// Elements of parameters that a team's kernel lays out for its tiles.
   int64_t panelElements() const;
 
@@ -83,6 +86,7 @@ private:
   void emitTask(mlir::Value tile, mlir::Value head);
   void emitTile(mlir::Value tile, mlir::Value head);
   void emitTask(int64_t rows, mlir::Value firstRow, mlir::Value head);
+  void emitAddedRows(mlir::Value tile, mlir::Value firstRow, mlir::Value head);
   void emitTimeBlock(mlir::Value block, mlir::Value row, mlir::Value head);
   void openTask(int64_t rows, mlir::Value firstRow, mlir::Value head);
   void placeOperand(Operand &operand, mlir::Value begin, mlir::Value row, mlir::Value head);
@@ -145,6 +149,7 @@ private:
   mlir::Value block;                    // of the current task
   mlir::Value steps;                    // of the current task along the first axis
   mlir::Value windowBegin, windowSteps; // of a task that has a part of time alone
+  int64_t addedRows = 1;                // rows of the batch whose states one task adds up
   int64_t rows = 1;                     // of a tile: rows of the batch, or steps when rowsAreSteps
   mlir::Value rowCount;                 // of a team's tile, which has `rows` at most
   mlir::Value member, members;          // the thread's number in its team, and the team's size

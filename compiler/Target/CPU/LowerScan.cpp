@@ -2,6 +2,7 @@
 #include "compiler/Target/CPU/GradientKernel.h"
 #include "compiler/Target/CPU/KernelEmitter.h"
 #include "compiler/Target/CPU/Passes.h"
+#include "compiler/Target/CPU/RowSums.h"
 #include "compiler/Target/CPU/SegmentEmitter.h"
 #include "compiler/Target/CPU/SumKernel.h"
 #include "compiler/Target/CPU/ValueTiles.h"
@@ -29,6 +30,10 @@ namespace {
 /// Elements of parameters that are worth a kernel of their own.
 constexpr int64_t kLeastPanels = 1024;
 
+/// Rows whose sums one task takes together. The more, the less memory there is to write and to add up; the fewer, the more tasks. Their number
+/// does not depend on the call's threads, so that no sum does.
+constexpr int64_t kAddedRows = 4;
+
 struct LowerScan : rondo::cpu::impl::LowerScanBase<LowerScan> {
   using LowerScanBase::LowerScanBase;
 
@@ -48,14 +53,19 @@ struct LowerScan : rondo::cpu::impl::LowerScanBase<LowerScan> {
 
 private:
   /// A second kernel, for calls with fewer tasks than threads, whose tasks share out an axis of the values.
-  void addSplit(recur::ScanInterface scan, const Program &program, const ScanTensors &of, Launch &launch) {
+  void addSplit(recur::ScanInterface scan, const Program &program, const ScanTensors &of, Launch &launch,
+                bool addsRows = false) {
     std::optional<ValueTiles> tiles = splits > 1 ? findValueTiles(scan) : std::nullopt;
     int64_t block = tiles ? valueBlock(tiles->extent, splits) : 0;
     if (!tiles || block == tiles->extent)
       return;
     recur::ScanInterface narrowed = narrow(scan, *tiles, block);
-    Launch split = KernelEmitter(narrowed, program, of, vectorBits, tiles->extent / block)
-                       .emit(getOperation(), launch.symbol + "_split");
+    KernelEmitter emitter(narrowed, program, of, vectorBits, tiles->extent / block);
+    if (addsRows && !emitter.addRows(kAddedRows)) {
+      narrowed.erase();
+      return;
+    }
+    Launch split = emitter.emit(getOperation(), launch.symbol + "_split");
     narrowed.erase();
     launch.splits = tiles->extent / block;
     launch.splitSymbol = split.symbol;
@@ -136,8 +146,15 @@ private:
 
   Launch lowerScan(recur::ScanInterface scan, ModelTensors &tensors, StringRef symbol) {
     ScanTensors of = tensors.of(scan);
-    Launch launch = KernelEmitter(scan, tensors.program, of, vectorBits).emit(getOperation(), symbol);
-    addSplit(scan, tensors.program, of, launch);
+    KernelEmitter emitter(scan, tensors.program, of, vectorBits);
+    auto chunks = dyn_cast<chunk::ScanOp>(scan.getOperation());
+    bool addsRows = chunks && sumsOverRows(chunks) && emitter.addRows(kAddedRows);
+    for (int final : of.finals)
+      for (AxisSpec &axis : tensors.program.tensors[final].axes)
+        if (addsRows && axis.axis == Axis::Batch)
+          axis.steps = kAddedRows;
+    Launch launch = emitter.emit(getOperation(), symbol);
+    addSplit(scan, tensors.program, of, launch, addsRows);
     addTeam(scan, tensors.program, of, launch);
     return launch;
   }

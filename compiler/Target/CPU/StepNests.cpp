@@ -220,8 +220,11 @@ void StepNests::classify() {
   for (auto [argument, operand] : llvm::zip(step.paramArgs(), scan.getParams())) {
     timeVarying[argument] = false;
     perSequence[argument] = recur::dimsOf(operand.getType()).axisPosition("batch") >= 0;
+    // As a factor of a product. What else reads it, such as exp(A) in the sweep of a sum, would have its vectors turned around for nothing.
     auto type = cast<RankedTensorType>(argument.getType());
-    if (type.getRank() == 2 && isa<FloatType>(type.getElementType()) &&
+    bool isFactor = llvm::any_of(argument.getUsers(),
+                                 [](Operation *user) { return isa<recur::ContractOp>(user) && isReductionOp(user); });
+    if (isFactor && type.getRank() == 2 && isa<FloatType>(type.getElementType()) &&
         recur::dimsOf(operand.getType()).getAxes().empty())
       packable.insert(argument);
   }

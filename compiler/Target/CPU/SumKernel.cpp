@@ -55,6 +55,7 @@ private:
     bool has[5] = {}; // of kAxes
     bool isGroup = false, isComplex = false, perSequence = false;
     int64_t lags = 1, features = 1; // features in reals
+    int64_t rows = 1;               // of the batch that share an entry
     Type element;
   };
 
@@ -78,6 +79,8 @@ private:
         operand.features *= axis.size;
       if (kind == Axis::Lag)
         operand.lags = axis.size;
+      if (kind == Axis::Batch)
+        operand.rows = axis.steps;
       for (int i = 0; i < 5; ++i)
         operand.has[i] |= kAxes[i] == kind;
     }
@@ -202,6 +205,8 @@ private:
       return sumOver(operand, axis + 1, moved(at[axis]), at, total);
     } else {
       count = extent(axis, operand.isGroup);
+      if (axis == 0 && operand.rows > 1)
+        count = arith::CeilDivUIOp::create(b, loc, count, index(operand.rows));
     }
     auto loop = scf::ForOp::create(b, loc, index(0), count, index(1), ValueRange{total});
     OpBuilder::InsertionGuard guard(b);

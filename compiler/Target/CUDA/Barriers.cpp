@@ -1,6 +1,6 @@
 // Where the threads of a block must wait for each other: before a nest that reads what other threads have written since the last
 // barrier, or writes what others have read or written; and inside of a nest, between the reads of a state's elements and their update in
-// place, where all threads read what one of them stores. See KernelPlan.h.
+// place, where several lanes read what one of them stores. See KernelPlan.h.
 #include "compiler/Target/CUDA/KernelPlan.h"
 
 using namespace mlir;
@@ -28,11 +28,6 @@ bool meets(ArrayRef<Owner> earlier, const Owner &now) {
 }
 
 } // namespace
-
-/// Whether threads behind the last position read its elements, and drop what they make of them.
-bool KernelPlan::hasIdleThreads(const NestMapping &mapping) const {
-  return slots(mapping.positions, mapping.lanes) * (threads / mapping.lanes) > mapping.positions;
-}
 
 void KernelPlan::placeBarriers() {
   // Arrays are numbered: states first, then buffers.
@@ -74,15 +69,16 @@ void KernelPlan::placeBarriers() {
       return meets(before.writes, owner) || (write && meets(before.reads, owner));
     });
     mapping.barrierBefore |= wait;
-    mapping.barrierBetween |= llvm::any_of(now, [&](const auto &access) {
-      const auto &[array, owner, write] = access;
-      if (!write || array >= count || nests.states[array] != cpu::StateStorage::InPlace)
-        return false;
-      return llvm::any_of(now, [&, array = array, owner = owner](const auto &other) {
-        const auto &[read, reader, alsoWrites] = other;
-        return read == array && !alsoWrites && (!sameThread(reader, owner) || hasIdleThreads(mapping));
-      });
-    });
+    // Threads without a position do not read what is updated (ThreadNest); the lanes of one position do.
+    mapping.barrierBetween |= mapping.lanes > 1 && llvm::any_of(now, [&](const auto &access) {
+                                const auto &[array, owner, write] = access;
+                                if (!write || array >= count || nests.states[array] != cpu::StateStorage::InPlace)
+                                  return false;
+                                return llvm::any_of(now, [&, array = array, owner = owner](const auto &other) {
+                                  const auto &[read, reader, alsoWrites] = other;
+                                  return read == array && !alsoWrites && !sameThread(reader, owner);
+                                });
+                              });
     if (mapping.barrierBefore)
       touched.clear();
     for (const auto &[array, owner, write] : now)

@@ -42,6 +42,8 @@ constexpr double kStepAlone = 400;
 constexpr double kTileFixed = 6000, kStepFixed = 3000, kLinkFixed = 3000;
 /// A segment of the linking kernel: a load that waits for memory.
 constexpr double kLinkAlone = 700, kLinkShared = 100;
+/// The same where it multiplies by a transition, for each key; not measured yet.
+constexpr double kLinkProduct = 20;
 
 class TileLaunches {
 public:
@@ -61,15 +63,23 @@ public:
     chunk::ScanOp scan = tiles.program.scan;
     TileProgram ends = planTiles(scan, /*withOutputs=*/false).program;
     TilePlan plan = tiles.plan;
-    plan.ahead = false; // without scores nothing can run ahead
-    if (!hasSegments(tiles.program) || !whyNot(ends, plan).empty())
+    plan.ahead &= !ends.scores.empty(); // without scores nothing can run ahead
+    const bool mixes = hasTransition(ends);
+    const int64_t keys = ends.states.front().keys;
+    for (; mixes && keys % plan.valueTile && plan.warps > 1; plan.warps /= 2) // columns of the transition are keys
+      plan.valueTile /= 2;
+    if (!hasSegments(tiles.program) || (mixes && keys % plan.valueTile) || !whyNot(ends, plan).empty())
       return;
     size_t bytes = (segmentBytes(ends) + 15) / 16 * 16;
     add(ends, plan, emitChunkKernel(ends, plan, module, symbol + "_ends", Part::Ends, Calling::Strided), bytes, true);
-    for (unsigned state = 0; state < ends.states.size(); ++state) {
+    for (unsigned state = 0; state < segmentItems(ends); ++state) {
       add(ends, plan, emitStridedLink(ends, plan, state, module, symbol + "_link" + std::to_string(state)), bytes);
       launches.back().aligned.clear();
       launches.back().cost = {scan.size(), kLinkAlone, kLinkShared, kLinkFixed};
+      if (mixes) { // a thread multiplies by all keys; another block of the same multiprocessor hides half of what it waits for
+        launches.back().cost.alone = kLinkProduct * double(keys);
+        launches.back().cost.shared = kLinkProduct * double(keys) / 2;
+      }
     }
     add(tiles.program, tiles.plan,
         emitChunkKernel(tiles.program, tiles.plan, module, symbol + "_within", Part::Within, Calling::Strided), bytes,

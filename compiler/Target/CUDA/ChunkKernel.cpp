@@ -31,6 +31,11 @@ KernelLaunch rondo::cuda::emitChunkKernel(const TileProgram &program, const Tile
   return ChunkKernelEmitter(program, plan, module, part, calling).emit(name);
 }
 
+/// Whether an output is stored as f32, and not as the rows are.
+static bool isWide(chunk::ScanOp scan, unsigned output) {
+  return cast<RankedTensorType>(scan->getResult(output).getType()).getElementType().isF32();
+}
+
 SmallVector<int> rondo::cuda::alignedOperands(const TileProgram &program) {
   chunk::ScanOp scan = program.scan;
   SmallVector<int> positions;
@@ -39,7 +44,8 @@ SmallVector<int> rondo::cuda::alignedOperands(const TileProgram &program) {
       positions.push_back(tile.input);
   size_t results = scan.getInputs().size() + scan.getParams().size() + scan.getInits().size();
   for (size_t i = 0; i < program.outputs.size(); ++i)
-    positions.push_back(results + i);
+    if (!isWide(scan, i)) // those are stored element by element
+      positions.push_back(results + i);
   return positions;
 }
 
@@ -51,18 +57,21 @@ KernelLaunch ChunkKernelEmitter::emit(StringRef name) {
     placeStrided(entry);
   else
     placeContiguous(entry);
+  placeTransition();
   placeOperands();
   loadParams();
+  loadColumnParams();
   if (part == Part::Ends || part == Part::Within)
     placeSegment();
   clearTables();
   moveStates(/*store=*/false);
   moveVectors(/*store=*/false);
   emitLoop();
-  if (part != Part::Within) // the link kernel has final states then
+  if (part != Part::Within) { // the link kernel has final states then
     moveStates(/*store=*/true);
-  moveVectors(/*store=*/true);
-  if (part == Part::Ends)
+    moveVectors(/*store=*/true);
+  }
+  if (part == Part::Ends && !transition)
     storeTotals();
   emitReturn();
   return {name.str(), parts(), plan.threads(), map.total};
@@ -98,7 +107,7 @@ Block *ChunkKernelEmitter::makeFunction(StringRef name) {
   }
   SmallVector<Type> types(count, LLVM::LLVMPointerType::get(b.getContext(), 1));
   if (part != Part::Whole)
-    types.append(2 * program.states.size(), LLVM::LLVMPointerType::get(b.getContext(), 1));
+    types.append(2 * segmentItems(program), LLVM::LLVMPointerType::get(b.getContext(), 1));
   types.append(part == Part::Whole ? 3 : 5, b.getI32Type());
   auto function = gpu::GPUFuncOp::create(b, l.loc, name, b.getFunctionType(types, {}));
   function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
@@ -158,7 +167,7 @@ void ChunkKernelEmitter::placeStrided(Block *entry) {
   workspace = sizes[5];
   Value task = NVVM::BlockIdXOp::create(b, l.loc, i32);
   Value number = parts() > 1 ? l.rem(task, parts()) : l.i32(0);
-  valueStart = l.mul(number, part == Part::Link ? kLinkThreads : plan.valueTile);
+  valueStart = l.mul(number, part == Part::Link ? linkUnit() : plan.valueTile);
   task = l.div(task, parts());
   head = l.i32(0);
   if (hasHeads(program)) {
@@ -179,8 +188,12 @@ void ChunkKernelEmitter::placeStrided(Block *entry) {
 
 /// Blocks that share a head: parts of the value axis, or of a state's elements.
 int64_t ChunkKernelEmitter::parts() const {
+  if (linked >= program.states.size()) // a vector
+    return (program.vectors[linked - program.states.size()].keys + kLinkThreads - 1) / kLinkThreads;
   const TileState &state = program.states[part == Part::Link ? linked : 0];
-  return part == Part::Link ? state.keys * state.values / kLinkThreads : state.values / plan.valueTile;
+  if (part == Part::Link)
+    return (hasTransition(program) ? 1 : state.keys) * state.values / linkUnit();
+  return (state.values + (part == Part::Ends && hasTransition(program) ? state.keys : 0)) / plan.valueTile;
 }
 
 GlobalRows ChunkKernelEmitter::place(Value tensor, size_t operand, bool overTime) {
@@ -277,7 +290,7 @@ void ChunkKernelEmitter::clearTables() {
   l.barrier();
 }
 
-/// States between memory and accumulators: element (column, key) of a lane's accumulators.
+/// States between memory and accumulators.
 void ChunkKernelEmitter::moveStates(bool store) {
   chunk::ScanOp scan = program.scan;
   size_t outputs = scan->getNumResults() - scan.getStates().size();
@@ -287,30 +300,55 @@ void ChunkKernelEmitter::moveStates(bool store) {
                                                  : inits[state.number];
     int64_t keyStride = 4 * (state.keyAxis == 0 ? state.values : 1);
     int64_t columnStride = 4 * (state.keyAxis == 0 ? 1 : state.keys);
-    Value column = l.add(valueStart, l.add(l.mul(warp, 16 * plan.columnTiles()), l.shr(lane, 2)));
-    Value key = l.shl(l.bitAnd(lane, 3), 1);
-    Value start = l.at(rows.base, l.wide(l.add(l.mul(column, columnStride), l.mul(key, keyStride))));
     if (!store)
-      states.emplace_back();
-    int64_t across = state.keys / instruction.n;
-    for (int64_t i = 0; i < plan.columnTiles() * across; ++i) {
-      Accumulator accumulator;
-      for (int64_t r = 0; r < 4; ++r) {
-        const Core &core = instruction.c[r / 2];
-        int64_t bytes = (i / across * 16 + core.row) * columnStride +
-                        (i % across * instruction.n + core.column + r % 2) * keyStride;
-        Value at = l.at(start, l.wide(l.i32(bytes)));
-        if (store)
-          l.store(states[s][i][r], at);
-        else if (part == Part::Ends)
-          accumulator[r] = l.f32(0);
-        else
-          accumulator[r] = l.load(b.getF32Type(), at);
-      }
-      if (!store)
-        states[s].push_back(accumulator);
+      states.push_back(part == Part::Ends ? firstState(state) : loadState(state, rows, keyStride, columnStride));
+    else if (!transition)
+      storeState(s, rows, keyStride, columnStride);
+    else {
+      auto which = scf::IfOp::create(b, l.loc, transition, /*withElseRegion=*/true);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(which.thenBlock());
+      storeState(s, segmentDecays[s], 4, 4 * state.keys); // column by column
+      b.setInsertionPointToStart(which.elseBlock());
+      storeState(s, rows, keyStride, columnStride);
     }
   }
+}
+
+/// Visits a lane's elements of a state: the accumulator, the register in it, and how far the element is from the lane's first one.
+void ChunkKernelEmitter::eachElement(const TileState &state,
+                                     llvm::function_ref<void(int64_t, int64_t, int64_t, int64_t)> visit) const {
+  int64_t across = state.keys / instruction.n;
+  for (int64_t i = 0; i < plan.columnTiles() * across; ++i)
+    for (int64_t r = 0; r < 4; ++r) {
+      const Core &core = instruction.c[r / 2];
+      visit(i, r, i / across * 16 + core.row, i % across * instruction.n + core.column + r % 2);
+    }
+}
+
+/// The column and the key of a lane's first element.
+std::pair<Value, Value> ChunkKernelEmitter::firstElement() {
+  Value column = l.add(valueStart, l.add(l.mul(warp, 16 * plan.columnTiles()), l.shr(lane, 2)));
+  return {column, l.shl(l.bitAnd(lane, 3), 1)};
+}
+
+ChunkKernelEmitter::State ChunkKernelEmitter::loadState(const TileState &state, const GlobalRows &rows,
+                                                        int64_t keyStride, int64_t columnStride) {
+  auto [column, key] = firstElement();
+  Value start = l.at(rows.base, l.wide(l.add(l.mul(column, columnStride), l.mul(key, keyStride))));
+  State loaded(plan.columnTiles() * state.keys / instruction.n);
+  eachElement(state, [&](int64_t i, int64_t r, int64_t columns, int64_t keys) {
+    loaded[i][r] = l.load(b.getF32Type(), l.at(start, l.wide(l.i32(columns * columnStride + keys * keyStride))));
+  });
+  return loaded;
+}
+
+void ChunkKernelEmitter::storeState(size_t s, const GlobalRows &rows, int64_t keyStride, int64_t columnStride) {
+  auto [column, key] = firstElement();
+  Value start = l.at(rows.base, l.wide(l.add(l.mul(column, columnStride), l.mul(key, keyStride))));
+  eachElement(program.states[s], [&](int64_t i, int64_t r, int64_t columns, int64_t keys) {
+    l.store(states[s][i][r], l.at(start, l.wide(l.i32(columns * columnStride + keys * keyStride))));
+  });
 }
 
 SmallVector<Value> ChunkKernelEmitter::flatten() const {

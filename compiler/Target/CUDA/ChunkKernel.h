@@ -28,6 +28,9 @@ struct KernelLaunch {
 /// as zeros, what each segment adds to the states and by what it decays them; `emitLinkKernel` makes of these the states that
 /// segments begin with; `Within` computes each segment's outputs from there.
 ///
+/// A state with a transition (`hasTransition`) is not decayed by a segment, but multiplied by a matrix [keys x keys]: what the segment makes of
+/// the identity where the values that enter are zeros. `Ends` has blocks for the columns of that matrix behind those for the state's.
+///
 /// The kernels of segments have one more pair of arguments per state before T, H, G: scratch f32 [B, P, H, state] for states and f32
 /// [B, P, H, keys, or 1] for decays; and two more behind: the steps of a segment (a multiple of the chunk), and P, the number of
 /// segments. Their grid is valueBlocks x heads x (batch * P). Strided, their scratch is the workspace, `segmentBytes` for each of [B, P, H],
@@ -35,6 +38,8 @@ struct KernelLaunch {
 enum class Part { Whole, Ends, Within, Link };
 
 constexpr int64_t kLinkThreads = 256;
+/// Columns of a state that a block links where there is a transition; a thread has half of them, of one key.
+constexpr int64_t kLinkColumns = 16;
 
 /// Bytes of the workspace that one segment of one head needs.
 int64_t segmentBytes(const TileProgram &program);
@@ -47,14 +52,18 @@ llvm::SmallVector<int> alignedOperands(const TileProgram &program);
 KernelLaunch emitChunkKernel(const TileProgram &program, const TilePlan &plan, mlir::Operation *module,
                              llvm::StringRef name, Part part = Part::Whole, Calling calling = Calling::Contiguous);
 
-/// Whether segments of a program can be computed apart: its states decay, and take in products, and no more.
+/// Whether segments of a program can be computed apart: its states decay, and take in products; or there is one, with a transition, and
+/// what enters is zero where the inputs along the value axis are.
 bool hasSegments(const TileProgram &program);
+bool hasTransition(const TileProgram &program);
+/// What is linked from segment to segment: the states, then those that are vectors.
+size_t segmentItems(const TileProgram &program);
 
-/// Emits the kernel that links segments for one state. Arguments: initial states [B, H, state], scratch of states (ends come in, beginnings
+/// Emits the kernel that links segments for one state that is no vector. Arguments: initial states [B, H, state], scratch of states (ends come in, beginnings
 /// go out), scratch of decays, final states, H, P. Grid: valueBlocks x heads x batch.
 KernelLaunch emitLinkKernel(const TileProgram &program, unsigned state, mlir::gpu::GPUModuleOp module,
                             llvm::StringRef name);
-/// The same as the runtime calls kernels. `valueBlocks` counts the blocks of a head.
+/// The same as the runtime calls kernels, for one of `segmentItems`. `valueBlocks` counts the blocks of a head.
 KernelLaunch emitStridedLink(const TileProgram &program, const TilePlan &plan, unsigned state, mlir::Operation *module,
                              llvm::StringRef name);
 

@@ -17,9 +17,14 @@ void ChunkKernelEmitter::emitColumns(const ChunkAt &chunk) {
   if (!program.reads.empty())
     packStates();
   for (unsigned output = 0; output < program.outputs.size(); ++output) { // one after another: they share the staging
+    const bool wide = results[output].element.isF32();
     for (int64_t block = 0; block < plan.blocks(); ++block)
-      stageOutput(output, block, chunk);
-    writeOutput(output, chunk);
+      if (Value columns = groupedColumns(program.outputs[output]))
+        storeGroups(columns, output, block, chunk);
+      else
+        wide ? storeWide(output, block, chunk) : stageOutput(output, block, chunk);
+    if (!wide)
+      writeOutput(output, chunk);
   }
   for (size_t state = 0; state < states.size(); ++state)
     updateState(state, chunk);
@@ -107,6 +112,8 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::computeColumns(Value value, int6
     return unpack(packedColumns(value, block, chunk));
   if (isPerStep(value) || recur::isScalar(value.getType()) || constantOf(value))
     return stepColumns(value, block, chunk);
+  if (columnParams.contains(value))
+    return paramColumns(value);
   Operation *op = value.getDefiningOp();
   if (auto solve = dyn_cast<chunk::SolveOp>(op))
     return solveColumns(solve, solve, columnsOf(solve.getRight(), block, chunk), block, chunk);
@@ -122,6 +129,10 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::computeColumns(Value value, int6
     return zeros;
   }
   return mapColumns(op, block, chunk);
+}
+
+static bool mayBeInfiniteAtZero(recur::Fn fn) {
+  return fn == recur::Fn::Div || fn == recur::Fn::Log || fn == recur::Fn::Pow;
 }
 
 /// Elementwise operations; a sum with a product of scores accumulates into it.
@@ -154,6 +165,16 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::mapColumns(Operation *op, int64_
         elements.push_back({operand[i][r], {}});
       result[i][r] = ops.apply(fn, elements).re;
     }
+  // Behind the end rows are zeros, and a product with what is no number is none.
+  if (map && mayBeInfiniteAtZero(fn))
+    for (int64_t half : {0, 1})
+      for (int64_t e : {0, 1}) {
+        Value step = l.add(l.shl(l.bitAnd(lane, 3), 1), block * kBlock + 8 * half + e);
+        Value inside = l.less(step, chunk.left);
+        for (size_t i = half; i < result.size(); i += 2)
+          for (int64_t r : {e, 2 + e})
+            result[i][r] = l.select(inside, result[i][r], l.f32(0));
+      }
   return result;
 }
 
@@ -170,6 +191,28 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::stepColumns(Value value, int64_t
   for (size_t i = 0; i < result.size(); ++i)
     for (int64_t r = 0; r < 4; ++r)
       result[i][r] = numbers[2 * (i % 2) + r % 2];
+  return result;
+}
+
+/// Of a parameter along the value axis, a lane's columns, loaded once.
+void ChunkKernelEmitter::loadColumnParams() {
+  Value first = l.add(valueStart, l.add(l.mul(warp, 16 * plan.columnTiles()), l.shr(lane, 2)));
+  for (Value param : program.columnParams)
+    for (int64_t i = 0; i < 2 * plan.columnTiles(); ++i) {
+      Value column = l.add(first, 8 * i);
+      if (transition) // there may be more keys than columns
+        column = l.least(column, l.i32(program.states[0].values - 1));
+      columnParams[param].push_back(keyParam(cast<BlockArgument>(param), column));
+    }
+}
+
+/// What is the same at all steps.
+ChunkKernelEmitter::Columns ChunkKernelEmitter::paramColumns(Value param) const {
+  const SmallVector<Value> &numbers = columnParams.find(param)->second;
+  Columns result(2 * plan.columnTiles());
+  for (size_t i = 0; i < result.size(); ++i)
+    for (int64_t r = 0; r < 4; ++r)
+      result[i][r] = numbers[i / 2 * 2 + r / 2];
   return result;
 }
 
@@ -352,6 +395,53 @@ void ChunkKernelEmitter::stageOutput(unsigned output, int64_t block, const Chunk
       l.storeShared(l.transposeCore(core), offset, map.stagingAt + block * kBlock * staging.rowBytes());
     }
   }
+}
+
+/// A block of an output in f32, as the accumulators have it: eight lanes store neighbours.
+void ChunkKernelEmitter::storeWide(unsigned output, int64_t block, const ChunkAt &chunk) {
+  const Columns &columns = columnsOf(program.outputs[output], block, chunk);
+  const GlobalRows &rows = results[output];
+  Value first = l.add(valueStart, l.add(l.mul(warp, 16 * plan.columnTiles()), l.shr(lane, 2)));
+  Value row = l.add(l.shl(l.bitAnd(lane, 3), 1), block * kBlock);
+  for (int64_t half : {0, 1})
+    for (int64_t e : {0, 1}) {
+      Value step = l.add(row, 8 * half + e);
+      auto inside = scf::IfOp::create(b, l.loc, l.less(step, chunk.left), /*withElseRegion=*/false);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(inside.thenBlock());
+      Value from = l.mul(l.wide(l.add(chunk.first, step)), rows.stride);
+      Value pointer = l.at(rows.base, l.add(from, l.wide(l.shl(first, 2))));
+      for (int64_t i = half; i < 2 * plan.columnTiles(); i += 2)
+        for (int64_t core : {0, 1})
+          l.store(columns[i][2 * core + e], l.at(pointer, l.wide(l.i32(4 * (8 * i - 8 * half + 8 * core)))));
+    }
+}
+
+/// Of a block, the sums of 16 columns each: over the eight lanes of a step, which four of them store.
+void ChunkKernelEmitter::storeGroups(Value value, unsigned output, int64_t block, const ChunkAt &chunk) {
+  const Columns columns = columnsOf(value, block, chunk);
+  const GlobalRows &rows = results[output];
+  Value group = l.shr(l.add(valueStart, l.mul(warp, 16 * plan.columnTiles())), 4);
+  SmallVector<Value> sums;
+  for (const Accumulator &accumulator : columns)
+    for (int64_t e : {0, 1}) {
+      Value sum = l.addf(accumulator[e], accumulator[2 + e]);
+      for (int64_t by : {4, 8, 16})
+        sum = l.addf(sum, l.exchange(sum, by));
+      sums.push_back(sum);
+    }
+  for (int64_t half : {0, 1})
+    for (int64_t e : {0, 1}) {
+      Value step = l.add(l.shl(lane, 1), block * kBlock + 8 * half + e);
+      Value mine = l.both(l.less(lane, l.i32(4)), l.less(step, chunk.left));
+      auto some = scf::IfOp::create(b, l.loc, mine, /*withElseRegion=*/false);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(some.thenBlock());
+      Value from = l.mul(l.wide(l.add(chunk.first, step)), rows.stride);
+      Value pointer = l.at(rows.base, l.add(from, l.wide(l.shl(group, 2))));
+      for (int64_t i = 0; i < plan.columnTiles(); ++i)
+        l.store(sums[2 * (2 * i + half) + e], l.at(pointer, l.wide(l.i32(4 * i))));
+    }
 }
 
 /// The warp's columns of all steps, 16 bytes a lane.

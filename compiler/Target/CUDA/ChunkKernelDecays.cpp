@@ -20,10 +20,7 @@ const SmallVector<ChunkKernelEmitter::ColumnDecays> &ChunkKernelEmitter::columnD
   const Columns columns = columnsOf(decay, block, chunk);
   Value one = l.f32(1), quad = l.bitAnd(lane, 3);
   Value odd = l.equal(l.bitAnd(quad, 1), l.i32(1)), late = l.less(l.i32(1), quad);
-  auto exchange = [&](Value x, int64_t by) -> Value {
-    return NVVM::ShflOp::create(b, l.loc, x.getType(), l.i32(-1), x, l.i32(by), l.i32(31), NVVM::ShflKind::bfly,
-                                UnitAttr());
-  };
+  auto exchange = [&](Value x, int64_t by) { return l.exchange(x, by); };
   SmallVector<ColumnDecays> made;
   for (int64_t tile = 0; tile < plan.columnTiles(); ++tile)
     for (int64_t row : {0, 1}) {

@@ -38,6 +38,9 @@ public:
   KernelLaunch emit(llvm::StringRef name);
   /// The kernel of `Part::Link` for one state; strided.
   KernelLaunch emitLink(unsigned state, llvm::StringRef name);
+  KernelLaunch emitTransitionLink(llvm::StringRef name);
+  llvm::SmallVector<mlir::Value> addTransition(mlir::Value matrix, mlir::Value key, mlir::Value part,
+                                               llvm::ArrayRef<mlir::Value> sums);
 
 private:
   using State = llvm::SmallVector<Accumulator>;   // column tile by column tile, along the keys
@@ -58,8 +61,11 @@ private:
   GlobalRows scratchOf(size_t state, bool decay, mlir::Value index);
   void growTotal(int64_t state, int64_t entry, mlir::Value by);
   void storeTotals();
+  void placeTransition();
+  int64_t linkUnit() const;
   int64_t totalsOf(const TileState &state) const;
   void loadParams();
+  void loadColumnParams();
   ChunkAt chunkAt(mlir::Value number);
   void clearTables();
   void emitLoop();
@@ -67,6 +73,11 @@ private:
   llvm::SmallVector<mlir::Value> flatten() const;
   void unflatten(mlir::ValueRange values);
   void moveStates(bool store);
+  void eachElement(const TileState &state, llvm::function_ref<void(int64_t, int64_t, int64_t, int64_t)> visit) const;
+  std::pair<mlir::Value, mlir::Value> firstElement();
+  State firstState(const TileState &state);
+  State loadState(const TileState &state, const GlobalRows &rows, int64_t keyStride, int64_t columnStride);
+  void storeState(size_t state, const GlobalRows &rows, int64_t keyStride, int64_t columnStride);
 
   // Loads.
   void emitLoads(const ChunkAt &chunk);
@@ -170,6 +181,7 @@ private:
   Columns computeColumns(mlir::Value value, int64_t block, const ChunkAt &chunk);
   Columns mapColumns(mlir::Operation *op, int64_t block, const ChunkAt &chunk);
   Columns stepColumns(mlir::Value value, int64_t block, const ChunkAt &chunk);
+  Columns paramColumns(mlir::Value param) const;
 
   // Decays along the value axis (ChunkKernelDecays.cpp).
   /// What one lane knows of a decay in a block of 16 steps, for each of its columns: two for each tile of columns.
@@ -206,6 +218,8 @@ private:
   void updateState(int64_t state, const ChunkAt &chunk);
   void stageOutput(unsigned output, int64_t block, const ChunkAt &chunk);
   void writeOutput(unsigned output, const ChunkAt &chunk);
+  void storeWide(unsigned output, int64_t block, const ChunkAt &chunk);
+  void storeGroups(mlir::Value value, unsigned output, int64_t block, const ChunkAt &chunk);
 
   mlir::Type matrixElement() const;
 
@@ -226,12 +240,14 @@ private:
   llvm::SmallVector<std::array<mlir::Value, 3>> strides; // strided: bytes per batch entry, step, head; i64
   mlir::Value group;                                     // the head's
   llvm::DenseMap<mlir::Value, mlir::Value> scalars;      // arguments of the region without axes
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> columnParams; // a lane's columns: two of each tile
   llvm::DenseMap<std::pair<int64_t, int>, mlir::Value> laneOffsets;
   llvm::SmallVector<State> states;
   llvm::SmallVector<GlobalRows> segmentStates, segmentDecays;    // scratch, of this segment
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> decayTotals; // of `Ends`, per state: 1, or a lane's keys
   mlir::Value segmentSteps, segments, segment, workspace;
-  unsigned linked = 0;                                                               // of `Link`: the state
+  mlir::Value transition; // of `Ends`: whether this block has columns of the transition; null where there is none
+  unsigned linked = 0;    // of `Link`: the state
   llvm::SmallVector<llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedStates; // [state][tile * K/16 + k]
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, Columns> columnCache;
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedCache;

@@ -17,7 +17,9 @@ void ChunkKernelEmitter::emitTileLoad(const Tile &tile, const SharedTile &shared
   const GlobalRows &rows = inputs[tile.input];
   int64_t units = shared.units(), all = shared.rows * units, threads = plan.threads();
   Value zero = l.i32(0), sixteen = l.i32(16);
-  Value start = l.mul(l.wide(chunk.first), rows.stride);
+  Value start = l.mul(l.wide(chunk.first), rows.stride), left = chunk.left;
+  if (tile.role == Role::Value && transition)
+    left = l.select(transition, zero, left);
   if (tile.role == Role::Value)
     start = l.add(start, l.wide(l.mul(valueStart, 2)));
   Value pointer = l.at(rows.base, start);
@@ -25,7 +27,7 @@ void ChunkKernelEmitter::emitTileLoad(const Tile &tile, const SharedTile &shared
     Value row = l.div(index, units), unit = l.rem(index, units);
     Value swizzled = l.bitXor(unit, swizzle(shared, row));
     Value to = l.add(l.add(chunk.stage, shared.offset), l.add(l.mul(row, shared.rowBytes()), l.shl(swizzled, 4)));
-    Value bytes = l.select(l.less(row, chunk.left), sixteen, zero);
+    Value bytes = l.select(l.less(row, left), sixteen, zero);
     Value from = l.at(pointer, l.add(l.mul(l.wide(row), rows.stride), l.wide(l.shl(unit, 4))));
     l.copyAsync(to, from, bytes);
   };

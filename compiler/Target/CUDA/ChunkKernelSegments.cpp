@@ -9,13 +9,21 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cuda;
 
+bool rondo::cuda::hasTransition(const TileProgram &program) { return !program.solves.empty(); }
+
 bool rondo::cuda::hasSegments(const TileProgram &program) {
-  return program.solves.empty() && program.vectors.empty() &&
-         llvm::none_of(program.states, [](const TileState &state) { return static_cast<bool>(state.valueDecay); });
+  if (llvm::any_of(program.states, [](const TileState &state) { return static_cast<bool>(state.valueDecay); }))
+    return false;
+  return !hasTransition(program) ||
+         (segmentItems(program) == 1 && llvm::all_of(program.states[0].updates, [&](const Update &update) {
+            return vanishes(program, update.value);
+          }));
 }
 
 /// Numbers that a state's decay over a segment is, in one lane.
-int64_t ChunkKernelEmitter::totalsOf(const TileState &state) const { return state.keyDecay ? state.keys / 4 : 1; }
+int64_t ChunkKernelEmitter::totalsOf(const TileState &state) const {
+  return hasTransition(program) ? 0 : state.keyDecay ? state.keys / 4 : 1;
+}
 
 /// Moves what goes along time to the segment's first step, and finds its scratch.
 void ChunkKernelEmitter::placeSegment() {
@@ -26,11 +34,11 @@ void ChunkKernelEmitter::placeSegment() {
     rows.base = l.at(rows.base, l.mul(l.wide(first), rows.stride)); // of states: not used
   steps = l.least(segmentSteps, l.sub(steps, first));
   Value index = segmentAt(segment);
-  for (auto [s, state] : llvm::enumerate(program.states)) {
+  for (size_t s = 0; s < segmentItems(program); ++s) {
     segmentStates.push_back(scratchOf(s, /*decay=*/false, index));
     segmentDecays.push_back(scratchOf(s, /*decay=*/true, index));
     if (part == Part::Ends)
-      decayTotals.emplace_back(totalsOf(state), l.f32(1));
+      decayTotals.emplace_back(s < program.states.size() ? totalsOf(program.states[s]) : 1, l.f32(1));
   }
 }
 
@@ -39,34 +47,42 @@ Value ChunkKernelEmitter::segmentAt(Value number) {
   return l.wide(l.add(l.mul(l.add(l.mul(batch, segments), number), heads), head));
 }
 
-/// Numbers of a state's scratch: of its elements, or of its decay.
-static int64_t scratchNumbers(const TileState &state, bool decay) {
-  return !decay ? state.keys * state.values : state.keyDecay ? state.keys : 1;
+size_t rondo::cuda::segmentItems(const TileProgram &program) { return program.states.size() + program.vectors.size(); }
+
+/// Numbers of a state's scratch: of its elements, or of its decay or transition. States that are vectors come behind the others.
+static int64_t scratchNumbers(const TileProgram &program, size_t s, bool decay) {
+  if (s >= program.states.size())
+    return decay ? 1 : program.vectors[s - program.states.size()].keys;
+  const TileState &state = program.states[s];
+  return !decay                   ? state.keys * state.values
+         : hasTransition(program) ? state.keys * state.keys
+         : state.keyDecay         ? state.keys
+                                  : 1;
 }
 
 int64_t rondo::cuda::segmentBytes(const TileProgram &program) {
   int64_t numbers = 0;
-  for (const TileState &state : program.states)
-    numbers += scratchNumbers(state, false) + scratchNumbers(state, true);
+  for (size_t s = 0; s < segmentItems(program); ++s)
+    numbers += scratchNumbers(program, s, false) + scratchNumbers(program, s, true);
   return 4 * numbers;
 }
 
 GlobalRows ChunkKernelEmitter::scratchOf(size_t s, bool decay, Value index) {
   GlobalRows rows;
   if (calling == Calling::Contiguous) {
-    Value pointer = pointers[pointers.size() - 2 * program.states.size() + 2 * s + decay];
-    rows.base = l.at(pointer, l.mul(index, l.wide(l.i32(4 * scratchNumbers(program.states[s], decay)))));
+    Value pointer = pointers[pointers.size() - 2 * segmentItems(program) + 2 * s + decay];
+    rows.base = l.at(pointer, l.mul(index, l.wide(l.i32(4 * scratchNumbers(program, s, decay)))));
     return rows;
   }
-  int64_t before = decay ? scratchNumbers(program.states[s], false) : 0;
+  int64_t before = decay ? scratchNumbers(program, s, false) : 0;
   for (size_t earlier = 0; earlier < s; ++earlier)
-    before += scratchNumbers(program.states[earlier], false) + scratchNumbers(program.states[earlier], true);
+    before += scratchNumbers(program, earlier, false) + scratchNumbers(program, earlier, true);
   rows.base = l.at(workspace, l.add(l.mul(index, l.wide(l.i32(segmentBytes(program)))), l.wide(l.i32(4 * before))));
   return rows;
 }
 
 void ChunkKernelEmitter::growTotal(int64_t state, int64_t entry, Value by) {
-  if (part == Part::Ends)
+  if (part == Part::Ends && !transition)
     decayTotals[state][entry] = l.mulf(decayTotals[state][entry], by);
 }
 
@@ -76,9 +92,10 @@ void ChunkKernelEmitter::storeTotals() {
   auto some = scf::IfOp::create(b, l.loc, first, /*withElseRegion=*/false);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(some.thenBlock());
-  for (auto [s, state] : llvm::enumerate(program.states))
-    for (auto [i, total] : llvm::enumerate(decayTotals[s])) {
-      Value key = state.keyDecay ? l.add(l.shl(lane, 1), 8 * (i / 2) + i % 2) : l.i32(0);
+  for (auto [s, totals] : llvm::enumerate(decayTotals))
+    for (auto [i, total] : llvm::enumerate(totals)) {
+      bool byKey = s < program.states.size() && program.states[s].keyDecay;
+      Value key = byKey ? l.add(l.shl(lane, 1), 8 * (i / 2) + i % 2) : l.i32(0);
       l.store(total, l.at(segmentDecays[s].base, l.wide(l.shl(key, 2))));
     }
 }
@@ -112,24 +129,33 @@ KernelLaunch ChunkKernelEmitter::emitLink(unsigned state, StringRef name) {
   thread = NVVM::ThreadIdXOp::create(b, l.loc, b.getI32Type());
   placeStrided(entry);
   placeOperands();
-  Value element = l.add(valueStart, thread), bytes = l.wide(l.shl(element, 2));
-  Value decayBytes = l.wide(l.shl(decayOfElement(l, program.states[state], element), 2));
-  unsigned number = program.states[state].number;
-  size_t result = results.size() - inits.size() + number;
-  Value start = l.load(b.getF32Type(), l.at(inits[number].base, bytes));
-  Value last = linkSegments(l, start, segments, [&](Value segmentNumber) {
-    Value index = segmentAt(segmentNumber);
-    return std::pair(l.at(scratchOf(state, false, index).base, bytes),
-                     l.at(scratchOf(state, true, index).base, decayBytes));
-  });
-  l.store(last, l.at(results[result].base, bytes));
+  bool isVector = state >= program.states.size();
+  unsigned number = isVector ? program.vectors[state - program.states.size()].number : program.states[state].number;
+  Value element = l.add(valueStart, thread);
+  Value decayElement = isVector ? l.i32(0) : decayOfElement(l, program.states[state], element);
+  Value inside = l.less(element, l.i32(scratchNumbers(program, state, false)));
+  auto some = scf::IfOp::create(b, l.loc, inside, /*withElseRegion=*/false);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(some.thenBlock());
+    Value bytes = l.wide(l.shl(element, 2)), decayBytes = l.wide(l.shl(decayElement, 2));
+    size_t result = results.size() - inits.size() + number;
+    Value start = l.load(b.getF32Type(), l.at(inits[number].base, bytes));
+    Value last = linkSegments(l, start, segments, [&](Value segmentNumber) {
+      Value index = segmentAt(segmentNumber);
+      return std::pair(l.at(scratchOf(state, false, index).base, bytes),
+                       l.at(scratchOf(state, true, index).base, decayBytes));
+    });
+    l.store(last, l.at(results[result].base, bytes));
+  }
   emitReturn();
   return {name.str(), parts(), kLinkThreads, 0};
 }
 
 KernelLaunch rondo::cuda::emitStridedLink(const TileProgram &program, const TilePlan &plan, unsigned state,
                                           Operation *module, StringRef name) {
-  return ChunkKernelEmitter(program, plan, module, Part::Link, Calling::Strided).emitLink(state, name);
+  ChunkKernelEmitter emitter(program, plan, module, Part::Link, Calling::Strided);
+  return hasTransition(program) ? emitter.emitTransitionLink(name) : emitter.emitLink(state, name);
 }
 
 KernelLaunch rondo::cuda::emitLinkKernel(const TileProgram &program, unsigned index, gpu::GPUModuleOp module,

@@ -13,7 +13,9 @@ void ChunkKernelEmitter::moveVectors(bool store) {
   chunk::ScanOp scan = program.scan;
   size_t outputs = scan->getNumResults() - scan.getStates().size();
   for (auto [v, vector] : llvm::enumerate(program.vectors)) {
-    const GlobalRows &rows = store ? results[outputs + vector.number] : inits[vector.number];
+    const GlobalRows &rows = part != Part::Whole ? segmentStates[program.states.size() + v]
+                             : store             ? results[outputs + vector.number]
+                                                 : inits[vector.number];
     Value last = store ? l.select(l.equal(valueStart, l.i32(0)), l.i32(vector.keys), l.i32(0)) : l.i32(vector.keys);
     auto loop = scf::ForOp::create(b, l.loc, thread, last, l.i32(plan.threads()));
     OpBuilder::InsertionGuard guard(b);
@@ -22,7 +24,7 @@ void ChunkKernelEmitter::moveVectors(bool store) {
     if (store)
       l.store(l.loadShared(b.getF32Type(), bytes, map.vectors[v]), at);
     else
-      l.storeShared(l.load(b.getF32Type(), at), bytes, map.vectors[v]);
+      l.storeShared(part == Part::Ends ? l.f32(0) : l.load(b.getF32Type(), at), bytes, map.vectors[v]);
   }
 }
 
@@ -149,6 +151,8 @@ Value ChunkKernelEmitter::sumScores(int64_t score, LateThread &thread, const Chu
 void ChunkKernelEmitter::updateVectors(const ChunkAt &chunk) {
   for (auto [v, vector] : llvm::enumerate(program.vectors)) {
     Value decay = vector.decay ? productOfBlocks(vector.decay, 0, plan.blocks(), chunk) : Value();
+    if (decay)
+      growTotal(program.states.size() + v, 0, decay);
     for (const ScaledRows &rows : vector.updates)
       if (rows.factor.decay) // loaded here, where all vectors' updates find them
         productOfBlocks(rows.factor.decay, 0, 1, chunk);

@@ -287,6 +287,42 @@ void KernelPlan::chooseRegisters() {
     if (llvm::any_of(all, [](const Access &a) { return a.write; }))
       tryRegisters(buffers[number], std::move(all), type, kArrayWords / 4);
   }
+  keepCopiesInMemory();
+}
+
+bool KernelPlan::updatesInMemory(const Nest &nest, unsigned state) const {
+  return nests.states[state] == cpu::StateStorage::InPlace && states[state].kind != Storage::Register &&
+         llvm::any_of(nest.statements, [&](const Statement &s) {
+           return llvm::any_of(s.destinations, [&](const Destination &to) {
+             return to.kind == Destination::State && to.number == static_cast<int>(state);
+           });
+         });
+}
+
+bool KernelPlan::isOverwritten(Value value, const Nest &nest) const {
+  Value memory = cpu::withoutReshapes(value);
+  return llvm::any_of(llvm::seq<unsigned>(0, states.size()), [&](unsigned s) {
+    return llvm::is_contained(step.stateArgs(s), memory) && updatesInMemory(nest, s);
+  });
+}
+
+/// What every thread has in registers it has computed, also without a position. Beside an update in memory it cannot: what it would read
+/// may be new already.
+void KernelPlan::keepCopiesInMemory() {
+  for (auto [nest, mapping] : llvm::zip(nests.nests, body)) {
+    bool updates =
+        llvm::any_of(llvm::seq<unsigned>(0, states.size()), [&](unsigned s) { return updatesInMemory(nest, s); });
+    if (!updates || mapping.positions > 1)
+      continue;
+    for (const Statement &statement : nest.statements)
+      for (const Destination &to : statement.destinations) {
+        if (to.kind == Destination::Output)
+          continue;
+        Storage &storage = to.kind == Destination::State ? states[to.number] : buffers[to.number];
+        if (storage.kind == Storage::Register && storage.owner.everywhere())
+          storage.kind = Storage::None;
+      }
+  }
 }
 
 /// Small arrays to shared memory, the smallest first; what is left to device memory, each block its own.

@@ -69,6 +69,10 @@ public:
                 llvm::ArrayRef<cpu::Index> at) const;
   /// Elements of a value that one thread holds.
   int64_t elementsPerThread(llvm::ArrayRef<int64_t> shape, const Owner &owner) const;
+  /// Whether the nest stores new values of a state over those that it reads, in memory.
+  bool updatesInMemory(const cpu::Nest &nest, unsigned state) const;
+  /// Whether a value is the old one of such a state.
+  bool isOverwritten(mlir::Value value, const cpu::Nest &nest) const;
   int64_t slots(int64_t positions, int64_t lanes) const;
   /// Where the positions of a nest that is written out are a multiple of the threads', a thread has so many neighbours: its slots.
   int64_t neighbours(int64_t positions, int64_t lanes) const;
@@ -92,10 +96,10 @@ private:
   bool mayUnroll(const std::vector<Access> &all) const;
   bool tryRegisters(Storage &storage, std::vector<Access> all, mlir::RankedTensorType type, int64_t most);
   void chooseRegisters();
+  void keepCopiesInMemory();
   void layOut();
   void stageInputs();
   void chooseAtStage();
-  bool hasIdleThreads(const NestMapping &mapping) const;
   void placeBarriers();
 
   recur::Step step;

@@ -2,6 +2,7 @@
 #include "compiler/Target/CUDA/ThreadNest.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 using namespace rondo;
@@ -122,12 +123,34 @@ Element ThreadNest::evaluate(Value value, ArrayRef<Index> at, bool isRoot) {
   } else if (RegisterArray *registers = env.registersOf(value)) {
     element = registers->at(registerKey(at));
   } else {
-    moveTo(level);
-    Place place = env.placeOf(value);
-    element = cpu::loadElement(b, loc, ops, place, address(place, at), 0);
+    element = load(value, at, level);
   }
   memo[key] = {element, level, dimsOf(at)};
   return element;
+}
+
+/// An element in memory.
+Element ThreadNest::load(Value value, ArrayRef<Index> at, int level) {
+  moveTo(level);
+  Place place = env.placeOf(value);
+  Value from = address(place, at);
+  if (!inRange || level < slotLevel || !plan.isOverwritten(value, nest))
+    return cpu::loadElement(b, loc, ops, place, from, 0);
+  OpBuilder::InsertionGuard keep(b);
+  bool isComplex = isa<ComplexType>(cast<RankedTensorType>(value.getType()).getElementType());
+  SmallVector<Type> types(isComplex ? 2 : 1, env.real);
+  auto guarded = scf::IfOp::create(b, loc, types, inRange, /*withElseRegion=*/true);
+  auto yield = [&](const Element &element) {
+    SmallVector<Value> parts{element.re};
+    if (element.isComplex())
+      parts.push_back(element.im);
+    scf::YieldOp::create(b, loc, parts);
+  };
+  b.setInsertionPointToStart(guarded.thenBlock());
+  yield(cpu::loadElement(b, loc, ops, place, from, 0));
+  b.setInsertionPointToStart(guarded.elseBlock());
+  yield(ops.constant(0, isComplex));
+  return {guarded.getResult(0), types.size() > 1 ? guarded.getResult(1) : Value()};
 }
 
 /// What is read of parameters behind sums is read before them: a load leaves the loop over steps where it comes before all shuffles.

@@ -53,10 +53,12 @@ void ThreadNest::emitSlots() {
   memo.clear();
 }
 
-/// The element that the thread has in one slot. Threads beyond the end compute the last element again, and store nothing.
+/// The element that the thread has in one slot. Threads beyond the end compute the last element again, and store nothing; what the nest
+/// updates in place they do not read.
 void ThreadNest::emitSlot(Value number, int64_t constant) {
   moveTo(innermost());
   slot = constant;
+  slotLevel = innermost();
   int64_t width = plan.threads / mapping.lanes;
   Value at =
       mapping.lanes > 1 ? arith::DivUIOp::create(b, loc, env.thread, index(mapping.lanes)).getResult() : env.thread;
@@ -188,7 +190,7 @@ void ThreadNest::emitElementwise(bool afterSums) {
     }
   }
   // Not where lanes walk their own iterations: what they update there is theirs alone, and their numbers of iterations differ.
-  if (mapping.barrierBetween && !results.empty() && (afterSums || mapping.lanes == 1)) {
+  if (mapping.barrierBetween && !results.empty() && afterSums) {
     moveTo(innermost());
     barrier(b, loc);
   }

@@ -67,6 +67,7 @@ private:
   mlir::Value guardFor(const cpu::Statement &statement);
 
   cpu::Element evaluate(mlir::Value value, llvm::ArrayRef<cpu::Index> at, bool isRoot = false);
+  cpu::Element load(mlir::Value value, llvm::ArrayRef<cpu::Index> at, int level);
   void loadParameters(mlir::Value value, llvm::ArrayRef<cpu::Index> at);
   cpu::Element evaluateOp(mlir::Operation *op, llvm::ArrayRef<cpu::Index> at, int level);
   cpu::Element identityElement(llvm::ArrayRef<cpu::Index> at);
@@ -100,6 +101,7 @@ private:
   std::map<Key, Known> memo;
   mlir::Value lane, inRange, splitValid; // splitValid, inRange: null where always true
   int64_t slot = 0;
+  int slotLevel = 0;                   // where inRange is known
   llvm::SmallVector<mlir::Value> sums; // statement by statement, row by row; two values each
 };
 

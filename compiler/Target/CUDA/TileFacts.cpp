@@ -69,3 +69,12 @@ bool rondo::cuda::isOnes(Value value) {
   auto splat = constant ? dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
   return splat && splat.isSplat() && splat.getElementType().isF32() && splat.getSplatValue<APFloat>().isExactlyValue(1);
 }
+
+Value rondo::cuda::groupedColumns(Value value) {
+  auto sum = value.getDefiningOp<recur::ReduceOp>();
+  auto reshape = sum ? sum.getOperand().getDefiningOp<recur::ReshapeOp>() : recur::ReshapeOp();
+  if (!reshape || sum.getKind() != recur::Reduction::Sum || sum.getDims() != ArrayRef<int64_t>{2} ||
+      !isRows(reshape.getOperand()))
+    return nullptr;
+  return cast<RankedTensorType>(reshape.getType()).getShape().back() == 16 ? reshape.getOperand() : Value();
+}

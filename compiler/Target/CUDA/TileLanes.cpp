@@ -78,6 +78,7 @@ Value Lanes::shuffle(Value x, int64_t by, int64_t mask, int kind) {
   return NVVM::ShflOp::create(b, loc, x.getType(), i32(-1), x, i32(by), i32(mask), static_cast<NVVM::ShflKind>(kind),
                               UnitAttr());
 }
+Value Lanes::exchange(Value x, int64_t by) { return shuffle(x, by, 31, static_cast<int>(NVVM::ShflKind::bfly)); }
 Value Lanes::shuffleUp(Value x, int64_t by, int64_t width) {
   return shuffle(x, by, (32 - width) << 8, static_cast<int>(NVVM::ShflKind::up));
 }

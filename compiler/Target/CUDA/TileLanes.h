@@ -54,6 +54,8 @@ public:
   void waitCopies(int64_t pending);
   void barrier();
   void syncWarp();
+  /// From the lane whose number differs in the bits of `by`.
+  mlir::Value exchange(mlir::Value x, int64_t by);
   mlir::Value shuffleUp(mlir::Value x, int64_t by, int64_t width);
   mlir::Value shuffleDown(mlir::Value x, int64_t by, int64_t width);
   mlir::Value shuffleFrom(mlir::Value x, int64_t lane, int64_t width);

@@ -92,9 +92,12 @@ std::string rondo::cuda::whyNot(const TileProgram &program, const TilePlan &plan
     if (const int64_t registers = plan.columnTiles() * state.keys / 2; registers > 160)
       return "a thread's part of a state takes " + std::to_string(registers) + " registers, and may have 160";
   }
-  for (mlir::Value output : scan->getResults().take_front(program.outputs.size()))
-    if (elementOf(output) != element)
-      return "an output has another type than the rows";
+  for (auto [value, output] : llvm::zip(program.outputs, scan->getResults())) {
+    if (groupedColumns(value) && !elementOf(output).isF32())
+      return "sums of columns are stored as f32";
+    if (elementOf(output) != element && !elementOf(output).isF32())
+      return "an output has another type than the rows, and is not f32";
+  }
   if (const int64_t bytes = SharedMap(program, plan).total; bytes > sharedLimit(plan.arch))
     return "a block takes " + std::to_string((bytes + 1023) / 1024) + " KiB of shared memory, and can have " +
            std::to_string(sharedLimit(plan.arch) / 1024);

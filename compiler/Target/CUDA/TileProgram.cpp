@@ -33,7 +33,8 @@ public:
       for (Value output : program.outputs) {
         if (!isRows(output))
           decline("an output has no value axis");
-        visitColumns(output);
+        Value grouped = groupedColumns(output);
+        visitColumns(grouped ? grouped : output);
       }
     if (reason.empty())
       addSlots(program, perStepInColumns);
@@ -420,7 +421,7 @@ private:
       if (isRows(value))
         addTile(value, Role::Value);
       else if (!recur::isScalar(value.getType()))
-        decline("a parameter along the value axis");
+        program.columnParams.push_back(value);
       return;
     }
     Operation *op = value.getDefiningOp();

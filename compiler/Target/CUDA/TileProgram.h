@@ -137,9 +137,10 @@ struct TileProgram {
   llvm::SmallVector<Read, 1> vectorReads; // of `vectors`
   llvm::SmallVector<chunk::SolveOp> solves;
   llvm::SmallVector<Slot, 8> slots;
-  llvm::SmallVector<mlir::Value> decays;    // <time>: block products and pairs inside a block are needed of these
-  llvm::SmallVector<mlir::Value> keyDecays; // <time | key>: products over the whole chunk are needed of these
-  bool readsTiles = false;                  // a number per step is computed from a tile
+  llvm::SmallVector<mlir::Value> decays;       // <time>: block products and pairs inside a block are needed of these
+  llvm::SmallVector<mlir::Value> keyDecays;    // <time | key>: products over the whole chunk are needed of these
+  llvm::SmallVector<mlir::Value> columnParams; // parameters along the value axis
+  bool readsTiles = false;                     // a number per step is computed from a tile
 
   mlir::Block &chunk() const { return const_cast<chunk::ScanOp &>(scan).getChunk().front(); }
   recur::YieldOp yield() const { return mlir::cast<recur::YieldOp>(chunk().getTerminator()); }
@@ -160,6 +161,10 @@ bool isRows(mlir::Value value);
 bool isElementwise(recur::ContractOp contract);
 /// Whether a number per step waits for scores or for a state: it is made of sums of scores, or of rows times a vector state.
 bool isLate(mlir::Value value);
+/// Whether a value with a value axis is zero where a program's tiles along that axis and its states are zeros.
+bool vanishes(const TileProgram &program, mlir::Value value);
+/// Of sums of 16 columns each, the columns; null for what is none.
+mlir::Value groupedColumns(mlir::Value value);
 /// Whether a value is a constant, 1 everywhere.
 bool isOnes(mlir::Value value);
 /// Whether a product is a number per step: the inner product of rows with rows.

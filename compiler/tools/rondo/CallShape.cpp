@@ -13,7 +13,7 @@ int64_t sizeUnder(const AxisSpec &axis, const CallShape &shape) {
     return axis.size;
   switch (axis.axis) {
   case Axis::Batch:
-    return shape.batch;
+    return (shape.batch + axis.steps - 1) / axis.steps;
   case Axis::Time:
     return (shape.time + axis.steps - 1) / axis.steps;
   case Axis::Time1:

@@ -4,6 +4,7 @@
 #include "compiler/tools/rondo/RandomInputs.h"
 #include "compiler/tools/rondo/Stepping.h"
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -55,40 +56,48 @@ public:
         own.emplace_back(spec.name, duplicate(*given));
   }
 
-  /// |D(h) - `expected`| for the largest h at which D has settled to within `settled`, along `directions` of tensors of the model. `name`
-  /// is what the result is called.
+  /// |D(h / 2) - `expected`| for the largest h at which D has settled to within `settled`, along `directions` of tensors of the model.
+  /// `name` is what the result is called.
   Result<GradientDifference> along(const std::string &name, const NamedBuffers &directions, double expected,
                                    double settled) {
     bool hidden = false;
-    for (double h : {1e-3, 1e-4, 1e-5, 3e-6}) {
-      Result<double> coarse = difference(directions, h), fine = difference(directions, h / 2);
-      if (!coarse || !fine)
-        return coarse ? fine.error() : coarse.error();
+    for (double h : {1e-3, 1e-4, 1e-5, 3e-6, 3e-7}) {
+      Result<Levels> levels = differences(directions, h);
+      if (!levels)
+        return levels.error();
+      const auto [coarse, fine, finest] = *levels;
       // Where rounding hides what moves, two differences may be alike and wrong.
       const double rounding = 4 * std::numeric_limits<double>::epsilon() * magnitude / h;
-      if (std::abs(*coarse - *fine) <= 15 * settled && rounding <= settled)
-        return GradientDifference{name, std::abs(*fine - expected), h / 2};
+      if (std::abs(coarse - fine) <= 15 * settled && std::abs(fine - finest) <= settled + 4 * rounding &&
+          rounding <= settled)
+        return GradientDifference{name, std::abs(fine - expected), h / 2};
       // A derivative that is 0 but for rounding: so are the differences, but for theirs, which is the least at the largest h.
       const double nothing = 256 * rounding;
       if (h == 1e-3)
-        hidden = rounding > settled && std::abs(*fine - expected) <= nothing && std::abs(*coarse - *fine) <= nothing;
-      if (h == 1e-3 && std::abs(expected) <= nothing && std::max(std::abs(*coarse), std::abs(*fine)) <= nothing)
-        return GradientDifference{name, std::min(std::abs(*fine - expected), settled), h / 2};
+        hidden = rounding > settled && std::abs(fine - expected) <= nothing && std::abs(coarse - fine) <= nothing;
+      if (h == 1e-3 && std::abs(expected) <= nothing && std::max(std::abs(coarse), std::abs(fine)) <= nothing)
+        return GradientDifference{name, std::min(std::abs(fine - expected), settled), h / 2};
     }
     return GradientDifference{name, INFINITY, 0, hidden};
   }
 
 private:
-  Result<double> difference(const NamedBuffers &directions, double h) {
-    double values[4];
-    const double steps[] = {h, -h, 2 * h, -2 * h};
-    for (int i = 0; i < 4; ++i) {
-      Result<double> value = loss(directions, steps[i]);
-      if (!value)
-        return value;
-      values[i] = *value;
+  using Levels = std::array<double, 3>;
+
+  /// D(h), D(h / 2) and D(h / 4).
+  Result<Levels> differences(const NamedBuffers &directions, double h) {
+    std::array<double, 4> across; // L(x + su) - L(x - su) for s = 2h, h, h / 2, h / 4
+    for (double s = 2 * h; double &each : across) {
+      Result<double> above = loss(directions, s), below = loss(directions, -s);
+      if (!above || !below)
+        return above ? below.error() : above.error();
+      each = *above - *below;
+      s /= 2;
     }
-    return (8 * (values[0] - values[1]) - (values[2] - values[3])) / (12 * h);
+    Levels levels;
+    for (size_t i = 0; i < levels.size(); ++i, h /= 2)
+      levels[i] = (8 * across[i + 1] - across[i]) / (12 * h);
+    return levels;
   }
 
   Result<double> loss(const NamedBuffers &directions, double h) {

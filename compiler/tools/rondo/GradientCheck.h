@@ -6,11 +6,19 @@
 //   D(h) = (8 (L(x + hu) - L(x - hu)) - (L(x + 2hu) - L(x - 2hu))) / 12h        fourth order in h
 //
 // relative to ||dL/dx||, which is the size of the left side for random signs. h shrinks from 1e-3 until the error of D(h/2), by Richardson's
-// estimate |D(h) - D(h/2)| / 15, and the rounding of L are both below a tenth of the tolerance. Where x + hu crosses a corner (max, abs) D(h)
-// and D(h/2) differ, and where they agree by chance another direction does the same work. Tensors for which they never agree count as
-// failures. A derivative of less than 1e-9 of L's terms is held to be that small. Between that and 1e-5 of them, as by a factor that a norm
-// takes out again but for its epsilon, the rounding of L hides a tenth of the tolerance: then
-// D(h), D(h/2) and the gradient must agree to 256 roundings of L at the largest h, which is all that D can resolve.
+// estimate |D(h) - D(h/2)| / 15, and the rounding of L are both below a tenth of the tolerance, as is |D(h/2) - D(h/4)|. The last is for corners.
+// Where x + su crosses one (max, abs) the three differ. Where it crosses one of the derivative (x / (1 + |x|), elu) at s = r, by which
+// L'' jumps by J, D is off by J h phi(r/h) / 24 with
+//
+//   phi(a) = 4 - 12a + 7a^2 for a <= 1,   -(2 - a)^2 for 1 <= a <= 2,   0 from there on
+//
+// so that D converges in h, not in h^4, D(h) = D(h/2) at a = sqrt(2/7), and two differences alone bound no error; of three that agree as above,
+// D(h/2) is off by at most 2.95 tenths of the tolerance, for any r. Where they agree by chance another direction does the same work. Tensors
+// for which they never agree count as failures.
+//
+// A derivative of less than 1e-9 of L's terms is held to be that small. Between that and 1e-5 of them, as by a factor that a norm takes out
+// again but for its epsilon, the rounding of L hides a tenth of the tolerance: then D(h), D(h/2) and the gradient must agree to 256 roundings
+// of L at the largest h, which is all that D can resolve.
 #pragma once
 #include "compiler/tools/rondo/CallShape.h"
 #include "rondo/Kernel.h"

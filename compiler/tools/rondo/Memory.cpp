@@ -40,7 +40,8 @@ Memory memoryOf(const Program &program, const CallShape &shape) {
       bytes *= double(size);
     int64_t steps = 1;
     for (const AxisSpec &axis : spec.axes)
-      steps = std::max(steps, axis.steps);
+      if (axis.axis == Axis::Time)
+        steps = std::max(steps, axis.steps);
     if (spec.kind != TensorKind::Temporary) {
       memory.tensors += bytes;
     } else if (steps == 1) {

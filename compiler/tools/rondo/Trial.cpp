@@ -83,6 +83,13 @@ bool conclusive(const std::vector<std::vector<double>> &tolerances) {
   return true;
 }
 
+/// The fixed tolerance, except where a rounding of 2^-53 can do more.
+void raiseTo(std::vector<std::vector<double>> &tolerances, double fixed, const Program &program, const Growth &growth) {
+  for (size_t i = 0; i < tolerances.size(); ++i)
+    for (size_t b = 0; b < tolerances[i].size(); ++b)
+      tolerances[i][b] = std::max(fixed, boundOf(program, growth.factors[i][b], 0x1p-53));
+}
+
 /// Everything about a draw except whether it is good. `growth` is not needed where the tolerance is fixed.
 Result<bool> complete(Trial &trial, const Kernel &reference, const Kernel &kernel, const NamedBuffers &inputs,
                       const TrialOptions &options, uint64_t seed) {
@@ -95,6 +102,7 @@ Result<bool> complete(Trial &trial, const Kernel &reference, const Kernel &kerne
     trial.tolerances.clear();
     for (const TensorDifference &each : compare(reference.program(), trial.results, trial.results))
       trial.tolerances.emplace_back(each.parts.size(), toleranceF64);
+    trial.isFixed = true;
     return true;
   }
   Result<Growth> growth = measureGrowth(reference, inputs, trial.results,
@@ -103,11 +111,8 @@ Result<bool> complete(Trial &trial, const Kernel &reference, const Kernel &kerne
     return growth.error();
   trial.byStep = growth->stepped;
   trial.tolerances = tolerancesOf(kernel.program(), *growth);
-  if (exact) // the fixed tolerance, except where a rounding of 2^-53 can do more
-    for (size_t i = 0; i < trial.tolerances.size(); ++i)
-      for (size_t b = 0; b < trial.tolerances[i].size(); ++b)
-        trial.tolerances[i][b] =
-            std::max(toleranceF64Gradient, boundOf(kernel.program(), growth->factors[i][b], 0x1p-53));
+  if (exact)
+    raiseTo(trial.tolerances, toleranceF64Gradient, kernel.program(), *growth);
   const bool good = options.gradient ? partlyConclusive(trial, largestTolerance) : conclusive(trial.tolerances);
   if (!good || options.rounded.empty())
     return good;
@@ -206,6 +211,23 @@ Verdict judge(const Program &program, const NamedBuffers &results, const NamedBu
       }
     }
   return worst;
+}
+
+Result<Verdict> verdictOn(const Kernel &kernel, const Kernel &reference, const Trial &trial, int threads,
+                          int64_t piece) {
+  Result<NamedBuffers> results = runTrial(kernel, trial, threads, piece);
+  if (!results)
+    return results.error();
+  const Verdict verdict = judge(kernel.program(), *results, trial.results, trial.tolerances, trial.largest);
+  if (verdict.passed() || !trial.isFixed)
+    return verdict;
+  Result<Growth> growth = measureGrowth(reference, convert(trial.inputs, reference.program()), trial.results,
+                                        {trial.shape, 1, 3, true, threads});
+  if (!growth)
+    return growth.error();
+  std::vector<std::vector<double>> tolerances = trial.tolerances;
+  raiseTo(tolerances, toleranceF64, kernel.program(), *growth);
+  return judge(kernel.program(), *results, trial.results, tolerances);
 }
 
 } // namespace rondo::tool

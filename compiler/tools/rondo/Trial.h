@@ -42,6 +42,7 @@ struct Trial {
   /// The tolerance of every tensor (in the program's order) and block.
   std::vector<std::vector<double>> tolerances;
   std::vector<std::vector<double>> largest; // the same for the largest element; empty: 10 times those
+  bool isFixed = false;                     // the tolerances are f64's, and stand for no growth
   bool byStep = false;                      // the model may be run step by step
   int weak = 0;                             // blocks whose tolerance exceeds largestTolerance
   Redraws redraws;
@@ -70,6 +71,11 @@ Result<void> addRoundings(Trial &trial, const Kernel &rounded, const Kernel &ref
 
 Verdict judge(const Program &program, const NamedBuffers &results, const NamedBuffers &reference,
               const std::vector<std::vector<double>> &tolerances, const std::vector<std::vector<double>> &mostOf = {});
+
+/// Runs and judges. Where f64's fixed tolerance is exceeded, the growth of these very results decides: a number that is a small rest of large
+/// terms has a larger one (ErrorBound.h).
+Result<Verdict> verdictOn(const Kernel &kernel, const Kernel &reference, const Trial &trial, int threads,
+                          int64_t piece);
 
 /// Tolerances from growths.
 std::vector<std::vector<double>> tolerancesOf(const Program &program, const Growth &growth);

@@ -296,10 +296,10 @@ void ModelVerifier::report(const Verdict &verdict, const Trial &trial, const std
 
 void ModelVerifier::check(const Kernel &kernel, const Trial &trial, const std::string &type, const std::string &form,
                           int64_t piece) {
-  Result<NamedBuffers> results = runTrial(kernel, trial, arguments.spec.threads, piece);
-  if (!results)
-    return fault(type, results.error());
-  report(judge(kernel.program(), *results, trial.results, trial.tolerances, trial.largest), trial, type, form);
+  const Result<Verdict> verdict = verdictOn(kernel, *reference, trial, arguments.spec.threads, piece);
+  if (!verdict)
+    return fault(type, verdict.error());
+  report(*verdict, trial, type, form);
 }
 
 void ModelVerifier::verifyType(const Case &which, const std::string &type) {
@@ -444,10 +444,10 @@ tile, and with packed sequences that have resets inside ("resets", "packed"). Fo
 
   ||x - ref||_2 / ||ref||_2  <=  tolerance      max |x - ref|  <=  10 tolerance rms(ref)
 
-The tolerance is 1e-12 in f64. In f32 it is 4 sqrt(n + 64) g 2^-24: g is how much the reference, run in f64, amplifies perturbations of
-+-2^-24 of its inputs, params and (where it can run by steps) of its states at every step; sqrt(n + 64) is the growth of independent
-roundings over the longest contraction n and the elementwise rest of a step, 4 the multiple of it that they exceed with probability
-below 1e-3. With f16 and bf16, inputs are rounded before both see them, the step is f32, and the one rounding of stored results is
+The tolerance is 4 sqrt(n + 64) g 2^-24 in f32, and with 2^-53 in f64, or 1e-12 where that is more: g is how much the reference, run in f64,
+amplifies perturbations of +-2^-24 of its inputs, params and (where it can run by steps) of its states at every step; sqrt(n + 64) is the
+growth of independent roundings over the longest contraction n and the elementwise rest of a step, 4 the multiple of it that they exceed
+with probability below 1e-3. With f16 and bf16, inputs are rounded before both see them, the step is f32, and the one rounding of stored results is
 taken off before the same bound applies. A draw whose results leave 1e+-30, or whose tolerance would exceed 1e-2, is redrawn and
 counted.
 

@@ -20,7 +20,7 @@ struct AxisSpec {
   Axis axis = Axis::Named;
   int64_t size = -1; // Named, Lag (and Head where the model fixes it): the size; -1 where a call decides
   std::string name;  // "batch", "time", "head", "K", "2*H"
-  int64_t steps = 1; // Time of a temporary: so many steps share an entry, the last ones perhaps fewer
+  int64_t steps = 1; // Time or Batch of a temporary: so many steps or rows share an entry, the last ones perhaps fewer
 };
 
 /// Resets are bool over [B, T]: where one is true, the states are their initial values again before that step; a call may leave them

@@ -58,3 +58,34 @@ func.func @shared(%x: !x {recur.name = "x", recur.kind = "input"}, %a: !p {recur
   } : !x, !h
   return %y, %h : !x, !h
 }
+
+// -----
+
+!x = tensor<?x?x4xf64, #recur.dims<batch, time | "4">>
+!p = tensor<4xf64, #recur.dims<| "4">>
+!u = tensor<4x4xf64, #recur.dims<| "4", "4">>
+!h = tensor<?x4xf64, #recur.dims<batch | "4">>
+
+// A product with a recurrent matrix is not computed a third time: what was made of it alone, tanh(U h + x), is handed over.
+// CHECK-LABEL: func.func @cell(
+// CHECK: %[[F:.*]]:3 = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", {{\[\[}}1]]>]
+// CHECK: recur.contract "ab,b->a"
+// CHECK: %[[NEW:.*]] = recur.map tanh
+// CHECK: recur.yield states(%[[NEW]] : {{.*}}) outputs(%[[NEW]], %h :
+// CHECK: recur.scan over [#recur.axis<"t", reverse>]
+// CHECK: inputs({{.*}}%[[F]]#0
+// CHECK-NOT: recur.contract "ab,b->a"
+// CHECK-NOT: recur.map tanh
+// CHECK: return
+func.func @cell(%x: !x {recur.name = "x", recur.kind = "input"}, %U: !u {recur.name = "U", recur.kind = "param"},
+                %h0: !h {recur.name = "h", recur.kind = "init"})
+    -> (!x {recur.name = "y", recur.kind = "output"}, !h {recur.name = "h", recur.kind = "final"}) {
+  %y, %h = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) params(%U : !u) inits(%h0 : !h) {
+  ^bb0(%xt: !p, %W: !u, %s: !p):
+    %r = recur.contract "ab,b->a"(%W, %s) : (!u, !p) -> !p
+    %a = recur.map add(%xt, %r) : (!p, !p) -> !p
+    %n = recur.map tanh(%a) : (!p) -> !p
+    recur.yield states(%n : !p) outputs(%n : !p)
+  } : !x, !h
+  return %y, %h : !x, !h
+}

@@ -29,6 +29,27 @@ func.func @gate(%x: !x, %w: !w, %u: !w, %h0: !h) -> !h {
   return %h : !h
 }
 
+// An output that leaves is the parallel scan's, in the type that is wanted; one that the step still needs is stored wide for it.
+// CHECK-LABEL: func.func @output(
+// CHECK: %[[P:.*]]:2 = recur.scan over [#recur.axis<"t">]{{$}}
+// CHECK: } : tensor<?x?x4xbf16, {{.*}}>, tensor<?x?x4xf32,
+// CHECK: %[[H:.*]]:2 = recur.scan {{.*}} states
+// CHECK: inputs(%[[P]]#1 :
+// CHECK: recur.yield states(%{{.*}}) outputs(%{{.*}} :
+// CHECK: return %[[H]]#1, %[[P]]#0, %[[H]]#0
+!n = tensor<?x?x4xbf16, #recur.dims<batch, time | "4">>
+func.func @output(%x: !x, %w: !w, %u: !w, %h0: !h) -> (!h, !n, !n) {
+  %y, %z, %h = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) params(%w, %u : !w, !w)
+      inits(%h0 : !h) {
+  ^bb0(%xt: !t, %W: !w, %U: !w, %ht: !t):
+    %p = recur.contract "ab,b->a"(%W, %xt) : (!w, !t) -> !t
+    %q = recur.contract "ab,b->a"(%U, %xt) : (!w, !t) -> !t
+    %n = recur.map mul(%q, %ht) : (!t, !t) -> !t
+    recur.yield states(%n : !t) outputs(%p, %q : !t, !t)
+  } : !n, !n, !h
+  return %h, %y, %z : !h, !n, !n
+}
+
 // A comparison stays where it is used: the projection is stored, and not the truth value.
 // CHECK-LABEL: func.func @truth(
 // CHECK: %[[P:.*]] = recur.scan over [#recur.axis<"t">]{{$}}

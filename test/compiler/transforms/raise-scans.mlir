@@ -141,6 +141,26 @@ func.func @two_strata(%k: !bt_k, %v: !bt_v, %g: !bt, %S0: !b_kv, %m0: !b, %offse
   return %o, %mT, %ST : !bt_v, !b, !b_kv
 }
 
+// What the matrix state takes of an earlier stratum is an output already: it is stored once.
+// CHECK-LABEL: func.func @output_handed_on(
+// CHECK: %[[H:.*]]:2 = recur.scan {{.*}} states [#recur.state<"h", {{\[\[}}1]]>]
+// CHECK: recur.yield states(%[[NEW:.*]] : {{.*}}) outputs(%[[NEW]] : tensor<?xf64, #K>)
+// CHECK: %[[S:.*]] = recur.expand_scan {{.*}} states [#recur.state<"S", {{\[\[}}1]]>]
+// CHECK: inputs(%arg1, %[[H]]#0 :
+// CHECK: return %[[H]]#0, %[[H]]#1, %[[S]]
+func.func @output_handed_on(%x: !bt_k, %v: !bt_v, %h0: !b_k, %S0: !b_kv) -> (!bt_k, !b_k, !b_kv) {
+  %y, %h, %ST = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>, #recur.state<"S", [[1]]>]
+      inputs(%x, %v : !bt_k, !bt_v) inits(%h0, %S0 : !b_k, !b_kv) {
+  ^bb0(%xt: !k, %vt: !v, %ht: !k, %S: !kv):
+    %p = recur.map add(%xt, %ht) : (!k, !k) -> !k
+    %hn = recur.map tanh(%p) : (!k) -> !k
+    %w = recur.contract "k,v->kv"(%hn, %vt) : (!k, !v) -> !kv
+    %n = recur.map add(%S, %w) : (!kv, !kv) -> !kv
+    recur.yield states(%hn, %n : !k, !kv) outputs(%hn : !k)
+  } : !bt_k, !b_k, !b_kv
+  return %y, %h, %ST : !bt_k, !b_k, !b_kv
+}
+
 // What decays by nothing, and what takes in nothing: the coefficients are constants, of sizes that are not known yet.
 // CHECK-LABEL: func.func @constants(
 // CHECK: recur.linear_scan {{.*}} states [#recur.state<"m", {{\[\[}}1]]>]

@@ -146,9 +146,9 @@ func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
 !h = tensor<?x4xf32, #recur.dims<batch | "4">>
 !tk = tensor<3x4xf32, #recur.dims<time | "4">>
 
-// C2: a chunk has two steps.
+// C2: a chunk of one step is a step.
 func.func @f(%x: !x, %dy: !x, %p: !k, %h0: !h, %d0: !h) {
-  // expected-error @+1 {{a chunk must have at least 2 steps, got 1 (C2)}}
+  // expected-error @+1 {{of chunks of one step nothing has the axis 'time', got 'tensor<3x4xf32, #recur.dims<time | "4">>' (C2)}}
   %0:2 = chunk.gradient_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] adjoints [#recur.state<"d", [[1]]>]
       inputs(%x : !x) cotangents(%dy : !x) params(%p : !k) inits(%h0 : !h) finals(%d0 : !h)
       plan <form = chunk, schedule = carry, chunk = 1, interval = 1> step {

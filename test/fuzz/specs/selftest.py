@@ -169,6 +169,15 @@ def test_trees_refuse_what_the_language_refuses():
     assert tree.outer(a, b).shape == ("K", "V") and (a @ tree.outer(a, b)).shape == ("V",)
 
 
+def test_a_sum_of_sizes_is_a_factor_in_parentheses():
+    class Plain:
+        def size(self, dim):
+            return dim
+    part = tree.call("concat", tree.read("a", 0, ("V",)), tree.read("b", 0, (8,)))
+    merged = tree.call("merge", part, axis="H")
+    assert [tree.size_text(value.shape[0], Plain()) for value in (part, merged)] == ["V + 8", "H*(V + 8)"]
+
+
 def test_shrinking_without_a_reason_gives_the_smallest_model():
     for seed in (1, 12, 40):
         small = Shrinker(lambda spec: True).shrink(generate(seed))

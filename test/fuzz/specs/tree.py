@@ -290,7 +290,7 @@ def size_text(size, names):
     if isinstance(size, tuple) and size[0] == "+":
         return " + ".join(size_text(part, names) for part in size[1:])
     if isinstance(size, tuple):
-        return "*".join(size_text(part, names) for part in size)
+        return "*".join(f"({size_text(part, names)})" if isinstance(part, tuple) and part[0] == "+" else size_text(part, names) for part in size)
     return names.size(size) if isinstance(size, str) else str(size)
 
 
