@@ -1,6 +1,7 @@
 // See ModelReport.h.
 #include "compiler/Driver/ModelReport.h"
 #include "compiler/Analysis/Families.h"
+#include "compiler/Target/CUDA/ScanPlan.h"
 #include "compiler/Target/CUDA/TileSpace.h"
 #include "compiler/Transforms/AskedPlans.h"
 #include "compiler/Transforms/ExpansionChunk.h"
@@ -211,7 +212,10 @@ std::vector<std::string> driver::plansOf(ModuleOp module, bool gradient) {
     std::string text = allNames(scan) + ": " + chunk::stringifyForm(plan.getForm()).str();
     if (plan.getChunk() > 1)
       text += " of " + std::to_string(plan.getChunk());
-    if (plan.getSchedule() == chunk::Schedule::Segment)
+    auto tiles = scan->getAttrOfType<IntegerAttr>(cuda::kScanTilesAttr);
+    if (tiles)
+      text += ", in tiles of " + std::to_string(tiles.getInt()) + " steps where a call is expected to be faster so";
+    else if (plan.getSchedule() == chunk::Schedule::Segment)
       text += plan.getSegments() ? ", in " + std::to_string(plan.getSegments()) + " segments and a first one"
                                  : ", in segments where a call has fewer tasks than threads";
     if (auto why = scan->getAttrOfType<StringAttr>(kScheduleBecauseAttr))

@@ -74,7 +74,7 @@ size_t argumentsFor(const Launch &launch) {
 } // namespace
 
 TEST_CASE("a program for a GPU carries an image, and no code of the host") {
-  const auto program = compiled(kGated, {{"D", 64}});
+  const auto program = compiled(kGated, {{"D", 64}}, DType::F32, false, "step");
   REQUIRE(program->image);
   CHECK(program->image->device == "cuda");
   CHECK(program->image->architecture == "sm_80");
@@ -85,13 +85,13 @@ TEST_CASE("a program for a GPU carries an image, and no code of the host") {
 }
 
 TEST_CASE("channels that do not meet are shared out to blocks") {
-  const auto program = compiled(kGated, {{"D", 1024}});
+  const auto program = compiled(kGated, {{"D", 1024}}, DType::F32, false, "step");
   const Launch &launch = program->launches.at(0);
   CHECK(launch.splits == 16); // parts of 64
   CHECK(launch.threads == 64);
   CHECK(launch.scratchBytes == 0);
   // A prime cannot be cut: one block walks it.
-  CHECK(compiled(kGated, {{"D", 257}})->launches.at(0).splits == 1);
+  CHECK(compiled(kGated, {{"D", 257}}, DType::F32, false, "step")->launches.at(0).splits == 1);
 }
 
 TEST_CASE("a matrix state that registers hold needs no memory of its own") {
@@ -114,7 +114,7 @@ TEST_CASE("bf16 computes in f32, and f64 stages fewer steps") {
 }
 
 TEST_CASE("what waits for no state is a launch over time, and hands on a temporary") {
-  const auto program = compiled(kProjected, {{"E", 32}, {"D", 64}});
+  const auto program = compiled(kProjected, {{"E", 32}, {"D", 64}}, DType::F32, false, "step");
   REQUIRE(program->launches.size() == 2);
   CHECK(program->launches[0].timeBlock > 0);
   CHECK(program->launches[1].timeBlock == 0);
@@ -136,6 +136,34 @@ TEST_CASE("an array too large for shared memory goes to the workspace of its blo
 TEST_CASE("packed sequences are tasks") {
   const auto program = compiled(kGated, {{"D", 64}}, DType::F32, true);
   CHECK(program->launches.at(0).packed);
+}
+
+TEST_CASE("an elementwise recurrence goes in tiles of time where few blocks have many steps") {
+  const auto program = compiled(kGated, {{"D", 2048}}, DType::BF16);
+  const auto taken = [&](int64_t batch, int64_t time, uintptr_t at = 4096) {
+    core::Sizes sizes;
+    sizes.size[size_t(Axis::Batch)] = batch;
+    sizes.size[size_t(Axis::Time)] = time;
+    sizes.size[size_t(Axis::Head)] = 1;
+    std::vector<Tensor> tensors;
+    for (const TensorSpec &spec : program->tensors) {
+      Tensor tensor{reinterpret_cast<void *>(at), spec.type, {}, {}};
+      for (const AxisSpec &axis : spec.axes)
+        tensor.shape.push_back(axis.axis == Axis::Named ? axis.size : sizes.size[size_t(axis.axis)]);
+      tensors.push_back(tensor);
+    }
+    const auto launches = cuda::chooseLaunches(*program, tensors, sizes, {132, std::vector<int64_t>(3)});
+    REQUIRE(launches);
+    std::string symbols;
+    for (const cuda::QueuedLaunch &each : *launches)
+      symbols += program->launches[each.number].symbol + " ";
+    return symbols;
+  };
+  CHECK(taken(1, 65536) == "gated_0_clear gated_0_segments ");
+  CHECK(taken(1, 65536, 4098) == "gated_0 "); // rows that begin elsewhere
+  CHECK(taken(8, 4096) == "gated_0 ");        // blocks for every multiprocessor
+  CHECK(taken(1, 1) == "gated_0 ");
+  CHECK(taken(1, 0) == "gated_0 ");
 }
 
 TEST_CASE("a kernel declares the arguments that the runtime hands to it") {

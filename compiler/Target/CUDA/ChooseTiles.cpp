@@ -99,22 +99,37 @@ struct ChooseTiles : rondo::cuda::impl::ChooseTilesBase<ChooseTiles> {
 private:
   /// Elementwise recurrences are cut into segments of time, by calls for which that pays.
   LogicalResult chooseSegments(AskedPlans &asked) {
+    bool any = false;
+    recur::LinearScanOp refused;
+    std::string reason;
     WalkResult walk = getOperation().walk([&](recur::LinearScanOp scan) {
       auto plan = scan->getAttrOfType<PlanAttr>(kPlanAttr);
-      bool demanded = plan && plan.getForm() == Form::Scan;
-      if (!plan || gradient || (!demanded && (form != "auto" || asked.find(scan, "form"))))
+      bool byName = static_cast<bool>(asked.find(scan, "form")), isAsked = plan && plan.getForm() == Form::Scan;
+      if (!plan || gradient || (!isAsked && (form != "auto" || byName)))
         return WalkResult::advance();
       std::string why = noSegments(scan);
+      ScanPlanOrReason tiles;
       if (why.empty())
-        why = planScan(scan).reason;
+        tiles = planScan(scan);
       if (why.empty())
+        why = tiles.reason;
+      any |= why.empty();
+      if (why.empty()) {
         scan->setAttr(kPlanAttr, PlanAttr::get(&getContext(), Form::Scan, Schedule::Segment, 1));
-      else if (demanded)
-        return scan.emitError("the model has no form 'scan' on a GPU: ") << why, WalkResult::interrupt();
-      else
+        scan->setAttr(kScanTilesAttr, Builder(&getContext()).getI64IntegerAttr(tiles.plan.steps()));
+      } else if (byName && isAsked)
+        return scan.emitError("the scan of '") << stateNames(scan) << "' has no form 'scan' on a GPU: " << why,
+               WalkResult::interrupt();
+      if (!why.empty()) {
+        scan->setAttr(kPlanAttr, PlanAttr::get(&getContext(), Form::Step, Schedule::Carry, 1));
         scan->setAttr(kScheduleBecauseAttr, StringAttr::get(&getContext(), "not in segments, since " + why));
+        refused = scan;
+        reason = why;
+      }
       return WalkResult::advance();
     });
+    if (form == "scan" && refused && !any)
+      return refused.emitError("the model has no form 'scan' on a GPU: ") << reason;
     return failure(walk.wasInterrupted());
   }
 

@@ -3,11 +3,14 @@
 include "mlir/Pass/PassBase.td"
 
 def ChooseTiles : Pass<"choose-tiles", "::mlir::ModuleOp"> {
-  let summary = "plans of chunks become plans of kernels on matrix instructions, or of steps";
+  let summary = "plans of chunks become plans of kernels on matrix instructions, or of steps; elementwise recurrences go in tiles of time";
   let description = [{
     After `choose-plans`: of each scan whose plan has chunks, the size of a chunk (64 or 32 steps, unless `chunk` says it), columns and warps
     of a block, stages, and whether scores run ahead, as the cost model takes them (README-tiles.md). What `plan` asks for is kept, and
     the rest chosen; where nothing fits, the pass fails, and names the constraint and the nearest plan that the scan can follow.
+
+    A `recur.linear_scan` for which nothing is asked has the form scan, by segments, where it has kernels in tiles of time (README-cells.md);
+    why it has none, an attribute says. With `form=scan` the pass fails where no scan has such kernels; with `gradient` it keeps to steps: what is differentiated has no segments.
 
     Requires: static step types and chosen element types. Ensures: every plan with chunks has a kernel on tiles. Declines, with a remark that
     says why, what has none: its plan is one of steps then. With `form=chunk` it fails where that leaves no chunks at all.

@@ -34,6 +34,9 @@ struct ScanPlan {
   int64_t blocks() const { return (channels + channelsPerBlock() - 1) / channelsPerBlock(); }
 };
 
+/// A discardable attribute of a scan that has kernels in tiles: IntegerAttr, the steps of one.
+inline constexpr const char *kScanTilesAttr = "chunk.scan_tiles";
+
 /// The plan, or why there is none.
 struct ScanPlanOrReason {
   ScanPlan plan;

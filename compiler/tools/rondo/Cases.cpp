@@ -58,6 +58,12 @@ std::vector<Case> tileCases() {
           {{32, 32, 64, 16, 64}, {1, 1111, 1, 1, 1}, Inits::Drawn, false, false, "auto", 0, false, false, true}};
 }
 
+std::vector<Case> scanCases() {
+  return {{smallDims(), {2, 1, 1, 3, 1}, Inits::Default, false, false, "scan", 0, false, false, true},
+          {{66, 34, 5, 3, 9}, {2, 1301, 1, 2, 1}, Inits::Drawn, false, false, "scan", 0, false, false, true},
+          {{5, 3, 9, 7, 11}, {1, 4999, 1, 1, 1}, Inits::Drawn, false, false, "scan", 0, false, false, true}};
+}
+
 std::vector<Case> cellCases() {
   return {{smallDims(), {11, 9, 1, 2, 1}, Inits::Drawn, false, false, "auto", 0, false, true},
           {{128, 72, 56, 40, 24}, {9, 13, 1, 2, 1}, Inits::Drawn, false, false, "auto", 0, false, true},
@@ -67,6 +73,16 @@ std::vector<Case> cellCases() {
 std::vector<Case> boundaryCases() {
   return {{smallDims(), {11, 9, 1, 2, 1}, Inits::Drawn, true, false},
           {smallDims(), {1, 23, 1, 3, 1, 5}, Inits::Drawn, true, true}};
+}
+
+std::vector<Case> inBothForms(std::vector<Case> all, bool chunks, const char *chunkForm, bool differences) {
+  const size_t count = all.size();
+  for (size_t i = 0; i < count; ++i) {
+    if (chunks)
+      all.emplace_back(all[i]).form = chunkForm;
+    all[i].differences = differences && all[i].form == "step";
+  }
+  return all;
 }
 
 } // namespace rondo::tool

@@ -18,7 +18,7 @@ struct Case {
   int64_t chunk = 0;        // 0: the compiler's choice
   bool differences = false; // of a derivative's reference: whether it is held to differences here
   bool cells = false;       // on a GPU: models that multiply their state, with operands of 16 bits
-  bool tiles = false;       // on a GPU: of a size that matrix instructions take; only where there are kernels on these
+  bool tiles = false;       // on a GPU: only where there are kernels of the form, which has sizes of its own
   int64_t segments = 0;     // of time, behind a first one; 0: it is gone through as the command line says
   /// What tells kernels of one model and one type apart.
   std::string name() const;
@@ -39,9 +39,13 @@ std::vector<Case> segmentCases(bool chunks);
 /// On matrix instructions: a single step, a chunk that is not full, chunks and a rest; and of the compiler's own accord, where one long
 /// sequence is cut into segments.
 std::vector<Case> tileCases();
+/// On a GPU, elementwise recurrences in segments of time: one step; tiles, and groups of tiles, of several channels and of one.
+std::vector<Case> scanCases();
 /// Recurrent products on matrix instructions: units that one block has, a cluster, and a grid; more rows than a task has.
 std::vector<Case> cellCases();
 /// Where sequences begin: more rows than a tile of the batch has, and sequences of which one is empty, with resets inside.
 std::vector<Case> boundaryCases();
+/// The cases, and behind them the same by chunks. The first ones are held to differences, where that is asked for.
+std::vector<Case> inBothForms(std::vector<Case> all, bool chunks, const char *chunkForm, bool differences);
 
 } // namespace rondo::tool

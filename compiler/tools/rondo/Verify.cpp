@@ -37,7 +37,7 @@ public:
 
 private:
   bool hasChunkForm(const Case &which);
-  bool hasTiles(const Case &which, const std::string &type);
+  bool isPlanned(const Case &which, const std::string &type);
   bool isCuda() const { return arguments.spec.target.starts_with("cuda"); }
   Result<std::vector<Kernel>> compileRounded(const Case &which, const TypeChoice &choice);
   std::vector<Case> cases();
@@ -82,8 +82,8 @@ bool ModelVerifier::hasChunkForm(const Case &which) {
   return std::ranges::find(forms, "chunk") != forms.end();
 }
 
-/// Whether the target's plan for these sizes has chunks.
-bool ModelVerifier::hasTiles(const Case &which, const std::string &type) {
+/// Whether the target's plan for these sizes has the case's form.
+bool ModelVerifier::isPlanned(const Case &which, const std::string &type) {
   TypeChoice choice;
   parseTypes(type, choice);
   CompileOptions options = kernelOptions(which, choice);
@@ -91,19 +91,9 @@ bool ModelVerifier::hasTiles(const Case &which, const std::string &type) {
   if (!completeDims(info, which.dims, options.dims))
     return false;
   Result<ModelInfo> sized = engine.inspectFile(path, options);
-  return sized && std::ranges::any_of(
-                      sized->plans, [](const std::string &plan) { return plan.find(": chunk") != std::string::npos; });
-}
-
-/// The cases, and behind them the same by chunks. The first ones are held to differences, where that is asked for.
-static std::vector<Case> inBothForms(std::vector<Case> all, bool chunks, const char *chunkForm, bool differences) {
-  const size_t count = all.size();
-  for (size_t i = 0; i < count; ++i) {
-    if (chunks)
-      all.emplace_back(all[i]).form = chunkForm;
-    all[i].differences = differences && all[i].form == "step";
-  }
-  return all;
+  const std::string form = which.form == "scan" ? ": scan" : ": chunk";
+  return sized && std::ranges::any_of(sized->plans,
+                                      [&](const std::string &plan) { return plan.find(form) != std::string::npos; });
 }
 
 std::vector<Case> ModelVerifier::cases() {
@@ -134,6 +124,9 @@ std::vector<Case> ModelVerifier::cases() {
       all.push_back(each);
   if (chunks && !isCuda() && !arguments.spec.derives())
     all.push_back(attentionCase());
+  if (compilerChooses && isCuda() && !arguments.spec.derives() && !resets && !packed)
+    for (const Case &each : scanCases())
+      all.push_back(each);
   const bool cuts = std::ranges::find(info.schedules, "segment") != info.schedules.end();
   if (compilerChooses && cuts && !isCuda() && !arguments.spec.derives() && arguments.spec.schedule == "auto" &&
       !resets && !packed)
@@ -160,6 +153,8 @@ std::vector<Case> ModelVerifier::cases() {
 std::vector<std::string> ModelVerifier::typesOf(const Case &which) const {
   if (!arguments.spec.dtypes.empty())
     return arguments.spec.dtypes;
+  if (isCuda() && which.form == "scan")
+    return {"f32", "bf16", "f16"};
   if (which.tiles || which.cells)
     return {"bf16", "f16"};
   const bool asked = arguments.spec.resets || arguments.spec.packed;
@@ -395,7 +390,7 @@ void ModelVerifier::verify() {
     if (arguments.spec.derives() && which.differences && which.form == "step")
       verifyDerivative(which);
     for (const std::string &type : typesOf(which))
-      if (!which.tiles || hasTiles(which, type))
+      if (!which.tiles || isPlanned(which, type))
         verifyType(which, type);
   }
 }
@@ -459,6 +454,8 @@ counted.
 With --target cuda, models with kernels on matrix instructions are also run on those, in bf16 and f16 ("chunk", and "auto" on a sequence
 that is cut into segments): T=1, a chunk that is not full, chunks and a rest. What rounding their operands to 16 bits does is computed by
 running the reference with these very roundings; twice its distance is added to the tolerance (ErrorBound.h).
+
+Elementwise recurrences that it cuts into segments are run so, at T=1, T=1301 and T=4999 ("scan").
 
 With --grad the gradient is verified: the reference's own against fourth-order differences of the model's results, along random
 directions, one tensor after another, to 1e-6 of the gradient's norm; kernels against the reference, to 1e-11 in f64, in f32 as above, where g is
