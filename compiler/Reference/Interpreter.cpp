@@ -21,6 +21,18 @@ static llvm::Error runOp(Operation &op, OpCompiler &ops, const Sizes &sizes) {
   return llvm::Error::success();
 }
 
+/// What a kernel hands to another one in 16 bits is rounded when it is stored. Of the function's results that rounding is left to who compares.
+static void storeRounded(Operation &op, OpCompiler &ops, const Rounding &rounding) {
+  for (Value result : op.getResults()) {
+    auto type = dyn_cast<RankedTensorType>(result.getType());
+    if (!type || !(type.getElementType().isBF16() || type.getElementType().isF16()) ||
+        llvm::any_of(result.getUsers(), llvm::IsaPred<func::ReturnOp>))
+      continue;
+    Array &array = ops.slot(result);
+    llvm::transform(array.data, array.data.begin(), rounding);
+  }
+}
+
 llvm::Expected<std::vector<Array>> interpret(func::FuncOp function, llvm::ArrayRef<Array> args,
                                              const std::map<std::string, int64_t> &dims, uint64_t noise,
                                              const Rounding &rounding) {
@@ -34,9 +46,12 @@ llvm::Expected<std::vector<Array>> interpret(func::FuncOp function, llvm::ArrayR
   OpCompiler ops(*sizes);
   for (auto [argument, array] : llvm::zip_equal(function.getArguments(), args))
     ops.define(argument, array);
-  for (Operation &op : function.getBody().front().without_terminator())
+  for (Operation &op : function.getBody().front().without_terminator()) {
     if (auto error = runOp(op, ops, *sizes))
       return error;
+    if (rounding.bits)
+      storeRounded(op, ops, rounding);
+  }
   std::vector<Array> results;
   for (Value value : function.getBody().front().getTerminator()->getOperands())
     results.push_back(ops.slot(value));

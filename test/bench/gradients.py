@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Rates of products of gradients beside those of the models; `--write FILE` puts the table into a Markdown file.
 
-A second table has times alone, for all families. Each row is one process of `rondo bench --grad`, which measures the model and its gradient. Python's standard library only.
+A second table has times alone, for all families. Each row is one process of `rondo bench --grad`, which measures the model and its
+gradient. Python's standard library only.
 """
 import argparse
 import json

@@ -30,7 +30,8 @@ inline const char *const kTypes = R"(
 
 /// The module's first function, run on `args`; the error's text where it fails.
 inline std::pair<std::vector<Array>, std::string> tryInterpret(const std::string &text, llvm::ArrayRef<Array> args,
-                                                               const std::map<std::string, int64_t> &dims = {}) {
+                                                               const std::map<std::string, int64_t> &dims = {},
+                                                               const Rounding &rounding = {}) {
   static mlir::MLIRContext *context = [] {
     auto *made = new mlir::MLIRContext;
     made->loadDialect<recur::RecurDialect, mlir::arith::ArithDialect, mlir::func::FuncDialect>();
@@ -38,7 +39,7 @@ inline std::pair<std::vector<Array>, std::string> tryInterpret(const std::string
   }();
   auto module = mlir::parseSourceString<mlir::ModuleOp>(kTypes + text, context);
   REQUIRE(module);
-  auto results = interpret(*module->getOps<mlir::func::FuncOp>().begin(), args, dims);
+  auto results = interpret(*module->getOps<mlir::func::FuncOp>().begin(), args, dims, /*noise=*/0, rounding);
   if (!results)
     return {{}, llvm::toString(results.takeError())};
   return {*results, ""};

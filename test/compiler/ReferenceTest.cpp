@@ -218,6 +218,22 @@ TEST_CASE("element types are ignored: bf16 IR is computed in double") {
   CHECK(results[0].reals() == Numbers{0.1});
 }
 
+TEST_CASE("with a kernel's roundings, what one op hands to another in 16 bits is rounded") {
+  const std::string text =
+      R"(func.func @f(%x: !k) -> (tensor<?xf32, #recur.dims<| K>>, tensor<?xbf16, #recur.dims<| K>>) {
+    %handed = recur.cast(%x) : (!k) -> tensor<?xbf16, #recur.dims<| K>>
+    %y = recur.cast(%handed) : (tensor<?xbf16, #recur.dims<| K>>) -> tensor<?xf32, #recur.dims<| K>>
+    %result = recur.cast(%x) : (!k) -> tensor<?xbf16, #recur.dims<| K>>
+    return %y, %result : tensor<?xf32, #recur.dims<| K>>, tensor<?xbf16, #recur.dims<| K>>
+  })";
+  const Array x = Array::real({2}, {1 + 0x1p-9, 1 + 0x1p-7});
+  const auto [results, error] = tryInterpret(text, {x}, {}, Rounding{8, -133});
+  REQUIRE(error == "");
+  CHECK(results[0].reals() == Numbers{1, 1 + 0x1p-7}); // the largest distance that rounding makes, and none
+  CHECK(results[1].reals() == x.reals());              // whoever compares rounds results
+  CHECK(run(text, {x})[0].reals() == x.reals());
+}
+
 TEST_CASE("sizes that disagree are named") {
   std::string text =
       R"(func.func @f(%x: !k {recur.name = "x"}, %y: !k {recur.name = "y"}, %z: tensor<?xf64, #recur.dims<| "2*K">>) -> !k {

@@ -27,7 +27,8 @@
 // carried and everything else are f32, to which the above applies. What the roundings do is not modelled but computed: the reference
 // interprets the kernel's own chunks (the IR after the phase `form`, with the sizes of its plan) in f64, and rounds operands to nearest,
 // and nothing else, where the kernel does: rows and columns of products, scores and the states that are read, both decayed rows of
-// a score where decays lie along the keys, the matrix and the solutions of a solve (Reference/Sizes.h, Rounding). With r its distance from
+// a score where decays lie along the keys, the matrix and the solutions of a solve, and what one kernel hands to another in a tensor of 16-bit
+// elements, operands of the next products for the most part (Reference/Sizes.h, Rounding). With r its distance from
 // the exact reference, per block,
 //
 //     ||x - ref||_2 <= (4 sqrt(n + 64) g 2^-24 + 2 r / ||ref||_2) ||ref||_2
