@@ -135,6 +135,15 @@ static bool mayBeInfiniteAtZero(recur::Fn fn) {
   return fn == recur::Fn::Div || fn == recur::Fn::Log || fn == recur::Fn::Pow;
 }
 
+/// Whether what is made of a value, element by element, is an operand of a product; else it is stored, and nothing is stored behind the end.
+static bool entersProducts(Value value) {
+  return llvm::any_of(value.getUsers(), [](Operation *user) {
+    if (user->hasTrait<OpTrait::IsTerminator>())
+      return false;
+    return !isa<recur::MapOp>(user) || entersProducts(user->getResult(0));
+  });
+}
+
 /// Elementwise operations; a sum with a product of scores accumulates into it.
 ChunkKernelEmitter::Columns ChunkKernelEmitter::mapColumns(Operation *op, int64_t block, const ChunkAt &chunk) {
   auto map = dyn_cast<recur::MapOp>(op);
@@ -166,7 +175,7 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::mapColumns(Operation *op, int64_
       result[i][r] = ops.apply(fn, elements).re;
     }
   // Behind the end rows are zeros, and a product with what is no number is none.
-  if (map && mayBeInfiniteAtZero(fn))
+  if (map && mayBeInfiniteAtZero(fn) && entersProducts(map.getResult()))
     for (int64_t half : {0, 1})
       for (int64_t e : {0, 1}) {
         Value step = l.add(l.shl(l.bitAnd(lane, 3), 1), block * kBlock + 8 * half + e);
