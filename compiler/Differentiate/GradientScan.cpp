@@ -29,6 +29,8 @@ public:
         cotangents.push_back(cotangent);
       }
     for (unsigned s = 0; s < scan.numStates(); ++s)
+      names.insert(scan.state(s).getName().str());
+    for (unsigned s = 0; s < scan.numStates(); ++s)
       addAdjoint("d_" + scan.state(s).getName().str(), ofFinals[s] ? ofFinals[s] : zeros(scan.getInits()[s].getType()));
   }
 
@@ -213,7 +215,7 @@ private:
   SmallVector<unsigned> summed;    // parameters that have
   SmallVector<Attribute> adjoints; // of states, then sums
   SmallVector<Value> finals;       // what they begin with
-  std::set<std::string> names;
+  std::set<std::string> names;     // of states and adjoints
   Way one, many;
 };
 

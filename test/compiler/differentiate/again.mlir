@@ -86,3 +86,32 @@ func.func @recurrent(%x: !x {recur.name = "x", recur.kind = "input"}, %U: !m {re
   } : !x, !S
   return %o : !x
 }
+
+// -----
+
+!x = tensor<?x?x4xf64, #recur.dims<batch, time | "4">>
+!g = tensor<?x?xf64, #recur.dims<batch, time>>
+!S = tensor<?x4x4xf64, #recur.dims<batch | "4", "4">>
+!k = tensor<4xf64, #recur.dims<| "4">>
+!m = tensor<4x4xf64, #recur.dims<| "4", "4">>
+!a = tensor<f64, #recur.dims<>>
+
+// A gradient's scan has states of such names: its own adjoints get others.
+// CHECK-LABEL: func.func @named(
+// CHECK: chunk.gradient_scan {{.*}} states [#recur.state<"S", {{.*}}>, #recur.state<"d_S", {{.*}}>] adjoints [#recur.state<"d_S'", {{.*}}>, #recur.state<"d_d_S", {{.*}}>]
+func.func @named(%q: !x {recur.name = "q", recur.kind = "input"}, %k: !x {recur.name = "k", recur.kind = "input"},
+                 %g: !g {recur.name = "g", recur.kind = "input"}, %S0: !S {recur.name = "S", recur.kind = "init"})
+    -> (!x {recur.name = "o", recur.kind = "output"}) {
+  %o, %S, %D = recur.scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>, #recur.state<"d_S", [[1]]>]
+      inputs(%q, %k, %g : !x, !x, !g) inits(%S0, %S0 : !S, !S) {
+  ^bb0(%qt: !k, %kt: !k, %gt: !a, %s: !m, %d: !m):
+    %u = recur.contract "a,b->ab"(%kt, %kt) : (!k, !k) -> !m
+    %f = recur.map mul(%gt, %s) : (!a, !m) -> !m
+    %n = recur.map add(%f, %u) : (!m, !m) -> !m
+    %h = recur.map mul(%gt, %d) : (!a, !m) -> !m
+    %l = recur.map add(%h, %n) : (!m, !m) -> !m
+    %y = recur.contract "a,ab->b"(%qt, %l) : (!k, !m) -> !k
+    recur.yield states(%n, %l : !m, !m) outputs(%y : !k)
+  } : !x, !S, !S
+  return %o : !x
+}
