@@ -38,29 +38,33 @@ int strideSlot(Axis axis) {
   return -1;
 }
 
-/// Contiguous ranges, one per thread, keep neighbouring tasks in one cache; with many tasks per thread, chunks taken in
-/// turn even out what other programs take from the threads.
+/// How many of a thread's tasks are taken, on a cache line of its own.
+struct alignas(64) Taken {
+  std::atomic<int64_t> count = 0;
+};
+
+/// Every thread has a contiguous range: neighbouring tasks stay in one cache, and so does what a task left there in the call before. With many
+/// tasks a thread takes them in chunks, and one that is through helps the others, which evens out what other programs take from them.
 void runTasks(KernelFunction function, const KernelCall &call, int64_t tasks, int threads, char *scratch,
               size_t scratchStride) {
   if (threads <= 1) {
     function(&call, 0, tasks, scratch);
     return;
   }
-  const bool inTurn = tasks >= 8 * int64_t(threads);
-  const int64_t chunk = std::max<int64_t>(1, tasks / (8 * int64_t(threads)));
-  std::atomic<int64_t> next = 0;
+  const bool inChunks = tasks >= 8 * int64_t(threads);
+  const int64_t chunk = inChunks ? tasks / (8 * int64_t(threads)) : tasks;
+  const auto taken = std::make_unique<Taken[]>(size_t(threads));
 #pragma omp parallel num_threads(threads)
   {
     // The team may be smaller than was asked for.
     const int64_t thread = omp_get_thread_num(), team = omp_get_num_threads();
     void *mine = scratch ? scratch + size_t(thread) * scratchStride : nullptr;
-    if (inTurn) {
-      for (int64_t begin; (begin = next.fetch_add(chunk, std::memory_order_relaxed)) < tasks;)
-        function(&call, begin, std::min(tasks, begin + chunk), mine);
-    } else {
-      const int64_t begin = tasks * thread / team, end = tasks * (thread + 1) / team;
-      if (begin < end)
-        function(&call, begin, end, mine);
+    for (int64_t i = 0; i < (inChunks ? team : 1); ++i) {
+      const int64_t owner = (thread + i) % team;
+      const int64_t first = tasks * owner / team, last = tasks * (owner + 1) / team;
+      for (int64_t begin;
+           (begin = first + taken[size_t(owner)].count.fetch_add(chunk, std::memory_order_relaxed)) < last;)
+        function(&call, begin, std::min(last, begin + chunk), mine);
     }
   }
 }

@@ -1,4 +1,5 @@
 #include "Case.h"
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -71,9 +72,9 @@ void draw(const TensorSpec &spec, Buffer &buffer, std::mt19937 &random) {
 
 Result<std::unique_ptr<RondoCall>> RondoCall::make(const std::string &example,
                                                    const std::map<std::string, int64_t> &dims, const Shape &shape,
-                                                   Order order, int threads, const std::string &form) {
+                                                   const CallOptions &options) {
   CompileOptions compile;
-  compile.form = form;
+  compile.form = options.form;
   compile.dims = dims;
   Engine engine;
   Result<Kernel> kernel = engine.compileFile(RONDO_EXAMPLES "/" + example + ".rondo", compile);
@@ -81,21 +82,32 @@ Result<std::unique_ptr<RondoCall>> RondoCall::make(const std::string &example,
     return kernel.error();
   auto call = std::make_unique<RondoCall>();
   call->kernel = *kernel;
-  call->options.threads = threads;
+  call->options.threads = options.threads;
   std::mt19937 random(1);
   for (const TensorSpec &spec : call->kernel.program().tensors) {
-    const bool input = spec.kind == TensorKind::Input || spec.kind == TensorKind::Param;
+    const bool init = options.states && spec.kind == TensorKind::Init;
+    const bool final = options.states && spec.kind == TensorKind::Final;
+    const bool input = spec.kind == TensorKind::Input || spec.kind == TensorKind::Param || init;
     const bool output = spec.kind == TensorKind::Output && call->outputs.empty();
-    if (!input && !output)
+    if (!input && !output && !final)
       continue;
+    if (final) { // in place
+      call->outputs.emplace_back(spec.name, call->arrays_.at(spec.name + ".init").view());
+      continue;
+    }
     Buffer buffer(DType::F32, shapeOf(spec, shape));
     if (input)
       draw(spec, buffer, random);
-    const bool swap = order == Order::TimeFirst && spec.kind != TensorKind::Param;
+    const bool swap = options.order == Order::TimeFirst && spec.kind != TensorKind::Param;
     (input ? call->inputs : call->outputs).emplace_back(spec.name, swap ? timeFirst(buffer.view()) : buffer.view());
-    call->arrays_.emplace(spec.name, std::move(buffer));
+    call->arrays_.emplace(spec.name + (init ? ".init" : ""), std::move(buffer));
   }
   return call;
+}
+
+void RondoCall::clear(const std::string &name) {
+  Buffer &buffer = arrays_.at(name);
+  std::fill_n(buffer.as<float>(), buffer.view().elements(), 0.0f);
 }
 
 double RondoCall::bytes() const {
@@ -109,6 +121,8 @@ double distance(Comparison &comparison) {
   if (!comparison.rondo->run())
     return std::numeric_limits<double>::infinity();
   comparison.peer();
+  if (comparison.collect)
+    comparison.collect();
   const float *ours = comparison.rondo->output().as<float>();
   double difference = 0, norm = 0;
   for (size_t i = 0; i < comparison.peerOutput.size(); ++i) {

@@ -107,7 +107,7 @@ std::shared_ptr<Peer> makePeer(const Layer &layer, RondoCall &rondo, const Shape
 
 Result<std::unique_ptr<Comparison>> compare(const Layer &layer, int64_t units, const Shape &shape, int threads) {
   omp_set_num_threads(threads); // oneDNN has no other way to be told
-  auto call = RondoCall::make(layer.example, {{"D", units}, {"H", units}}, shape, Order::TimeFirst, threads);
+  auto call = RondoCall::make(layer.example, {{"D", units}, {"H", units}}, shape, {Order::TimeFirst, threads});
   if (!call)
     return call.error();
   auto comparison = std::make_unique<Comparison>();

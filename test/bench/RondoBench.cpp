@@ -3,6 +3,7 @@
 // interleaved at random.
 //   rondo-bench --threads=2 --benchmark_filter=^gla/ --benchmark_repetitions=7
 //     --benchmark_enable_random_interleaving=true
+//   rondo-bench --peer=ggml=/usr/local/lib/libggml.so --benchmark_filter=:token/
 #include "Case.h"
 #include <benchmark/benchmark.h>
 #include <cstdlib>
@@ -75,9 +76,12 @@ void registerCases(std::vector<std::unique_ptr<Prepared>> &all) {
 int main(int argc, char **argv) {
   using namespace rondo::bench;
   int threads = 1, kept = 1;
+  std::string ggml;
   for (int i = 1; i < argc; ++i)
     if (std::strncmp(argv[i], "--threads=", 10) == 0)
       threads = std::atoi(argv[i] + 10);
+    else if (std::strncmp(argv[i], "--peer=ggml=", 12) == 0)
+      ggml = argv[i] + 12;
     else
       argv[kept++] = argv[i];
   argc = kept;
@@ -86,8 +90,18 @@ int main(int argc, char **argv) {
     fmt::print(stderr, "oneDNN: peer not found\n");
   benchmark::AddCustomContext("oneDNN", version.empty() ? "peer not found" : version);
   benchmark::AddCustomContext("compiler", __VERSION__);
+  Peer opened{"peer not found", {}};
+  if (!ggml.empty()) {
+    rondo::Result<Peer> found = ggmlPeer(ggml);
+    if (!found) {
+      fmt::print(stderr, "error: {}\n", found.error().message());
+      return 1;
+    }
+    opened = *found;
+  }
+  benchmark::AddCustomContext("ggml", opened.version);
   std::vector<std::unique_ptr<Prepared>> all;
-  for (const std::vector<Case> &cases : {dnnlCases(), plainCases(), stepCases()})
+  for (const std::vector<Case> &cases : {dnnlCases(), plainCases(), stepCases(), opened.cases})
     for (const Case &which : cases)
       all.push_back(std::make_unique<Prepared>(Prepared{which, threads, nullptr, 0, ""}));
   registerCases(all);

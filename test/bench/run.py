@@ -80,15 +80,20 @@ def environment(threads):
     return dict(os.environ, OMP_NUM_THREADS=str(threads))
 
 
-def cases(program, pattern):
-    names = call([program, "--benchmark_list_tests"]).split("\n")
+def peers(arguments):
+    """Options of rondo-bench."""
+    return [f"--peer={peer}" for peer in arguments.peer]
+
+
+def cases(program, pattern, options):
+    names = call([program, "--benchmark_list_tests", *options]).split("\n")
     found = dict.fromkeys(name.rsplit("/", 2)[0] for name in names if name.count("/") >= 3)
     return [name for name in found if re.search(pattern, name)]
 
 
 def measure(program, case, threads, arguments):
     """The medians of one comparison, {"rondo": {...}, "<peer>": {...}}, and Google Benchmark's context."""
-    out = call([program, f"--threads={threads}", f"--benchmark_filter=^{re.escape(case)}/", "--benchmark_format=json",
+    out = call([program, *peers(arguments), f"--threads={threads}", f"--benchmark_filter=^{re.escape(case)}/", "--benchmark_format=json",
                 f"--benchmark_repetitions={arguments.repetitions}", f"--benchmark_min_time={arguments.min_time}",
                 "--benchmark_enable_random_interleaving=true"], env=environment(threads))
     result = json.loads(out)
@@ -125,7 +130,7 @@ def row(case, threads, ours, theirs, others):
 def comparisons(arguments, quiet, lines):
     """A table per peer. Returns the context of the last run."""
     program, context, tables, tokens = arguments.build / "bin" / "rondo-bench", {}, {}, {}
-    for case in cases(program, arguments.only):
+    for case in cases(program, arguments.only, peers(arguments)):
         for threads in arguments.threads:
             (sides, context), others = quiet.take(lambda: measure(program, case, threads, arguments))
             ours = sides.pop("rondo")
@@ -136,13 +141,12 @@ def comparisons(arguments, quiet, lines):
                 tokens[name.split(":")[0], sizes, threads] = ours["tokens"], int(re.search(r"H=(\d+)", sizes)[1])
             print(tables[peer][-1], file=sys.stderr, flush=True)
     for peer, rows in tables.items():
-        title = f"oneDNN {context['oneDNN']}" if peer == "oneDNN" else peer
+        title = f"{peer} {context[peer]}" if peer in context else peer
         lines += ["", f"### Beside {title}", "",
                   f"| spec | sizes | threads | Rondo, ms | {peer}, ms | faster by | "
                   f"Rondo, GFLOP/s | {peer}, GFLOP/s | Rondo, tokens/s | spread | others, cores |",
                   "|---|---|" + "--:|" * 9, *rows]
-    if "oneDNN" not in tables and "not found" in context.get("oneDNN", ""):
-        lines += ["", "oneDNN: peer not found."]
+    lines += [line for peer in ("oneDNN", "ggml") if "not found" in context.get(peer, "") for line in ("", f"{peer}: peer not found.")]
     if tokens:
         shares(arguments, tokens, lines)
     return context
@@ -225,7 +229,7 @@ def revision():
 
 def preamble(context, arguments):
     return [f"{datetime.date.today()}; {machine()}.",
-            f"Rondo {revision()}; plain C++ by {context.get('compiler', '?')}; oneDNN {context.get('oneDNN', '?')}.",
+            f"Rondo {revision()}; plain C++ by {context.get('compiler', '?')}; oneDNN {context.get('oneDNN', '?')}; ggml {context.get('ggml', '?')}.",
             f"Medians of {arguments.repetitions} repetitions of at least {arguments.min_time} s each ({arguments.cold} "
             "processes for cold starts); spread: half the distance between the quartiles, of the worse side; others: "
             "cores that other programs used meanwhile (0 on a quiet machine).",
@@ -243,6 +247,7 @@ def main():
     parser.add_argument("--build", type=Path, default=SOURCE / "build", help="the build tree")
     parser.add_argument("--only", default="", metavar="REGEX", help="cases to measure; default: all")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--peer", action="append", default=[], metavar="ggml=PATH", help="a library to measure beside, by its libggml.so")
     parser.add_argument("--repetitions", type=int, default=9)
     parser.add_argument("--min-time", type=float, default=0.1, metavar="SECONDS", help="of one repetition")
     parser.add_argument("--cold", type=int, default=15, metavar="N", help="processes per cold start; 0 leaves them out")

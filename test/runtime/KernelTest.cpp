@@ -1,9 +1,12 @@
 // Kernel::run on hand-made programs whose kernels are plain C++: what it binds, and what strides the kernels see.
 #include "test/runtime/DecayProgram.h"
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cstring>
 #include <numeric>
+#include <thread>
 
 using namespace rondo;
 using namespace rondo::test;
@@ -136,6 +139,36 @@ TEST_CASE("tasks are cut by batch tile and heads, each run once", "[kernel]") {
   for (int64_t i = 0; i < 1000; ++i)
     wrong += seen[i] != (i < tasks);
   CHECK(wrong == 0);
+}
+
+TEST_CASE("of many tasks a thread takes its own first, and then those of a thread that is held up", "[kernel]") {
+  static constexpr int64_t kTasks = 64;
+  static std::atomic<int64_t> seen[kTasks], done;
+  static std::atomic<bool> othersDone;
+  for (auto &s : seen)
+    s = 0;
+  done = 0;
+  othersDone = false;
+  auto program = decayProgram();
+  Launch &launch = program->launches[0];
+  launch.batchTile = 1;
+  launch.function = [](const KernelCall *, int64_t begin, int64_t end, void *) {
+    if (begin == 0) { // until all tasks but those of this call are done; without help that would never be
+      const auto giveUp = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      while (done < kTasks - end && std::chrono::steady_clock::now() < giveUp)
+        std::this_thread::yield();
+      othersDone = done == kTasks - end;
+    }
+    for (int64_t i = begin; i < end; ++i)
+      ++seen[i];
+    done += end - begin;
+  };
+  Data data = decayData(kTasks / 2, 1, 2, 1);
+  RunOptions options;
+  options.threads = 3;
+  REQUIRE(messageOf(Kernel(program).run(data.views, options)) == "no error");
+  CHECK(othersDone.load());
+  CHECK(std::all_of(std::begin(seen), std::end(seen), [](const auto &count) { return count == 1; }));
 }
 
 TEST_CASE("temporaries can be views of other tensors", "[kernel]") {

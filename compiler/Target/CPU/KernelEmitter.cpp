@@ -262,10 +262,16 @@ void KernelEmitter::emitTimeBlock(Value block, Value row, Value head) {
 
 void KernelEmitter::emitTask(int64_t tileRows, Value firstRow, Value head) {
   openTask(tileRows, firstRow, head);
+  beginsWithStep = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt, steps, index(0));
+  if (bodies.size() > 1)
+    beginsWithStep = arith::AndIOp::create(
+        b, loc, beginsWithStep,
+        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, steps, index(bodies.back().size)));
   beginStates();
   emitPrologues();
   SmallVector<Loop> at;
   endStates(bodies.size() > 1 ? emitChunks() : emitSteps(0, at));
+  beginsWithStep = {};
 }
 
 /// Where the operands and the scratch buffers of a tile lie.

@@ -103,6 +103,8 @@ private:
   void layOutScratch();
   void beginStates();
   void placeInPlaceStates();
+  bool isReadWhereItBegins(unsigned state);
+  Place whereItBegins(unsigned state, mlir::Value number);
   mlir::Value takesChunks();
   int64_t paddedPitch(unsigned state);
   int64_t slotReals(unsigned state);
@@ -162,6 +164,7 @@ private:
   int64_t scratchStart = 0, scratchEnd = 0; // in reals, of what this emitter lays out
   llvm::SmallVector<int64_t> ringOffset;    // in reals from the start of scratch
   llvm::SmallVector<Place> inPlace;         // of the current task: states that are updated in place
+  mlir::Value beginsWithStep; // a task's first move is a step that reads large states where they begin; null: none is
   std::vector<std::pair<Place, Place>>
       moved;                         // where the next move finds and leaves states, if not where they are stored
   llvm::SmallVector<Place> newState; // where the step's new states go

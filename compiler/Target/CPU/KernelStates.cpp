@@ -135,6 +135,26 @@ void KernelEmitter::placeInPlaceStates() {
   }
 }
 
+/// A matrix takes as long to copy as to update: where a task begins with a step, that step reads it from the caller's initial state.
+bool KernelEmitter::isReadWhereItBegins(unsigned s) {
+  constexpr int64_t kLarge = 256; // reals; what is smaller is copied in no time
+  return beginsWithStep && storage[s] == StateStorage::InPlace && inits[s].element == finals[s].element &&
+         reals(inPlace[s]) >= kLarge;
+}
+
+/// Where step `number` finds a state that is updated in place: a task's first one, in the caller's initial state.
+Place KernelEmitter::whereItBegins(unsigned s, Value number) {
+  Value isZero = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, number, index(0));
+  Value isFirst = arith::AndIOp::create(b, loc, beginsWithStep, isZero);
+  Place init = place(inits[s], inits[s].base), there = inPlace[s];
+  auto choose = [&](Value yes, Value no) { return arith::SelectOp::create(b, loc, isFirst, yes, no).getResult(); };
+  there.memref = choose(init.memref, there.memref);
+  there.base = choose(init.base, there.base);
+  if (there.batchStride)
+    there.batchStride = choose(init.batchStride ? init.batchStride : index(0), there.batchStride);
+  return there;
+}
+
 Value KernelEmitter::takesChunks() {
   return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge, steps, index(bodies.back().size));
 }
@@ -174,6 +194,8 @@ void KernelEmitter::beginStates() {
       Value differ = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, from, to);
       if (paddedPitch(s))
         differ = arith::OrIOp::create(b, loc, differ, takesChunks());
+      if (isReadWhereItBegins(s))
+        differ = arith::SelectOp::create(b, loc, beginsWithStep, arith::ConstantIntOp::create(b, loc, 0, 1), differ);
       auto guarded = scf::IfOp::create(b, loc, differ, /*withElseRegion=*/false);
       b.setInsertionPointToStart(guarded.thenBlock());
     }
@@ -217,7 +239,7 @@ void KernelEmitter::placeStates(const Body &body, ArrayRef<Loop> at) {
     case StateStorage::InPlace:
       newState[s] = inPlace[s];
       for (BlockArgument argument : body.step.stateArgs(s))
-        places[argument] = newState[s];
+        places[argument] = body.size == 1 && isReadWhereItBegins(s) ? whereItBegins(s, at[0].first) : newState[s];
       break;
     case StateStorage::Ring: {
       int64_t slots = state.depth() + 1;

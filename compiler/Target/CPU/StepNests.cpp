@@ -260,6 +260,13 @@ void StepNests::chooseStored() {
     if (Operation *op = value.getDefiningOp(); op && !isa<arith::ConstantOp>(op))
       stored.insert(value);
   joinSums();
+  reckonCosts();
+  storeWhatIsDear();
+  reckonCosts();
+}
+
+/// What each value costs where it is computed, from what has memory by now.
+void StepNests::reckonCosts() {
   for (Operation &op : *step.getBlock())
     for (Value result : op.getResults()) {
       int total = cost(&op);
@@ -267,7 +274,6 @@ void StepNests::chooseStored() {
         total += costOf(operand);
       computeCost[result] = total;
     }
-  storeWhatIsDear();
 }
 
 /// A sum of two matrix products is one statement: the second product goes on with the running sums of the first.

@@ -141,6 +141,7 @@ public:
 private:
   void classify();
   void chooseStored();
+  void reckonCosts();
   void storeWhatIsDear();
   void joinSums();
   bool mayJoin(mlir::Value sum, llvm::ArrayRef<mlir::Value> terms) const;
