@@ -113,12 +113,20 @@ static bool concerns(ArrayRef<std::pair<std::string, std::string>> parameters, P
   return llvm::any_of(parameters, [](const auto &one) { return one.first == "form" && one.second != "chunk"; });
 }
 
+/// Whether a parameter is of chunks, and `chosen` goes by steps in segments, which is all that was asked of a scan without the form `chunk`.
+static bool isOfOtherForm(StringRef parameter, PlanAttr chosen) {
+  return parameter == "chunk" && (chosen.getForm() == Form::Step || chosen.getForm() == Form::Scan);
+}
+
 PlanAttr AskedPlans::apply(PlanAttr chosen, recur::ScanInterface scan) {
   std::string printed = planText(chosen);
   Parameters parameters;
   parseParameters(StringRef(printed).drop_front().drop_back(), parameters);
   auto put = [&](const Part &part) {
+    const bool asksForm = llvm::any_of(part.parameters, [](const auto &one) { return one.first == "form"; });
     for (const auto &[name, value] : part.parameters) {
+      if (part.state.empty() && !asksForm && isOfOtherForm(name, chosen))
+        continue;
       auto known = llvm::find_if(parameters, [&](const auto &one) { return one.first == name; });
       if (known == parameters.end())
         parameters.emplace_back(name, value);

@@ -128,7 +128,9 @@ struct ChoosePlans : rondo::impl::ChoosePlansBase<ChoosePlans> {
       std::optional<Form> wanted = value ? ::rondo::chunk::symbolizeForm(value->text) : asked;
       if (!wanted && parts->find(scan, "chunk") && forms.has(Form::Chunk) && forms.decaysAreBounded())
         wanted = Form::Chunk; // who asks for a size wants chunks
-      ::rondo::chunk::PlanAttr chosen = follow(choose(op, forms, wanted), scan, forms, *parts);
+      std::optional<AskedPlans::Value> way = parts->find(scan, "schedule");
+      ::rondo::chunk::PlanAttr chosen =
+          follow(choose(op, forms, wanted, way && way->text == "segment"), scan, forms, *parts);
       if (!chosen)
         return WalkResult::interrupt();
       if (value && !value->named)
@@ -181,7 +183,8 @@ private:
     return {};
   }
 
-  ::rondo::chunk::PlanAttr choose(Operation *op, const ScanForms &forms, std::optional<Form> asked) {
+  /// `mayCut`: calls may be cut into segments, as many as the runtime thinks best; asked for by `schedule` they always are.
+  ::rondo::chunk::PlanAttr choose(Operation *op, const ScanForms &forms, std::optional<Form> asked, bool mayCut) {
     using ::rondo::chunk::PlanAttr, ::rondo::chunk::Schedule;
     int64_t size = chunk ? chunk : asked == Form::Attention ? kAttention : forms.onlySums() ? kSumChunk : kChunk;
     Form form = Form::Step;
@@ -193,7 +196,8 @@ private:
     } else if (asked ? forms.has(*asked) : forms.has(Form::Chunk) && isFaster(op, forms)) {
       form = asked.value_or(Form::Chunk);
     }
-    bool cut = forms.missing.segments.empty() && (schedule == "segment" || form == Form::Scan);
+    bool always = schedule == "segment" || form == Form::Scan;
+    bool cut = forms.missing.segments.empty() && (always || mayCut);
     if (cut && form == Form::Step && forms.missing.scan.empty())
       form = Form::Scan; // which is this
     bool chunked = form == Form::Chunk || form == Form::Attention;
@@ -201,7 +205,7 @@ private:
     if (chunked && gradient)
       kept = interval ? interval : forms.cheapInterval(size);
     return PlanAttr::get(&getContext(), form, cut ? Schedule::Segment : Schedule::Carry, chunked ? size : 1, kept, 0, 0,
-                         0, false, cut ? std::max<int64_t>(segments, kLeastSegments) : 0);
+                         0, false, cut && always ? std::max<int64_t>(segments, kLeastSegments) : 0);
   }
 
   /// By the measured cost model: a chunk has the size that it likes best, and is taken where it is safe and cheaper than steps.

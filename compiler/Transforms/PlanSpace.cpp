@@ -21,9 +21,9 @@ constexpr int64_t kIntervals[] = {1, 4, 16, 64};
 
 /// Lanes of a vector of f32 on most machines: scores of a chunk whose size is no multiple of it are computed with narrower ones.
 constexpr int64_t kLanes = 8;
-/// Elements of a state that a step finds as near as can be: a quarter of a first-level cache of 32 KiB, as f32. Beyond, a step's time per
+/// Elements of a state that a step finds as near as can be: half a first-level cache of 32 KiB, as f32. Beyond, a step's time per
 /// element grew in the measurements that the nanoseconds are fitted to.
-constexpr double kNear = 2048;
+constexpr double kNear = 4096;
 
 constexpr CostTerms kNanoseconds = {
 #define RONDO_COST(name, nanoseconds, meaning) nanoseconds,

@@ -265,13 +265,15 @@ void StepNests::chooseStored() {
   reckonCosts();
 }
 
-/// What each value costs where it is computed, from what has memory by now.
+/// What an element of each value costs where it is computed, from what has memory by now. A number that elements share is computed before
+/// their loops.
 void StepNests::reckonCosts() {
   for (Operation &op : *step.getBlock())
     for (Value result : op.getResults()) {
       int total = cost(&op);
       for (Value operand : op.getOperands())
-        total += costOf(operand);
+        if (!shapeOf(operand).empty() || shapeOf(result).empty())
+          total += costOf(operand);
       computeCost[result] = total;
     }
 }
