@@ -96,7 +96,9 @@ private:
   mlir::Value emitChunks();
   mlir::Value chunkFits(mlir::Value step, mlir::Value where);
   void emitBody(Body &body, llvm::ArrayRef<Loop> at);
+  bool isLong(const Body &body);
   void prefetchNext(const Body &body, llvm::ArrayRef<Loop> at);
+  mlir::Value timeStride(const Operand &operand);
   bool isPacked(const Body &body, mlir::BlockArgument input);
   void emitPrologues();
   void emitNests(Body &body, llvm::ArrayRef<Nest> nests, llvm::ArrayRef<Place> outputPlaces);

@@ -132,13 +132,24 @@ void KernelEmitter::emitBody(Body &body, ArrayRef<Loop> at) {
   SmallVector<Place> outputPlaces;
   for (const Operand &operand : outputs)
     outputPlaces.push_back(atTime(operand, at, body.size));
-  if (body.size > 1)
+  if (body.size > 1 || isLong(body))
     prefetchNext(body, at);
   emitNests(body, body.plan.nests, outputPlaces);
 }
 
-/// Asks for the next chunk's inputs and outputs: steps of one head lie further apart in memory than hardware looks ahead. Asking for
-/// what lies behind the last chunk does no harm.
+/// Whether what is asked for at the beginning of a step is there at its end: the step goes over a large state.
+bool KernelEmitter::isLong(const Body &body) {
+  constexpr int64_t kLarge = 1024; // elements
+  if (scan.numAxes() != 1 || rows != 1)
+    return false;
+  return llvm::any_of(body.step.yield().getStates(), [](Value state) {
+    auto type = cast<RankedTensorType>(state.getType());
+    return type.getRank() > 1 && type.getNumElements() >= kLarge;
+  });
+}
+
+/// Asks for the inputs and outputs of the next chunk, or step: steps of one head lie further apart in memory than hardware looks ahead. Asking
+/// for what lies behind the last one does no harm.
 void KernelEmitter::prefetchNext(const Body &body, ArrayRef<Loop> at) {
   int64_t first = againstTime ? -body.size : body.size;
   auto loop = scf::ForOp::create(b, loc, index(0), index(body.size), index(1));
@@ -148,12 +159,12 @@ void KernelEmitter::prefetchNext(const Body &body, ArrayRef<Loop> at) {
   auto prefetch = [&](const Operand &operand, bool isWrite) {
     Place place = atTime(operand, at, body.size);
     int64_t bytes = operand.element.getIntOrFloatBitWidth() / 8, row = operand.isComplex ? 2 : 1;
-    for (int64_t size : ArrayRef(place.shape).drop_front())
+    for (int64_t size : ArrayRef(place.shape).drop_front(body.size > 1))
       row *= size;
     int64_t line = 64 / bytes;
-    if (row < line || row > kPrefetchedLines * line)
+    if (row < line || row > kPrefetchedLines * line || !operand.perTime)
       return;
-    Value from = add(place.base, mul(step, place.rowStride));
+    Value from = add(place.base, mul(step, timeStride(operand)));
     for (int64_t element = 0; element < row; element += line)
       memref::PrefetchOp::create(b, loc, place.memref, ValueRange{add(from, index(element))}, isWrite,
                                  /*localityHint=*/2, /*isDataCache=*/true);
@@ -226,9 +237,12 @@ Place KernelEmitter::atTime(const Operand &operand, ArrayRef<Loop> at, int64_t s
     result.shape.insert(result.shape.begin(), size);
     if (!result.whole.empty())
       result.whole.insert(result.whole.begin(), size);
-    result.rowStride = operand.strides[1];
-    if (isReverse(0))
-      result.rowStride = arith::SubIOp::create(b, loc, index(0), result.rowStride);
+    result.rowStride = timeStride(operand);
   }
   return result;
+}
+
+/// Reals from a step to the next that is taken.
+Value KernelEmitter::timeStride(const Operand &operand) {
+  return isReverse(0) ? arith::SubIOp::create(b, loc, index(0), operand.strides[1]) : operand.strides[1];
 }
