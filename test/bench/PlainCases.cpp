@@ -34,6 +34,9 @@ std::vector<Entry> entries() {
       {"hgrn2", {{"K", 128}, {"V", 128}}, heads, matrixState(128, 128), plainHgrn2<128, 128>},
       {"deltanet", {{"K", 64}, {"V", 64}}, heads, deltaState(64, 64), plainDeltanet<64, 64>},
       {"deltanet", {{"K", 128}, {"V", 128}}, heads, deltaState(128, 128), plainDeltanet<128, 128>},
+      // The decay is one more.
+      {"gated_delta_net", {{"K", 64}, {"V", 64}}, heads, 7.0 * 64 * 64, plainGatedDeltaNet<64, 64>},
+      {"gated_delta_net", {{"K", 128}, {"V", 128}}, heads, 7.0 * 128 * 128, plainGatedDeltaNet<128, 128>},
       // Times A, exp, the state's decay, update 2, readout 2.
       {"selective_scan", {{"D", 1024}, {"N", 16}}, sequences, 7.0 * 1024 * 16, plainSelectiveScan},
       {"min_gru", {{"D", 1024}, {"H", 1024}}, sequences, 4.0 * 1024 * 1024, plainMinGru},

@@ -74,8 +74,10 @@ template <int K, int V> void plainHgrn2(const PlainCall &call) {
   });
 }
 
-template <int K, int V> void plainDeltanet(const PlainCall &call) {
-  const float *q = call["q"], *k = call["k"], *v = call["v"], *beta = call["beta"];
+/// The delta rule; `Gated`: of a state that decays first.
+template <int K, int V, bool Gated> static void deltaRule(const PlainCall &call) {
+  const float *gates = Gated ? call["g"] : nullptr, *q = call["q"], *k = call["k"], *v = call["v"],
+              *beta = call["beta"];
   forEachHead(call, [&](int64_t b, int64_t h) {
     float S[K][V] = {};
     for (int64_t t = 0; t < call.shape.time; ++t) {
@@ -83,20 +85,23 @@ template <int K, int V> void plainDeltanet(const PlainCall &call) {
       float norm = 1e-6f;
       for (int i = 0; i < K; ++i)
         norm += k[row * K + i] * k[row * K + i];
-      const float scale = 1 / std::sqrt(norm);
-      float kept[V] = {}; // kh @ S
+      const float scale = 1 / std::sqrt(norm), decay = Gated ? std::exp(gates[row]) : 1;
+      float kept[V] = {}; // kh @ S, decayed
       for (int i = 0; i < K; ++i)
         for (int j = 0; j < V; ++j)
-          kept[j] += scale * k[row * K + i] * S[i][j];
+          kept[j] += decay * scale * k[row * K + i] * S[i][j];
       float change[V], out[V] = {};
       for (int j = 0; j < V; ++j)
         change[j] = beta[row] * (v[row * V + j] - kept[j]);
       for (int i = 0; i < K; ++i)
-        updateRow<V>(S[i], 1, scale * k[row * K + i], change, q[row * K + i], out);
+        updateRow<V>(S[i], decay, scale * k[row * K + i], change, q[row * K + i], out);
       std::memcpy(call.output + row * V, out, sizeof out);
     }
   });
 }
+
+template <int K, int V> void plainDeltanet(const PlainCall &call) { deltaRule<K, V, false>(call); }
+template <int K, int V> void plainGatedDeltaNet(const PlainCall &call) { deltaRule<K, V, true>(call); }
 
 template <int N, int P> void plainMamba2(const PlainCall &call) {
   const float *x = call["x"], *dt = call["dt"], *B = call["B"], *C = call["C"], *A = call["A"], *skip = call["skip"];
@@ -162,6 +167,8 @@ template void plainHgrn2<64, 64>(const PlainCall &);
 template void plainHgrn2<128, 128>(const PlainCall &);
 template void plainDeltanet<64, 64>(const PlainCall &);
 template void plainDeltanet<128, 128>(const PlainCall &);
+template void plainGatedDeltaNet<64, 64>(const PlainCall &);
+template void plainGatedDeltaNet<128, 128>(const PlainCall &);
 template void plainMamba2<64, 64>(const PlainCall &);
 template void plainMamba2<128, 128>(const PlainCall &);
 

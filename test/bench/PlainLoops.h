@@ -21,6 +21,7 @@ template <int K, int V> void plainGla(const PlainCall &call);
 template <int K, int V> void plainRetnet(const PlainCall &call);
 template <int K, int V> void plainHgrn2(const PlainCall &call);
 template <int K, int V> void plainDeltanet(const PlainCall &call);
+template <int K, int V> void plainGatedDeltaNet(const PlainCall &call);
 template <int N, int P> void plainMamba2(const PlainCall &call); // one group
 // D = 1024; N = 16; H = 1024.
 void plainSelectiveScan(const PlainCall &call);

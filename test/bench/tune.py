@@ -71,7 +71,7 @@ def short(plan):
     parts = []
     for part in plan.split("; "):
         form, chunk = re.search(r"form = (\w+)", part)[1], re.search(r"chunk = (\d+)", part)[1]
-        parts.append(form if form == "step" else chunk)
+        parts.append(chunk if form == "chunk" else form)
     return ", ".join(parts)
 
 
@@ -90,8 +90,9 @@ def row(case, every, found):
 
 
 def uniform(plan):
-    """The one size of all of a plan's chunks, "step" where all scans go by steps; a scan that has steps alone does not count."""
-    sizes = set(short(plan).split(", "))
+    """The one size of all of a plan's chunks, "step" where all scans go by steps (on one thread, by an associative operator too); a scan that
+    has no chunks does not count."""
+    sizes = set(short(plan).replace("scan", "step").split(", "))
     return sizes.pop() if len(sizes) == 1 else (sizes - {"step"}).pop() if len(sizes) == 2 and "step" in sizes else None
 
 
