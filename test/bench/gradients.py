@@ -45,14 +45,10 @@ def row(arguments, spec, dims, call):
     return json.loads(done.stdout)
 
 
-def best(arguments, spec, dims, call, rounds):
-    """The least times of several rounds: other work of a shared machine slows one of them, seldom all."""
-    got = row(arguments, spec, dims, call)
-    for _ in range(rounds - 1):
-        again = row(arguments, spec, dims, call)
-        got["min_ms"] = min(got["min_ms"], again["min_ms"])
-        got["forward"]["min_ms"] = min(got["forward"]["min_ms"], again["forward"]["min_ms"])
-    return got
+def middle(arguments, spec, dims, call, rounds):
+    """The round whose ratio of times is the median: other work of a shared machine slows both sides of one, or one side of it."""
+    taken = [row(arguments, spec, dims, call) for _ in range(rounds)]
+    return sorted(taken, key=lambda got: got["min_ms"] / got["forward"]["min_ms"])[rounds // 2]
 
 
 def json_dims(program, spec):
@@ -94,7 +90,7 @@ def main():
     for spec, dims, call in MODELS:
         if arguments.specs and spec not in arguments.specs.split(","):
             continue
-        got = best(arguments, spec, dims, call, arguments.rounds)
+        got = middle(arguments, spec, dims, call, arguments.rounds)
         forward = got["forward"]
         rates = forward["products"] / forward["min_ms"] / 1e6, got["products"] / got["min_ms"] / 1e6
         ratios[spec] = rates[1] / rates[0]
@@ -107,7 +103,8 @@ def main():
     text = "\n".join([
         "# Gradients beside their models", "",
         f"Made by `python3 test/bench/gradients.py --write test/bench/GRADIENTS.md` on {platform.machine()}, {arguments.threads} threads, f32; "
-        f"the least times of both, of {arguments.rounds} processes (the second table: of one) that measure one after the other. Products are multiply-adds in products of matrices and in "
+        f"the least times of both in a process that measures one after the other, of {arguments.rounds} processes (the second table: of one) "
+        "the one with the median ratio. Products are multiply-adds in products of matrices and in "
         "scores, applications and solves of chunks, by the compiler's count (`compiler/Driver/ProductCount.h`); what a gradient "
         "computes again of the way there is in its products. Elementwise work is in the times, and in no count.", "",
         "| spec | sizes | forward ms | gradient ms | by | G products forward | gradient | G/s forward | gradient | of the rate |",
