@@ -17,7 +17,7 @@ int64_t sharedTraffic(const TileProgram &program, const TilePlan &plan) {
   for (const Score &score : program.scores) {
     int64_t block = 2 * 2 * kBlock * program.tiles[score.query.tile].columns;
     bytes += below * block + (score.levels.empty() ? 0 : blocks * 4 * block);
-    bytes += plan.warps * below * 2 * kBlock * kBlock; // used once, by products with columns
+    bytes += plan.warps * below * 2 * kBlock * kBlock * (program.twoTerms ? 2 : 1); // used once, by products with columns
   }
   return bytes;
 }
@@ -29,6 +29,8 @@ int64_t residentBlocks(const TileProgram &program, const TilePlan &plan) {
   int64_t keys = 0;
   for (const TileState &state : program.states)
     keys += state.keys;
+  if (program.twoTerms) // a second operand A
+    keys += keys / 4;
   int64_t registers = std::min<int64_t>(255, 110 + keys * plan.columnTiles());
   return std::min(sharedLimit(plan.arch) / (SharedMap(program, plan).total + 1024),
                   65536 / (registers * plan.threads()));
