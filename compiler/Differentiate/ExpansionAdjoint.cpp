@@ -180,38 +180,40 @@ private:
     auto tensorOf = [](Value tensor) { return [tensor](SourceCopier &from) { return from.input(tensor); }; };
     ofQueries.resize(reads.size());
     for (auto [i, read] : llvm::enumerate(reads)) {
-      Value cotangent = read.cotangent.tensor;
-      if (decayIsActive(read.state) && cotangent)
-        ofQueries[i] = readState(read.state, 1 - read.axis, read.before, tensorOf(cotangent),
-                                 shareOf(read.query, read.cotangent));
-      else if (!ofQueries[i].whole && isAsked(read))
+      const Handed &handed = read.cotangent;
+      const bool viaQueries = decayIsActive(read.state) && handed.tensor;
+      auto readBy = [&](Value tensor, Share asked) {
+        return readState(read.state, 1 - read.axis, read.before, tensorOf(tensor), asked);
+      };
+      if (viaQueries && handed.scaled)
+        ofQueries[i].share = readBy(handed.scaled, {handed.rows, /*alone=*/true}).share;
+      else if (viaQueries)
+        ofQueries[i] = readBy(handed.tensor, {read.query});
+      if (!ofQueries[i].whole && isAsked(read))
         readWith(i);
     }
     for (const Intake &intake : intakes) {
       auto [s, key, value, handed] = intake;
       int64_t axis = of.keyAxes[s];
       bool viaValues = decaysAlong(s, 1 - axis), viaKeys = decayIsActive(s) && !viaValues;
-      ofKeys.push_back(active.contains(key) || viaKeys
-                           ? readCotangent(s, 1 - axis,
-                                           handed.tensor ? Query(tensorOf(handed.tensor)) : Query(valueOf(value)),
-                                           viaKeys ? shareOf(key, handed) : Share())
-                           : Reading());
+      auto readBy = [&](Query query, Share asked) { return readCotangent(s, 1 - axis, query, asked); };
+      Query query = handed.tensor ? Query(tensorOf(handed.tensor)) : Query(valueOf(value));
+      Reading &ofKey = ofKeys.emplace_back();
+      if (active.contains(key) || (viaKeys && !handed.scaled))
+        ofKey = readBy(query, {viaKeys && !handed.scaled ? key : Value()});
+      if (viaKeys && handed.scaled)
+        ofKey.share = readBy(tensorOf(handed.scaled), {handed.rows, /*alone=*/true}).share;
       if (isWrite(intake)) // a transition has read this
         ofValues.push_back({returned(s), {}});
       else
         ofValues.push_back(active.contains(value) || viaValues
-                               ? readCotangent(s, axis, valueOf(key), Share{viaValues ? value : Value(), {}})
+                               ? readCotangent(s, axis, valueOf(key), {viaValues ? value : Value()})
                                : Reading());
     }
     for (auto [value, decay] : llvm::zip(given.getDecays(), of.decays))
       ofLogs.push_back(active.contains(value) ? logCotangent(decay.getState(), decay.getAxes()) : Value());
   }
   using Query = std::function<Value(SourceCopier &)>;
-
-  /// By rows, of what was handed over to be multiplied by them.
-  static Share shareOf(Value rows, const Handed &handed) {
-    return handed.scaled ? Share{handed.rows, handed.scaled} : Share{rows, {}};
-  }
 
   bool isAsked(const StateRead &read) { return read.cotangent.tensor && active.contains(read.query); }
 

@@ -82,9 +82,11 @@ ArrayAttr ExpansionScans::reversedAxes() {
   return b.getArrayAttr({recur::AxisAttr::get(b.getContext(), scan.axis(0).getName(), !scan.axis(0).getReverse())});
 }
 
-ExpansionScans::Reading ExpansionScans::readingOf(recur::ScanOp made) {
-  Reading reading{narrowed(made.outputs().front()), {}};
-  if (made.outputs().size() > 1)
+ExpansionScans::Reading ExpansionScans::readingOf(recur::ScanOp made, Share asked) {
+  Reading reading;
+  if (!asked.alone)
+    reading.whole = narrowed(made.outputs().front());
+  if (asked.by)
     reading.share = made.outputs().back(); // sums over many steps: what is rounded here adds up
   return reading;
 }
@@ -98,8 +100,8 @@ SmallVector<Value> ExpansionScans::outputsOf(NewScan &made, SourceCopier &from, 
                                                : contract(made, "a,a->", {along, query}, axesOf(stateType(s), {}));
     whole = add(made, whole, map(made, recur::Fn::Mul, {kept, inner}));
   }
-  Value by = from.get(asked.by), counted = asked.query ? read(made, s, state, from.input(asked.query), axis) : apart;
-  return {whole, shareOf(made, s, map(made, recur::Fn::Mul, {by, counted}))};
+  Value share = shareOf(made, s, map(made, recur::Fn::Mul, {from.get(asked.by), apart}));
+  return asked.alone ? SmallVector<Value>{share} : SmallVector<Value>{whole, share};
 }
 
 /// Where all elements of a state decay alike their sum is wanted: of 16 neighbours each, which takes no memory to speak of.
@@ -180,7 +182,7 @@ ExpansionScans::Reading ExpansionScans::readState(unsigned s, int64_t axis, bool
   recur::ScanOp forward = made.finish(b, next, outputs);
   if (!finals[s] || asked.by) // shares end with these very states
     finals[s] = forward.finals().front();
-  return readingOf(forward);
+  return readingOf(forward, asked);
 }
 
 ExpansionScans::Reading ExpansionScans::readCotangent(unsigned s, int64_t axis,
@@ -213,7 +215,7 @@ ExpansionScans::Reading ExpansionScans::readCotangent(unsigned s, int64_t axis,
   recur::ScanOp backward = made.finish(b, next, outputs);
   if (!ofInits[s])
     ofInits[s] = backward.finals().front();
-  return makeQuery ? readingOf(backward) : Reading();
+  return makeQuery ? readingOf(backward, asked) : Reading();
 }
 
 bool ExpansionScans::isWrite(const Intake &intake) const {

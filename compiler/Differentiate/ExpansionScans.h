@@ -64,6 +64,13 @@ struct StateRead {
   Handed cotangent;
 };
 
+/// How a share is read: `by` times what the query reads, beside the whole or alone. Both are what the states take in, to the bit: the sums
+/// there and back cancel, and what is rounded in one of them alone would be left of all later steps.
+struct Share {
+  mlir::Value by; // of the region of coefficients; null for none
+  bool alone = false;
+};
+
 class ExpansionScans {
 protected:
   ExpansionScans(mlir::OpBuilder &b, const Expansion &expansion, llvm::ArrayRef<mlir::Value> ofFinals);
@@ -72,11 +79,6 @@ protected:
   /// products. These are the same there and back and would cancel; where decays are strong they are all that there is.
   struct Reading {
     mlir::Value whole, share;
-  };
-  /// How a share is read: `by` times what `query` reads, or what the whole is read by. Both are what the states take in, to the bit: the
-  /// sums there and back cancel, and what is rounded in one of them alone would be left of all later steps.
-  struct Share {
-    mlir::Value by, query; // of the region of coefficients; a tensor
   };
   /// What a query, given by `makeQuery` inside the scan, reads of state s along `axis`; with a share where one is asked for.
   Reading readState(unsigned s, int64_t axis, bool before, llvm::function_ref<mlir::Value(SourceCopier &)> makeQuery,
@@ -137,7 +139,7 @@ private:
   mlir::Value read(NewScan &made, unsigned s, mlir::Value state, mlir::Value query, int64_t axis);
   mlir::Value decayed(NewScan &made, SourceCopier &from, unsigned s, mlir::Value state);
   mlir::Value decayedKey(NewScan &made, SourceCopier &from, unsigned s, mlir::Value key);
-  Reading readingOf(recur::ScanOp made);
+  Reading readingOf(recur::ScanOp made, Share asked);
   mlir::Value shareOf(NewScan &made, unsigned s, mlir::Value share);
   llvm::SmallVector<mlir::Value> outputsOf(NewScan &made, SourceCopier &from, unsigned s, mlir::Value state,
                                            mlir::Value query, int64_t axis,

@@ -32,6 +32,10 @@ void ChunkKernelEmitter::emitColumns(const ChunkAt &chunk) {
 
 const ChunkKernelEmitter::Columns &ChunkKernelEmitter::columnsOf(Value value, int64_t block, const ChunkAt &chunk) {
   auto known = columnCache.find({value, block});
+  if (const Read *read = program.twoTerms && known == columnCache.end() ? program.readOf(value) : nullptr) {
+    readInTerms(*read, chunk);
+    known = columnCache.find({value, block});
+  }
   if (known == columnCache.end()) {
     Columns columns = computeColumns(value, block, chunk);
     known = columnCache.try_emplace({value, block}, std::move(columns)).first;
@@ -209,7 +213,8 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::readColumns(const Read &read, in
     SmallVector<Value> bs = loadBlock(queries, tileBase(read.query.tile, chunk), {}, block * kBlock, k * kBlock,
                                       /*rowsFirst=*/false, /*transposed=*/false);
     for (size_t i = 0; i < sums.size(); ++i)
-      sums[i] = multiplyTerms(packedStates[read.state][i / 2 * across + k], {bs, {}}, i % 2, sums[i]);
+      sums[i] =
+          l.multiply(packedStates[read.state][i / 2 * across + k], {bs[2 * (i % 2)], bs[2 * (i % 2) + 1]}, sums[i]);
   }
   scale(sums, factorOf(read.query.factor, block, chunk));
   return sums;

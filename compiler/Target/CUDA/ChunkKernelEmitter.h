@@ -205,6 +205,7 @@ private:
   void applyLevels(chunk::ApplyOp apply, const Terms &scores, int64_t block, const ChunkAt &chunk, Columns &into);
   mlir::Value maskScores(mlir::Value pair, int64_t level, bool sameHalf);
   void decayState(int64_t state, const ChunkAt &chunk);
+  void readInTerms(const Read &read, const ChunkAt &chunk);
   Columns readColumns(const Read &read, int64_t block, const ChunkAt &chunk);
   void accumulateApply(recur::ContractOp apply, int64_t block, const ChunkAt &chunk, Columns &into);
   Columns solveColumns(chunk::SolveOp solve, mlir::Value solution, Columns right, int64_t block, const ChunkAt &chunk);
@@ -249,7 +250,7 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> scalars;      // arguments of the region without axes
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> columnParams; // a lane's columns: two of each tile
   llvm::DenseMap<std::pair<int64_t, int>, mlir::Value> laneOffsets;
-  llvm::SmallVector<State> states;
+  llvm::SmallVector<State> states, startStates; // now, and at the chunk's start
   llvm::SmallVector<GlobalRows> segmentStates, segmentDecays;    // scratch, of this segment
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> decayTotals; // of `Ends`, per state: 1, or a lane's keys
   mlir::Value segmentSteps, segments, segment, workspace;

@@ -40,11 +40,36 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::unpack(ArrayRef<SmallVector<Valu
   return columns;
 }
 
-/// The accumulators of the states, rounded to matrix elements.
+/// The accumulators of the states, rounded to matrix elements. Two terms take as many registers as the states: they are made as they are used.
 void ChunkKernelEmitter::packStates() {
+  startStates = states;
   packedStates.clear();
   for (const State &state : states)
-    packedStates.push_back(pack(state));
+    packedStates.push_back(program.twoTerms ? SmallVector<SmallVector<Value>>() : pack(state));
+}
+
+/// readColumns of all blocks at once, so that 16 keys of the state are an operand at a time.
+void ChunkKernelEmitter::readInTerms(const Read &read, const ChunkAt &chunk) {
+  const SharedTile &queries = map.tiles[read.query.tile];
+  ArrayRef<Accumulator> state(startStates[read.state]);
+  SmallVector<Columns> sums(plan.blocks(), Columns(2 * plan.columnTiles(), l.zeros()));
+  int64_t across = queries.columns / kBlock;
+  for (int64_t k = 0; k < across; ++k) {
+    SmallVector<SmallVector<Value>> a;
+    for (int64_t tile = 0; tile < plan.columnTiles(); ++tile)
+      llvm::append_range(a, pack(state.slice(2 * (tile * across + k), 2)));
+    for (int64_t block = 0; block < plan.blocks(); ++block) {
+      Terms bs = {loadBlock(queries, tileBase(read.query.tile, chunk), {}, block * kBlock, k * kBlock,
+                            /*rowsFirst=*/false, /*transposed=*/false),
+                  {}};
+      for (size_t i = 0; i < sums[block].size(); ++i)
+        sums[block][i] = multiplyTerms(a[i / 2], bs, i % 2, sums[block][i]);
+    }
+  }
+  for (int64_t block = 0; block < plan.blocks(); ++block) {
+    scale(sums[block], factorOf(read.query.factor, block, chunk));
+    columnCache[{recur::ContractOp(read.op).getResult(), block}] = sums[block];
+  }
 }
 
 SmallVector<SmallVector<Value>> ChunkKernelEmitter::packedColumns(Value value, int64_t block, const ChunkAt &chunk) {
