@@ -22,6 +22,23 @@ static Value sourceOf(Value value) {
   return yield && number < scan.numOutputs() ? sourceOf(yield.getOutputs()[number]) : Value();
 }
 
+static bool isExponential(Value value);
+
+/// x + (1 - x) y, where y is an exponential: near 0 both x and y are, and the factor of y is 1.
+static bool isMixed(recur::MapOp sum) {
+  for (unsigned i : {0u, 1u}) {
+    auto product = sum.getOperand(1 - i).getDefiningOp<recur::MapOp>();
+    for (unsigned j : {0u, 1u}) {
+      auto rest = product && product.getFn() == recur::Fn::Mul ? product.getOperand(j).getDefiningOp<recur::MapOp>()
+                                                               : recur::MapOp();
+      if (rest && rest.getFn() == recur::Fn::Sub && rest.getOperand(1) == sum.getOperand(i) &&
+          isExponential(product.getOperand(1 - j)))
+        return true;
+    }
+  }
+  return false;
+}
+
 /// Whether a value that is never negative comes near 0 only as an exponential does, where its derivative comes near 0, too. What is given
 /// does not; nor a product with it.
 static bool isExponential(Value value) {
@@ -38,6 +55,8 @@ static bool isExponential(Value value) {
     auto constant = map.getOperand(0).getDefiningOp<arith::ConstantOp>();
     return (constant || isExponential(map.getOperand(0))) && isExponential(map.getOperand(1));
   }
+  if (map && map.getFn() == recur::Fn::Add && isMixed(map))
+    return true;
   return llvm::any_of(op->getOperands(), isExponential);
 }
 

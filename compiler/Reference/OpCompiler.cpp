@@ -1,8 +1,8 @@
 // Each compile function is the op's pseudo-loop from dialects/Recur/RecurOps.td, with its index arithmetic done beforehand in a
 // table of offsets.
 #include "compiler/Reference/OpCompiler.h"
-#include "dialects/Chunk/TwoTerms.h"
 #include "compiler/Reference/Functions.h"
+#include "dialects/Chunk/TwoTerms.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;

@@ -250,7 +250,7 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> scalars;      // arguments of the region without axes
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> columnParams; // a lane's columns: two of each tile
   llvm::DenseMap<std::pair<int64_t, int>, mlir::Value> laneOffsets;
-  llvm::SmallVector<State> states, startStates; // now, and at the chunk's start
+  llvm::SmallVector<State> states, startStates;                  // now, and at the chunk's start
   llvm::SmallVector<GlobalRows> segmentStates, segmentDecays;    // scratch, of this segment
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> decayTotals; // of `Ends`, per state: 1, or a lane's keys
   mlir::Value segmentSteps, segments, segment, workspace;

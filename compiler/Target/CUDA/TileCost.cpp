@@ -17,7 +17,8 @@ int64_t sharedTraffic(const TileProgram &program, const TilePlan &plan) {
   for (const Score &score : program.scores) {
     int64_t block = 2 * 2 * kBlock * program.tiles[score.query.tile].columns;
     bytes += below * block + (score.levels.empty() ? 0 : blocks * 4 * block);
-    bytes += plan.warps * below * 2 * kBlock * kBlock * (program.twoTerms ? 2 : 1); // used once, by products with columns
+    bytes +=
+        plan.warps * below * 2 * kBlock * kBlock * (program.twoTerms ? 2 : 1); // used once, by products with columns
   }
   return bytes;
 }
