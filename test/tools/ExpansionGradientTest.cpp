@@ -133,6 +133,33 @@ TEST_CASE("a normaliser goes back beside its matrix") {
                 "z[t] = exp(g[t]) * z[t-1] + k[t]\no[t] = tanh(dot(k[t], z[t-1])) * (q[t] @ S[t])\n"));
 }
 
+TEST_CASE("decays go back so whatever they are computed from") {
+  auto gated = [](const std::string &inputs, const std::string &decay) {
+    const std::string formed =
+        check("model m<K, V> {  input q, k: [K]  input v: [V]  " + inputs + "  state S: [K, V] = 0  S[t] = " + decay +
+              " S[t-1] + outer(k[t], v[t])\no[t] = q[t] @ S[t]\noutput o }");
+    CHECK(count(formed, "#batch_time_head_K_V") == 0);
+  };
+  gated("input a: [] <= 0", "exp(a[t] * 30) *");
+  gated("input g: [K] <= 0", "diag(exp(g[t] * 30)) @");
+  gated("input g: [K]", "diag(sigmoid(g[t])) @");
+  gated("input g: [K]\nparam lower: [K] in [0, 1]", "diag(lower + (1 - lower) * sigmoid(g[t])) @");
+  gated("input g: [K]", "diag(exp(-exp(g[t]))) @");
+  gated("input g: [K]\ninput a: []", "diag(sigmoid(a[t]) * sigmoid(g[t]) / (1 + exp(g[t]))) @");
+}
+
+TEST_CASE("a delta rule's decay goes back beside it") {
+  const std::string gates = check("model m<K, V> {  input q, k: [K]  input v: [V]  input g: [] <= 0  input beta: [] in "
+                                  "[0, 2]  state S: [K, V] = 0  "
+                                  "u[t] = l2norm(k[t])\nS[t] = exp(g[t]) * (I - beta[t] * outer(u[t], u[t])) @ S[t-1] "
+                                  "+ beta[t] * outer(u[t], v[t])\n"
+                                  "o[t] = q[t] @ S[t]\noutput o }");
+  CHECK(count(gates, "#batch_time_head_K_V") == 0);
+  check("model m<K, V> {  input q, k: [K]  input v: [V]  input g: [K]  input beta: [] in [0, 2]  state S: [K, V] = 0  "
+        "u[t] = l2norm(k[t])\nS[t] = (diag(sigmoid(g[t])) - outer(beta[t] * u[t], u[t])) @ S[t-1] + outer(k[t], v[t])\n"
+        "o[t] = q[t] @ S[t]\noutput o }");
+}
+
 TEST_CASE("decays that may be 0 go back by single steps") {
   const std::string steps =
       check("model m<K, V> {  input q, k: [K]  input v: [V]  input a: [] in [0, 1]  state S: [K, V] = 0  "
