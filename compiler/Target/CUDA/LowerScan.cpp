@@ -112,7 +112,8 @@ private:
     }
     std::vector<Launch> made = emitLong(scan, tensors, of, symbol);
     if (form != "step" && isa<recur::ScanOp>(scan.getOperation()))
-      return withPlanes(scan, emitPlanes(scan, tensors, getOperation(), symbol), std::move(made));
+      if (auto planes = withPlanes(scan, emitPlanes(scan, tensors, getOperation(), symbol), made))
+        return std::move(*planes);
     std::optional<Launch> token = emitToken(scan, tensors.program, of, symbol);
     if (!token)
       return made;
@@ -127,11 +128,12 @@ private:
     return made;
   }
 
-  /// The kernels of planes before those by steps, where there are such.
-  std::vector<Launch> withPlanes(recur::ScanInterface scan, PlaneLaunches planes, std::vector<Launch> steps) {
+  /// The kernels of planes, where there are such, before those by steps.
+  std::optional<std::vector<Launch>> withPlanes(recur::ScanInterface scan, PlaneLaunches planes,
+                                                std::vector<Launch> steps) {
     if (!planes.reason.empty()) {
       scan.emitRemark("lower-scan-cuda has no kernel of planes: ") << planes.reason;
-      return steps;
+      return std::nullopt;
     }
     ++choices;
     for (Launch &launch : planes.launches)
@@ -167,7 +169,7 @@ private:
     }
     std::vector<Launch> steps{emitSteps(forth, tensors.program, tensors.of(forth), name),
                               emitSteps(back, tensors.program, tensors.of(back), symbol)};
-    return withPlanes(back, std::move(planes), std::move(steps));
+    return *withPlanes(back, std::move(planes), std::move(steps));
   }
 
   std::vector<Launch> emitLong(recur::ScanInterface scan, ModelTensors &tensors, const ScanTensors &of,
