@@ -171,7 +171,8 @@ SmallVector<SmallVector<int>> Nest::sumLoops() const {
   return loops;
 }
 
-StepNests::StepNests(recur::Step step, bool packs) : step(step), scan(step.getScan()), packs(packs) {
+StepNests::StepNests(recur::Step step, bool packs, bool repeats)
+    : step(step), scan(step.getScan()), packs(packs), repeats(repeats) {
   classify();
   chooseStored();
   recur::YieldOp yield = step.yield();
@@ -349,7 +350,7 @@ void StepNests::storeWhatIsDear() {
         bool invariant = varies && !timeVarying[value] && cost > 0;
         bool shared = seen.insert(value).second && ++users[value] > 1 && cost >= kShareCost;
         bool truth = cast<RankedTensorType>(value.getType()).getElementType().isInteger(1);
-        if ((repeated || invariant || shared) && !truth) {
+        if (((!repeats && (repeated || shared)) || invariant) && !truth) {
           stored.insert(value);
           changed = true;
           return;

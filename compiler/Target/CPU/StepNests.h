@@ -110,8 +110,9 @@ struct Read {
 /// The plan of a step.
 class StepNests {
 public:
-  /// `step` is the step region of a scan, or a chunk. Where it `packs`, matrices that are parameters may be laid out for their nests.
-  explicit StepNests(recur::Step step, bool packs = false);
+  /// `step` is the step region of a scan, or a chunk. Where it `packs`, matrices that are parameters may be laid out for their nests. Where it
+  /// `repeats`, a sweep computes again what is elementwise and another one has as well: waiting for each other costs its threads more.
+  explicit StepNests(recur::Step step, bool packs = false, bool repeats = false);
 
   std::vector<Nest> prologue; // what does not change over time, once per task
   std::vector<Nest> nests;    // every step, in order
@@ -160,7 +161,7 @@ private:
 
   recur::Step step;
   mutable recur::ScanInterface scan; // an op handle, whose accessors are not const
-  bool packs;
+  bool packs, repeats;
   llvm::DenseSet<mlir::Value> packable; // parameters that all tasks share
   llvm::DenseMap<mlir::Value, bool> timeVarying, perSequence;
   llvm::DenseMap<mlir::Value, int> computeCost;

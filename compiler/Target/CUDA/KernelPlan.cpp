@@ -40,8 +40,8 @@ int64_t realsOf(ArrayRef<int64_t> shape, Type element) {
 
 } // namespace
 
-KernelPlan::KernelPlan(recur::Step step, int64_t realBytes, int64_t rows, bool stages)
-    : nests(step), rows(rows), step(step), scan(step.getScan()), realBytes(realBytes) {
+KernelPlan::KernelPlan(recur::Step step, int64_t realBytes, int64_t rows, bool stages, bool repeats)
+    : nests(step, /*packs=*/false, repeats), rows(rows), step(step), scan(step.getScan()), realBytes(realBytes) {
   prologue.resize(nests.prologue.size());
   body.resize(nests.nests.size());
   for (auto [nest, mapping] : llvm::zip(nests.prologue, prologue))

@@ -51,8 +51,13 @@ struct Storage {
 class KernelPlan {
 public:
   /// `realBytes` of the type of computation. `rows` steps of a scan without states are worked on at once. `stages`: inputs of several steps
-  /// may come at once.
-  KernelPlan(recur::Step step, int64_t realBytes, int64_t rows, bool stages);
+  /// may come at once. `repeats`: see StepNests.
+  KernelPlan(recur::Step step, int64_t realBytes, int64_t rows, bool stages, bool repeats);
+  /// Whether threads share anything in memory.
+  bool sharesMemory() const {
+    return sharedReals || scratchReals ||
+           llvm::any_of(states, [](const Storage &s) { return s.kind != Storage::Register; });
+  }
 
   cpu::StepNests nests;
   std::vector<NestMapping> prologue, body; // parallel to nests.prologue and nests.nests

@@ -111,6 +111,16 @@ StepKernel::Registers StepKernel::registersAt(unsigned s, const Place &place) {
 }
 
 /// Visits runs of four registers with the pointer of each, where the memory lies on a multiple of 16 bytes; `otherwise` else.
+/// A call of one step takes this kernel where states lie on multiples of 16 bytes: then no load waits for a branch.
+void StepKernel::alignStates() {
+  size_t firstInit = inputs.size() + params.size(), firstFinal = firstInit + inits.size() + outputs.size();
+  for (unsigned s = 0; s < scan.numStates(); ++s)
+    if (plan.states[s].kind == Storage::Register && registersBeside(s, place(inits[s], index(0))) > 1) {
+      launch.aligned.push_back(static_cast<int>(firstInit + s));
+      launch.aligned.push_back(static_cast<int>(firstFinal + s));
+    }
+}
+
 scf::IfOp StepKernel::ifAligned(const Place &place, TypeRange types, function_ref<SmallVector<Value>(Value)> inRuns,
                                 function_ref<SmallVector<Value>()> otherwise) {
   Value memory = memref::ExtractAlignedPointerAsIndexOp::create(b, loc, place.memref);
@@ -145,27 +155,30 @@ void StepKernel::loadRegisters(unsigned s, const Place &from) {
       stateRegisters[s][key] = cpu::loadElement(b, loc, ops, from, at, 0);
     return;
   }
-  auto loaded = ifAligned(
-      from, SmallVector<Type>(registers.size(), real),
-      [&](Value memory) {
-        SmallVector<Value> values(registers.size());
-        for (auto &run : runs) {
-          Value four = LLVM::LoadOp::create(b, loc, VectorType::get(kWords, real),
-                                            pointerTo(memory, std::get<1>(registers[run[0]])), 16);
-          for (auto [i, number] : llvm::enumerate(run))
-            values[number] =
-                LLVM::ExtractElementOp::create(b, loc, four, arith::ConstantIntOp::create(b, loc, b.getI32Type(), i));
-        }
-        return values;
-      },
-      [&] {
-        SmallVector<Value> values;
-        for (auto &[key, at, mine] : registers)
-          values.push_back(cpu::loadElement(b, loc, ops, from, at, 0).re);
-        return values;
-      });
-  for (auto [i, each] : llvm::enumerate(registers))
-    stateRegisters[s][std::get<0>(each)] = {loaded.getResult(i), {}};
+  auto four = [&](Value memory) {
+    SmallVector<Value> values(registers.size());
+    for (auto &run : runs) {
+      Value words = LLVM::LoadOp::create(b, loc, VectorType::get(kWords, real),
+                                         pointerTo(memory, std::get<1>(registers[run[0]])), 16);
+      for (auto [i, number] : llvm::enumerate(run))
+        values[number] =
+            LLVM::ExtractElementOp::create(b, loc, words, arith::ConstantIntOp::create(b, loc, b.getI32Type(), i));
+    }
+    return values;
+  };
+  auto one = [&] {
+    SmallVector<Value> values;
+    for (auto &[key, at, mine] : registers)
+      values.push_back(cpu::loadElement(b, loc, ops, from, at, 0).re);
+    return values;
+  };
+  SmallVector<Value> loaded;
+  if (oneStep)
+    loaded = four(memref::ExtractAlignedPointerAsIndexOp::create(b, loc, from.memref));
+  else
+    llvm::append_range(loaded, ifAligned(from, SmallVector<Type>(registers.size(), real), four, one).getResults());
+  for (auto [each, value] : llvm::zip(registers, loaded))
+    stateRegisters[s][std::get<0>(each)] = {value, {}};
 }
 
 /// Numbers of the registers of each run.
@@ -215,7 +228,10 @@ void StepKernel::storeRegisters(unsigned s, const Place &to) {
     }
     return {};
   };
-  ifAligned(to, {}, four, one);
+  if (oneStep)
+    four(memref::ExtractAlignedPointerAsIndexOp::create(b, loc, to.memref));
+  else
+    ifAligned(to, {}, four, one);
 }
 
 SmallVector<Value> StepKernel::carried() {
@@ -367,7 +383,7 @@ Place StepKernel::historyAt(unsigned state, Value first, Value second) {
 }
 
 void StepKernel::endStates(Value moves) {
-  if (scan.numStates())
+  if (plan.sharesMemory())
     barrier(b, loc);
   for (unsigned s = 0; s < scan.numStates(); ++s) {
     if (plan.nests.states[s] == StateStorage::History) {

@@ -4,6 +4,7 @@
 #include "compiler/Target/CUDA/CellKernel.h"
 #include "compiler/Target/CUDA/ChunkHook.h"
 #include "compiler/Target/CUDA/Passes.h"
+#include "compiler/Target/CUDA/PlaneLaunches.h"
 #include "compiler/Target/CUDA/ProductKernel.h"
 #include "compiler/Target/CUDA/ScanKernel.h"
 #include "compiler/Target/CUDA/StepKernel.h"
@@ -110,6 +111,9 @@ private:
         return {std::move(*launch)};
     }
     std::vector<Launch> made = emitLong(scan, tensors, of, symbol);
+    if (form != "step" && isa<recur::ScanOp>(scan.getOperation()))
+      if (auto planes = withPlanes(scan, emitPlanes(scan, tensors, getOperation(), symbol), made))
+        return std::move(*planes);
     std::optional<Launch> token = emitToken(scan, tensors.program, of, symbol);
     if (!token)
       return made;
@@ -122,6 +126,50 @@ private:
     token->cost = kTokenCost;
     made.push_back(std::move(*token));
     return made;
+  }
+
+  /// The kernels of planes, where there are such, before those by steps.
+  std::optional<std::vector<Launch>> withPlanes(recur::ScanInterface scan, PlaneLaunches planes,
+                                                std::vector<Launch> steps) {
+    if (!planes.reason.empty()) {
+      scan.emitRemark("lower-scan-cuda has no kernel of planes: ") << planes.reason;
+      return std::nullopt;
+    }
+    ++choices;
+    for (Launch &launch : planes.launches)
+      launch.choice = choices;
+    for (Launch &launch : steps) {
+      launch.choice = choices;
+      launch.way = 1;
+      launch.cost = kStepCost;
+      planes.launches.push_back(std::move(launch));
+    }
+    return std::move(planes.launches);
+  }
+
+  /// The scan that goes back over `forth`'s states, where nothing else comes between that reads its results.
+  static recur::ScanInterface wayBackOf(recur::ScanInterface forth) {
+    recur::ScanInterface back;
+    for (Value result : forth->getResults())
+      for (Operation *user : result.getUsers())
+        if (!back || user->isBeforeInBlock(back))
+          back = dyn_cast<recur::ScanInterface>(user);
+    bool isBack = back && isa<recur::ScanOp>(forth.getOperation()) && isa<recur::ScanOp>(back.getOperation());
+    return isBack ? back : recur::ScanInterface();
+  }
+
+  std::vector<Launch> lowerBoth(recur::ScanInterface forth, recur::ScanInterface back, ModelTensors &tensors,
+                                StringRef symbol) {
+    PlaneLaunches planes = emitPlanesBack(forth, back, tensors, getOperation(), symbol);
+    std::string name = symbol.str() + "_forth";
+    if (!planes.reason.empty()) {
+      std::vector<Launch> made = lowerScan(forth, tensors, name);
+      llvm::append_range(made, lowerScan(back, tensors, symbol));
+      return made;
+    }
+    std::vector<Launch> steps{emitSteps(forth, tensors.program, tensors.of(forth), name),
+                              emitSteps(back, tensors.program, tensors.of(back), symbol)};
+    return *withPlanes(back, std::move(planes), std::move(steps));
   }
 
   std::vector<Launch> emitLong(recur::ScanInterface scan, ModelTensors &tensors, const ScanTensors &of,
@@ -171,13 +219,19 @@ private:
       return failure();
     ModelTensors tensors(model);
     std::vector<Launch> launches;
+    llvm::DenseMap<Operation *, recur::ScanInterface> forthOf; // scans that come with the way back over them
     for (Operation &op : model.getBody().front()) {
       std::string symbol = model.getName().str() + "_" + std::to_string(launches.size());
       std::vector<Launch> made;
       if (auto segments = dyn_cast<chunk::SegmentScanOp>(op))
         made = lowerSegments(segments, tensors, symbol);
+      else if (auto forth = forthOf.lookup(&op))
+        made = lowerBoth(forth, cast<recur::ScanInterface>(op), tensors, symbol);
       else if (auto scan = dyn_cast<recur::ScanInterface>(op))
-        made = lowerScan(scan, tensors, symbol);
+        if (recur::ScanInterface back = form == "step" ? recur::ScanInterface() : wayBackOf(scan))
+          forthOf[back] = scan;
+        else
+          made = lowerScan(scan, tensors, symbol);
       else if (auto sum = dyn_cast<recur::SumToOp>(op))
         made.push_back(lowerSum(sum, tensors, symbol));
       for (Launch &launch : made) {

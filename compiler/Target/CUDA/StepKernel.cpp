@@ -41,7 +41,8 @@ StepKernel::StepKernel(recur::ScanInterface scan, const Program &program, ScanTe
                        bool oneStep)
     : scan(scan), program(program), tensors(std::move(tensors)), parts(parts), step(scan, &scan->getRegion(0).front()),
       oneStep(oneStep), independent(isIndependent(scan)), real(computationType(step)),
-      plan(step, real.getIntOrFloatBitWidth() / 8, independent && sharesParams(step) ? kSharedRows : 1, !oneStep),
+      plan(step, real.getIntOrFloatBitWidth() / 8, independent && sharesParams(step) ? kSharedRows : 1, !oneStep,
+           oneStep),
       b(scan.getContext()), loc(scan.getLoc()) {}
 
 Value StepKernel::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
@@ -67,6 +68,8 @@ Launch StepKernel::emit(ModuleOp into, StringRef symbol) {
   if (inRegisters && !params.empty() && !oneStep)
     arguments->function()->setAttr("passthrough", b.getStrArrayAttr({kRotateAttr}));
   planCopies();
+  if (oneStep)
+    alignStates();
   emitTask();
   func::ReturnOp::create(b, loc);
   return launch;
@@ -92,10 +95,12 @@ void StepKernel::emitTask() {
     shared = arguments->shared(real);
   if (plan.scratchReals)
     scratch = arguments->scratch(real, plan.scratchReals, task);
-  auto take = [&](Value count) {
-    Value number = arith::RemUIOp::create(b, loc, task, count);
-    task = arith::DivUIOp::create(b, loc, task, count);
-    return number;
+  auto take = [&](Value count) { // there are fewer than 2^31 tasks; 64 bits take a division in software
+    auto narrow = [&](Value x) -> Value { return arith::IndexCastUIOp::create(b, loc, b.getI32Type(), x); };
+    auto wide = [&](Value x) -> Value { return arith::IndexCastUIOp::create(b, loc, b.getIndexType(), x); };
+    Value number = arith::RemUIOp::create(b, loc, narrow(task), narrow(count));
+    task = wide(arith::DivUIOp::create(b, loc, narrow(task), narrow(count)));
+    return wide(number);
   };
   if (parts > 1)
     part = take(index(parts));
@@ -109,7 +114,7 @@ void StepKernel::emitTask() {
   openTask(task, head, part);
   beginStates();
   emitNests(plan.nests.prologue, plan.prologue, {});
-  if (plan.sharedReals || plan.scratchReals || scan.numStates())
+  if (plan.sharesMemory())
     barrier(b, loc);
   Value end = steps;
   if (independent)

@@ -63,6 +63,7 @@ private:
       const Owner &owner, llvm::ArrayRef<int64_t> shape,
       llvm::function_ref<void(std::vector<int64_t>, llvm::ArrayRef<mlir::Value>, mlir::Value, mlir::Value)> visit);
   using Registers = std::vector<std::tuple<std::vector<int64_t>, mlir::Value, mlir::Value>>;
+  void alignStates();
   int64_t registersBeside(unsigned state, const cpu::Place &place);
   Registers registersAt(unsigned state, const cpu::Place &place);
   llvm::SmallVector<llvm::SmallVector<size_t>> inRuns(unsigned state, const cpu::Place &place,

@@ -23,7 +23,8 @@ struct BenchArguments {
   SpecArguments spec;
   double seconds = 1;
   int repeats = 0;
-  bool json = false, graph = false;
+  bool json = false;
+  int graph = 0; // calls in a graph; 0: none
 };
 
 double secondsSince(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
@@ -86,8 +87,12 @@ Result<void> measureOnGpu(const Kernel &kernel, const BenchCall &call, int ordin
   if (Result<void> first = runOnce(); !first) // makes the workspace
     return first;
   if (arguments.graph) {
-    Result<cuda::Graph> captured =
-        cuda::Graph::capture(gpu.stream, [&] { return kernel.run(gpu.inputs, gpu.outputs, options); });
+    Result<cuda::Graph> captured = cuda::Graph::capture(gpu.stream, [&] {
+      Result<void> run;
+      for (int i = 0; run && i < arguments.graph; ++i)
+        run = kernel.run(gpu.inputs, gpu.outputs, options);
+      return run;
+    });
     if (!captured)
       return captured.error();
     graph = std::move(*captured);
@@ -108,7 +113,7 @@ Result<void> measureOnGpu(const Kernel &kernel, const BenchCall &call, int ordin
     if (!seconds)
       return seconds.error();
     if (i >= warmUp)
-      times.push_back(*seconds);
+      times.push_back(*seconds / std::max(1, arguments.graph));
   }
   summarise(times, measurement);
   return {};
@@ -287,7 +292,9 @@ void addBench(CLI::App &app, int &status) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--repeats", arguments->repeats, "measure so many runs instead")->check(CLI::PositiveNumber);
-  command->add_flag("--graph", arguments->graph, "on a GPU: replay a CUDA graph of the call");
+  command->add_flag(
+      "--graph{1}", arguments->graph,
+      "on a GPU: replay a CUDA graph of the call; --graph=32: of so many calls in a row, and the time is of one");
   command->add_flag("--json", arguments->json, "print the numbers as JSON");
   command->footer("Dimensions without a size are 64. With --grad the model is measured, too, and the rates of products "
                   "(multiply-adds,\n"

@@ -1,0 +1,238 @@
+// Tensors of kernels of planes: which inputs they share, what lies between them. See PlaneLaunches.h.
+#include "compiler/Target/CUDA/PlaneLaunches.h"
+#include "compiler/Target/CUDA/PlaneKernel.h"
+#include "compiler/Target/CUDA/StepKernel.h"
+#include "compiler/Transforms/NewScan.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::cuda;
+
+/// Nanoseconds of an H100: of a step, alone and of one of many blocks of a multiprocessor, and of a launch. They only order ways.
+static const LaunchCost kPlaneCost{1, 40, 20, 3000}, kSumCost{0, 0, 0, 3000};
+
+namespace {
+
+class PlaneCaller {
+public:
+  PlaneCaller(ModelTensors &tensors, ModuleOp module, PlaneSizes sizes)
+      : tensors(tensors), module(module), sizes(sizes) {}
+
+  /// What a step reads for the values `of`, as operands of the kernel; nothing is there twice.
+  void addReads(PlaneFacts &facts, const ScanTensors &of, ValueRange wanted,
+                const llvm::DenseMap<int, unsigned> &histories = llvm::DenseMap<int, unsigned>()) {
+    llvm::SetVector<Value> reached(wanted.begin(), wanted.end());
+    for (size_t i = 0; i < reached.size(); ++i)
+      if (Operation *op = reached[i].getDefiningOp())
+        reached.insert(op->operand_begin(), op->operand_end());
+    auto number = [](SmallVectorImpl<int> &list, int tensor) {
+      size_t at = llvm::find(list, tensor) - list.begin();
+      if (at == list.size())
+        list.push_back(tensor);
+      return static_cast<unsigned>(at);
+    };
+    for (auto [argument, tensor] : llvm::zip(facts.step.inputArgs(), of.inputs)) {
+      if (!reached.contains(argument))
+        continue;
+      if (auto history = histories.find(tensor); history != histories.end()) {
+        call.sources[argument] = {PlaneSource::History, history->second};
+        continue;
+      }
+      unsigned input = number(call.tensors.inputs, tensor);
+      call.sources[argument] = {PlaneSource::Input, input};
+      call.inputAxes.resize(call.tensors.inputs.size());
+      call.inputAxes[input] = facts.axes.lookup(argument);
+    }
+    for (auto [argument, tensor] : llvm::zip(facts.step.paramArgs(), of.params))
+      if (reached.contains(argument))
+        call.sources[argument] = {PlaneSource::Param, number(call.tensors.params, tensor)};
+    for (unsigned s = 0; s < facts.scan.numStates(); ++s)
+      call.sources[facts.step.stateArgs(s).front()] = {PlaneSource::State, s};
+  }
+
+  /// The outputs with numbers `which`; of sums over channels the kernel gives parts.
+  void addOutputs(PlaneLeg &leg, ArrayRef<unsigned> which, const ScanTensors &of, int64_t firstSum = 0) {
+    leg.firstSum = firstSum;
+    for (unsigned o : which) {
+      leg.outputs.push_back(o);
+      leg.operands.push_back(call.tensors.outputs.size());
+      int tensor = of.outputs[o];
+      if (leg.facts->isChannelSum(o)) {
+        Value output = leg.facts->scan.outputs()[o];
+        int parts = tensors.addTemporary(partsType(output));
+        sums.push_back({output, parts, tensor});
+        tensor = parts;
+      }
+      call.tensors.outputs.push_back(tensor);
+    }
+  }
+
+  /// States at the beginning of each stage.
+  SmallVector<int> addKept(PlaneFacts &facts) {
+    SmallVector<int> kept;
+    for (unsigned s = 0; s < facts.scan.numStates(); ++s) {
+      kept.push_back(tensors.addTemporary(keptType(facts.scan, s)));
+      for (AxisSpec &axis : tensors.program.tensors[kept.back()].axes)
+        if (axis.axis == Axis::Time)
+          axis.steps = sizes.stage;
+    }
+    return kept;
+  }
+
+  Launch emit(StringRef symbol) {
+    Launch launch = PlaneKernel(call, sizes, tensors.program).emit(module, symbol);
+    launch.cost = kPlaneCost;
+    return launch;
+  }
+
+  /// Adds up the parts of sums over channels.
+  std::vector<Launch> emitSums(StringRef symbol);
+
+  PlaneCall call;
+
+private:
+  struct Sum {
+    Value output;
+    int parts, whole;
+  };
+
+  /// Like the output, f32, with an axis of parts before its places.
+  RankedTensorType partsType(Value output) {
+    auto type = cast<RankedTensorType>(output.getType());
+    MLIRContext *context = type.getContext();
+    SmallVector<int64_t> shape(type.getShape());
+    shape.insert(shape.end() - 1, sizes.parts());
+    SmallVector<StringAttr> axes, names{StringAttr::get(context, "parts")};
+    for (auto axis : recur::dimsOf(type).getAxes())
+      axes.push_back(axis);
+    llvm::append_range(names, recur::dimsOf(type).getNames());
+    return RankedTensorType::get(shape, Float32Type::get(context), recur::DimsAttr::get(context, axes, names));
+  }
+
+  /// Like a final state, with a time axis.
+  static RankedTensorType keptType(recur::ScanInterface scan, unsigned state) {
+    auto step =
+        cast<RankedTensorType>(recur::Step(scan, &scan->getRegion(0).front()).yield().getStates()[state].getType());
+    auto final = cast<RankedTensorType>(scan.finals()[state].getType());
+    MLIRContext *context = step.getContext();
+    SmallVector<StringAttr> axes;
+    SmallVector<int64_t> shape;
+    for (auto [i, axis] : llvm::enumerate(recur::dimsOf(final).getAxes())) {
+      axes.push_back(axis);
+      shape.push_back(final.getDimSize(i));
+      if (axis == "batch") {
+        axes.push_back(StringAttr::get(context, "time"));
+        shape.push_back(ShapedType::kDynamic);
+      }
+    }
+    llvm::append_range(shape, step.getShape());
+    auto dims = recur::DimsAttr::get(context, axes, recur::dimsOf(step).getNames());
+    return RankedTensorType::get(shape, step.getElementType(), dims);
+  }
+
+  ModelTensors &tensors;
+  ModuleOp module;
+  PlaneSizes sizes;
+  std::vector<Sum> sums;
+};
+
+std::vector<Launch> PlaneCaller::emitSums(StringRef symbol) {
+  std::vector<Launch> launches;
+  for (const Sum &sum : sums) {
+    OpBuilder b(sum.output.getDefiningOp());
+    Location loc = sum.output.getLoc();
+    auto scan = cast<recur::ScanInterface>(sum.output.getDefiningOp());
+    Value parts = UnrealizedConversionCastOp::create(b, loc, partsType(sum.output), ValueRange()).getResult(0);
+    auto axis = recur::AxisAttr::get(b.getContext(), scan.axis(0).getName(), /*reverse=*/false);
+    NewScan adds(loc, b.getArrayAttr({axis}), {}, {});
+    Value all = adds.input(parts);
+    auto type = cast<RankedTensorType>(stepTypeOf(sum.output.getType()));
+    type = RankedTensorType::get(type.getShape(), b.getF32Type(), type.getEncoding());
+    Value total =
+        recur::ReduceOp::create(adds.body, loc, type, recur::Reduction::Sum, all, adds.body.getDenseI64ArrayAttr({0}));
+    recur::ScanOp made = adds.finish(b, {}, {total});
+    ScanTensors of;
+    of.inputs = {sum.parts};
+    of.outputs = {sum.whole};
+    launches.push_back(
+        StepKernel(made, tensors.program, of, 1).emit(module, symbol.str() + "_sum" + std::to_string(launches.size())));
+    launches.back().cost = kSumCost;
+    made.erase();
+    parts.getDefiningOp()->erase();
+  }
+  return launches;
+}
+
+} // namespace
+
+PlaneLaunches rondo::cuda::emitPlanes(recur::ScanInterface scan, ModelTensors &tensors, ModuleOp module,
+                                      StringRef symbol) {
+  PlaneFacts facts(scan);
+  if (!facts.reason.empty())
+    return {{}, facts.reason};
+  std::optional<PlaneSizes> sizes = planeSizes(facts.channels, facts.places, !facts.channelSums.empty());
+  if (!sizes)
+    return {{}, "its channels or places do not divide among threads"};
+  ScanTensors of = tensors.of(scan);
+  PlaneCaller caller(tensors, module, *sizes);
+  caller.call.forth.facts = &facts;
+  caller.addReads(facts, of, facts.step.yield()->getOperands());
+  caller.call.tensors.inits = of.inits;
+  caller.call.tensors.finals = of.finals;
+  caller.addOutputs(caller.call.forth, llvm::to_vector(llvm::seq<unsigned>(0, of.outputs.size())), of);
+  PlaneLaunches made;
+  made.launches.push_back(caller.emit(symbol.str() + "_planes"));
+  llvm::append_range(made.launches, caller.emitSums(symbol.str() + "_planes"));
+  return made;
+}
+
+PlaneLaunches rondo::cuda::emitPlanesBack(recur::ScanInterface forth, recur::ScanInterface back, ModelTensors &tensors,
+                                          ModuleOp module, StringRef symbol) {
+  PlaneFacts there(forth), again(back);
+  for (const PlaneFacts *facts : {&there, &again})
+    if (!facts->reason.empty())
+      return {{}, facts->reason};
+  std::optional<PlaneSizes> sizes = planeSizes(there.channels, there.places, true);
+  if (!sizes || there.channels != again.channels || there.places != again.places)
+    return {{}, "its channels or places do not divide among threads"};
+  ScanTensors ofForth = tensors.of(forth), ofBack = tensors.of(back);
+  llvm::DenseMap<int, unsigned> histories;
+  SmallVector<unsigned> others;
+  for (auto [o, output] : llvm::enumerate(there.step.yield().getOutputs())) {
+    auto read = llvm::find_if(llvm::seq<unsigned>(0, forth.numStates()),
+                              [&](unsigned s) { return there.step.stateArgs(s).front() == output; });
+    bool isHistory = *read < forth.numStates() &&
+                     llvm::all_of(forth.outputs()[o].getUsers(), [&](Operation *user) { return user == back; });
+    if (isHistory)
+      histories[ofForth.outputs[o]] = *read;
+    else if (llvm::is_contained(forth.outputs()[o].getUsers(), back.getOperation()))
+      return {{}, "the way back reads what is no state"};
+    else
+      others.push_back(o);
+  }
+  if (histories.empty() || forth.axis(0).getReverse() == back.axis(0).getReverse())
+    return {{}, "it is no way back"};
+  PlaneCaller keeps(tensors, module, *sizes), caller(tensors, module, *sizes);
+  keeps.call.forth.facts = caller.call.forth.facts = &there;
+  caller.call.back.facts = &again;
+  keeps.call.keepsStates = true;
+  keeps.addReads(there, ofForth, there.step.yield().getStates());
+  keeps.call.tensors.inits = ofForth.inits;
+  keeps.call.tensors.finals = ofForth.finals;
+  SmallVector<int> kept = keeps.addKept(there);
+  keeps.call.tensors.outputs.append(kept.begin(), kept.end());
+  caller.addReads(there, ofForth, there.step.yield()->getOperands());
+  caller.addReads(again, ofBack, again.step.yield()->getOperands(), histories);
+  caller.call.tensors.inputs.append(kept.begin(), kept.end());
+  caller.call.tensors.inits = ofBack.inits;
+  caller.call.tensors.finals = ofBack.finals;
+  caller.addOutputs(caller.call.forth, others, ofForth);
+  caller.addOutputs(caller.call.back, llvm::to_vector(llvm::seq<unsigned>(0, ofBack.outputs.size())), ofBack,
+                    llvm::count_if(others, [&](unsigned o) { return there.isChannelSum(o); }));
+  PlaneLaunches made;
+  made.launches.push_back(keeps.emit(symbol.str() + "_kept"));
+  made.launches.push_back(caller.emit(symbol.str() + "_back"));
+  llvm::append_range(made.launches, caller.emitSums(symbol.str() + "_back"));
+  return made;
+}

@@ -1,0 +1,24 @@
+// Which scans are recurrences of planes, and the launches that compute them (PlaneKernel.h): one alone, or a scan and the way back over it.
+#pragma once
+#include "compiler/Target/ModelTensors.h"
+#include "mlir/IR/BuiltinOps.h"
+#include <string>
+
+namespace rondo::cuda {
+
+/// Launches, or why there are none.
+struct PlaneLaunches {
+  std::vector<Launch> launches;
+  std::string reason;
+};
+
+/// The kernel of one scan.
+PlaneLaunches emitPlanes(recur::ScanInterface scan, ModelTensors &tensors, mlir::ModuleOp module,
+                         llvm::StringRef symbol);
+
+/// The kernels of `forth`, whose states at each step `back` reads in reverse, and of `back`. Such states are no tensor then: some are kept, and
+/// the others are computed again.
+PlaneLaunches emitPlanesBack(recur::ScanInterface forth, recur::ScanInterface back, ModelTensors &tensors,
+                             mlir::ModuleOp module, llvm::StringRef symbol);
+
+} // namespace rondo::cuda
