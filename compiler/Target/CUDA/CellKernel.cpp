@@ -1,6 +1,7 @@
 // Operands, tasks and steps. See CellKernel.h; matrices are in CellProducts.cpp.
 #include "compiler/Target/CUDA/CellKernel.h"
 #include "compiler/Target/CPU/ElementOps.h"
+#include "compiler/Target/CUDA/SingleMath.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -33,6 +34,7 @@ Launch CellKernel::emit(ModuleOp module, StringRef symbol) {
   openThread();
   emitTasks();
   func::ReturnOp::create(b, loc);
+  useFullDivision(arguments->function());
   return launch;
 }
 
@@ -264,12 +266,15 @@ void CellKernel::emitSequence(Value first) {
     orderPublications();
     return Values();
   });
-  auto loop = scf::ForOp::create(b, loc, index(0), steps, index(1), carried);
+  auto loop = scf::ForOp::create(b, loc, index(0), steps, index(plan.unroll()), carried);
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     Value number = l.add(first, arith::IndexCastOp::create(b, loc, b.getI32Type(), loop.getInductionVar()));
-    scf::YieldOp::create(b, loc, emitStep(loop.getInductionVar(), number, loop.getRegionIterArgs()));
+    Values after(loop.getRegionIterArgs());
+    for (int64_t p = 0; p < plan.unroll(); ++p)
+      emitNumbered(p, loop.getInductionVar(), l.add(number, p), after);
+    scf::YieldOp::create(b, loc, after);
   }
   owners({}, [&] {
     storeStates(ValueRange(loop.getResults()).take_front(numStates));
@@ -277,17 +282,49 @@ void CellKernel::emitSequence(Value first) {
   });
 }
 
-/// What is carried: states, then the inputs of the next steps, as they lie in memory.
-CellKernel::Values CellKernel::emitStep(Value time, Value number, ValueRange carried) {
+/// The step that is `p` behind `time`, where there is one. What is carried: states, then the inputs of the next steps as they lie in memory, each
+/// in a place of its own for all steps: registers that are handed on would wait for what is on its way.
+void CellKernel::emitNumbered(int64_t p, Value time, Value number, Values &carried) {
   size_t numStates = inits.size() * plan.slots(), perStep = inputs.size() * plan.slots();
-  Values states(carried.take_front(numStates)), flight(carried.drop_front(numStates));
-  Values raw(flight.begin(), flight.begin() + perStep);
-  Values later(flight.begin() + perStep, flight.end());
-  later.append(loadInputs(arith::AddIOp::create(b, loc, time, index(plan.prefetch))));
+  auto inputsOf = [&](int64_t set) {
+    return ValueRange(carried).slice(numStates + set % plan.prefetch * perStep, perStep);
+  };
+  auto run = [&]() -> Values { // new states, and the inputs of a later step
+    Value at = arith::AddIOp::create(b, loc, time, index(p)), far = arith::AddIOp::create(b, loc, at, index(plan.prefetch));
+    Values early;
+    if (plan.unroll() == 1)
+      early = loadInputs(far);
+    Values following = plan.unroll() == 1 ? early : Values(inputsOf(p + 1));
+    Values next = emitStep(at, number, ValueRange(carried).take_front(numStates), inputsOf(p), following);
+    next.append(plan.unroll() == 1 ? early : loadInputs(far));
+    return next;
+  };
+  Values results;
+  if (p == 0) {
+    results = run();
+  } else {
+    Value at = arith::AddIOp::create(b, loc, time, index(p));
+    Values same(ValueRange(carried).take_front(numStates));
+    llvm::append_range(same, inputsOf(p));
+    Value any = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, at, steps);
+    auto choice = scf::IfOp::create(b, loc, ValueRange(same).getTypes(), any, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToEnd(choice.thenBlock());
+    scf::YieldOp::create(b, loc, run());
+    b.setInsertionPointToEnd(choice.elseBlock());
+    scf::YieldOp::create(b, loc, same);
+    results.assign(choice.getResults().begin(), choice.getResults().end());
+  }
+  std::copy(results.begin(), results.begin() + numStates, carried.begin());
+  std::copy(results.begin() + numStates, results.end(), carried.begin() + numStates + p * perStep);
+}
+
+/// New states. `later`: inputs of the step that follows.
+CellKernel::Values CellKernel::emitStep(Value time, Value number, ValueRange states, ValueRange raw, ValueRange later) {
+  size_t numStates = states.size();
   Values sums, next;
   for (auto [p, phase] : llvm::enumerate(plan.phases)) {
-    if (plan.local())
-      exchangeBarrier();
+    awaitPublished(p, number);
     for (CellJob &job : phase.jobs)
       multiply(job, number);
     l.barrier();
@@ -301,9 +338,7 @@ CellKernel::Values CellKernel::emitStep(Value time, Value number, ValueRange car
       for (const CellJob &job : phase.jobs)
         all.append(readSums(job, number));
       if (last) {
-        Values before = states;
-        before.append(raw);
-        return finishStep(time, number, all, before, later);
+        return finishStep(time, number, all, states, raw, later);
       }
       SmallVector<Scope> scopes;
       for (int64_t s = 0; s < plan.slots(); ++s)
@@ -319,15 +354,12 @@ CellKernel::Values CellKernel::emitStep(Value time, Value number, ValueRange car
     });
     (last ? next : sums).append(results);
   }
-  next.append(later);
   return next;
 }
 
 /// New states; the vectors that the next step begins with go out first, then the outputs.
-CellKernel::Values CellKernel::finishStep(Value time, Value number, const Values &sums, const Values &before,
-                                          const Values &later) {
-  size_t numStates = inits.size() * plan.slots();
-  ValueRange states = ValueRange(before).take_front(numStates), raw = ValueRange(before).drop_front(numStates);
+CellKernel::Values CellKernel::finishStep(Value time, Value number, const Values &sums, ValueRange states, ValueRange raw,
+                                          ValueRange later) {
   SmallVector<Scope> scopes;
   for (int64_t s = 0; s < plan.slots(); ++s)
     scopes.push_back(scopeOf(s, states, raw, sums));
@@ -339,7 +371,7 @@ CellKernel::Values CellKernel::finishStep(Value time, Value number, const Values
   ifTrue(arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, following, steps), [&] {
     SmallVector<Scope> after;
     for (int64_t s = 0; s < plan.slots(); ++s)
-      after.push_back(scopeOf(s, next, ValueRange(later).take_front(raw.size()), {}));
+      after.push_back(scopeOf(s, next, later, {}));
     for (const CellJob &job : plan.phases.front().jobs) {
       Values values;
       for (Scope &scope : after)

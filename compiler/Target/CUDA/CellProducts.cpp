@@ -101,7 +101,9 @@ void CellKernel::loadWeights() {
         for (int64_t i = from; i < to; ++i)
           weights[&job].push_back(loadStaged((i - from) * plan.threads() * 16));
       }
-  plan.cluster ? exchangeBarrier() : l.barrier();
+  l.barrier();
+  if (plan.cluster)
+    openBarriers();
   for (CellPhase &phase : plan.phases)
     for (CellJob &job : phase.jobs)
       if (job.keptFragments < job.fragments())
@@ -125,18 +127,22 @@ void CellKernel::publish(const CellJob &job, Value number, ArrayRef<Value> value
     Value mine = value;
     if (plan.paddedUnits > plan.units && slot.valid)
       mine = l.select(slot.valid, value, l.f32(0));
-    Value other = NVVM::ShflOp::create(b, loc, mine.getType(), l.i32(-1), mine, l.i32(8), l.i32(31),
-                                       NVVM::ShflKind::bfly, UnitAttr());
-    Value word = l.pack(mine, other);
-    Value inBlock = l.shr(slot.element, 3), rowInTask = l.bitAnd(slot.element, CellPlan::rows - 1);
-    Value unit = l.add(l.mul(blockInTask, plan.blockUnits), inBlock);
-    Value offset = l.add(l.mul(l.shr(unit, 5), kGroupBytes), l.add(l.mul(rowInTask, 64), l.mul(l.bitAnd(unit, 31), 2)));
-    Value writes = l.equal(l.bitAnd(inBlock, 1), l.i32(0));
+    Value exists;
     if (slot.valid && plan.elements() % plan.threads() && plan.elements() > plan.threads())
-      writes = l.both(writes, l.less(l.add(thread, (&slot - slots.data()) * plan.threads()), l.i32(plan.elements())));
+      exists = l.less(l.add(thread, (&slot - slots.data()) * plan.threads()), l.i32(plan.elements()));
+    if (plan.cluster) {
+      publishInCluster(job, number, slot, mine, exists);
+      continue;
+    }
+    Value word = l.pack(mine, l.exchange(mine, 8));
+    Value inBlock = l.shr(slot.element, 3);
+    Value offset = offsetOf(slot, inBlock);
+    Value writes = l.equal(l.bitAnd(inBlock, 1), l.i32(0));
+    if (exists)
+      writes = l.both(writes, exists);
     ifTrue(writes, [&] {
       if (plan.local())
-        return publishLocally(job, number, offset, word);
+        return l.storeShared(word, l.add(offset, job.exchangeOffset));
       Value at = l.add(bufferAt(job, number), l.wide(offset));
       inlineAsm(b, loc, {}, {at, word}, "st.relaxed.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
       Value empty = l.add(bufferAt(job, l.add(number, 2)), l.wide(offset));
@@ -145,32 +151,104 @@ void CellKernel::publish(const CellJob &job, Value number, ArrayRef<Value> value
   }
 }
 
+/// i32, bytes: where unit `inBlock` of this block lies in a vector.
+Value CellKernel::offsetOf(const Slot &slot, Value inBlock) {
+  Value rowInTask = l.bitAnd(slot.element, CellPlan::rows - 1);
+  Value unit = l.add(l.mul(blockInTask, plan.blockUnits), inBlock);
+  return l.add(l.mul(l.shr(unit, 5), kGroupBytes), l.add(l.mul(rowInTask, 64), l.mul(l.bitAnd(unit, 31), 2)));
+}
+
 /// Where step `number`'s vector lies in shared memory: a block of a cluster may be a step ahead of another.
 static Value localOffset(Lanes &l, const CellPlan &plan, const CellJob &job, Value number) {
   Value base = l.i32(job.exchangeOffset);
   return plan.cluster ? l.add(base, l.mul(l.bitAnd(number, 1), plan.vectorBytes())) : base;
 }
 
-void CellKernel::publishLocally(const CellJob &job, Value number, Value offset, Value word) {
+/// A warp has four units of each row, whose eight bytes go to every block of the cluster, and are counted there as they come. The four lanes of
+/// a row share out the blocks.
+void CellKernel::publishInCluster(const CellJob &job, Value number, const Slot &slot, Value value, Value writes) {
+  auto inOrder = [&](Value mine, int64_t bit, function_ref<Value(Value, Value)> body) {
+    Value other = l.exchange(mine, bit), isFirst = l.equal(l.bitAnd(lane, bit), l.i32(0));
+    return body(l.select(isFirst, mine, other), l.select(isFirst, other, mine));
+  };
+  Value word = inOrder(value, 8, [&](Value low, Value high) { return l.pack(low, high); });
+  Value offset = offsetOf(slot, l.bitAnd(l.shr(slot.element, 3), ~int64_t(3) & 0xffffffff));
   offset = l.add(offset, localOffset(l, plan, job, number));
+  Value barrier = barrierAt(job.phase, number);
+  inOrder(word, 16, [&](Value low, Value high) {
+    for (auto [i, there] : llvm::enumerate(others)) {
+      Value exists = l.less(l.add(l.shr(lane, 3), 4 * i), l.i32(plan.blocks));
+      if (writes)
+        exists = l.both(exists, writes);
+      auto send = [&, there = there] {
+        inlineAsm(b, loc, {}, {l.add(there, offset), low, high, l.add(there, barrier)},
+                  "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [$0], {$1, $2}, [$3];",
+                  "r,r,r,r,~{memory}");
+      };
+      if (writes || plan.blocks < 4)
+        ifTrue(exists, send);
+      else
+        send();
+    }
+    return Value();
+  });
+}
+
+/// i32: the barrier of a phase in step `number`, as an offset.
+Value CellKernel::barrierAt(size_t phase, Value number) {
+  return l.add(l.shl(l.bitAnd(number, 1), 3), plan.barrierOffset + 16 * static_cast<int64_t>(phase));
+}
+
+static Value sharedAddress(OpBuilder &b, Location loc, Value pointer) {
+  return LLVM::PtrToIntOp::create(b, loc, b.getI32Type(), pointer);
+}
+
+/// The next vectors that come to this block are counted by `barrier`: one arrival, and their bytes.
+void CellKernel::expectPublished(size_t phase, Value barrier) {
+  Value bytes = l.i32(plan.phaseBytes(plan.phases[phase]));
+  inlineAsm(b, loc, {}, {barrier, bytes}, "mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;", "r,r,~{memory}");
+}
+
+/// Every block's barriers are there before another one sends anything.
+void CellKernel::openBarriers() {
+  Value mine = sharedAddress(b, loc, arguments->sharedPointer());
+  ifTrue(l.equal(thread, l.i32(0)), [&] {
+    for (size_t phase = 0; phase < plan.phases.size(); ++phase)
+      for (int64_t turn : {0, 1}) {
+        Value barrier = l.add(mine, barrierAt(phase, l.i32(turn)));
+        inlineAsm(b, loc, {}, {barrier}, "mbarrier.init.shared::cta.b64 [$0], 1;", "r,~{memory}");
+        expectPublished(phase, barrier);
+      }
+    inlineAsm(b, loc, {}, {}, "fence.mbarrier_init.release.cluster;", "~{memory}");
+  });
+  inlineAsm(b, loc, {}, {}, "barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;", "~{memory}");
+  others.clear();
+  for (int64_t first = 0; first < plan.blocks; first += 4) {
+    Value rank = l.least(l.add(l.shr(lane, 3), first), l.i32(plan.blocks - 1));
+    others.push_back(
+        inlineAsm(b, loc, b.getI32Type(), {mine, rank}, "mapa.shared::cluster.u32 $0, $1, $2;", "=r,r,r").getResult(0));
+  }
+}
+
+/// Of a cluster: a barrier's phases end when all bytes have come; steps take two barriers by turns. A block sends a step's vector when it has
+/// read the one before, so that two buffers, and two barriers, are enough.
+void CellKernel::awaitPublished(size_t phase, Value number) {
+  if (!plan.local())
+    return;
   if (!plan.cluster)
-    return l.storeShared(word, offset);
-  Value mine = LLVM::PtrToIntOp::create(b, loc, b.getI32Type(), arguments->sharedPointer());
-  for (int64_t rank = 0; rank < plan.blocks; ++rank)
-    inlineAsm(b, loc, {}, {l.add(mine, offset), l.i32(rank), word},
-              "{\n.reg .b32 there;\nmapa.shared::cluster.u32 there, $0, $1;\nst.shared::cluster.b32 [there], $2;\n}",
-              "r,r,r,~{memory}");
+    return l.barrier();
+  Value barrier = l.add(sharedAddress(b, loc, arguments->sharedPointer()), barrierAt(phase, number));
+  Value parity = l.bitAnd(l.shr(number, 1), 1);
+  inlineAsm(b, loc, {}, {barrier, parity},
+            "{\n.reg .pred come;\nagain${:uid}:\nmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 come, [$0], "
+            "$1;\n@!come bra again${:uid};\n}",
+            "r,r,~{memory}");
+  ifTrue(l.equal(thread, l.i32(0)), [&] { expectPublished(phase, barrier); });
 }
 
 void CellKernel::orderPublications() {
   if (!plan.local())
     inlineAsm(b, loc, {}, {}, "fence.acq_rel.gpu;", "~{memory}");
-}
-
-void CellKernel::exchangeBarrier() {
-  if (!plan.cluster)
-    return l.barrier();
-  inlineAsm(b, loc, {}, {}, "barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;", "~{memory}");
 }
 
 /// Waits until no word of any group is empty; what has come is not read again.
