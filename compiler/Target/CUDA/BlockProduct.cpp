@@ -11,6 +11,10 @@ using namespace rondo::cuda;
 /// Tiles of 16 rows and of 8 columns that a warp has: two warps along the rows, four along the columns.
 static constexpr int64_t kRowTiles = 4, kColumnTiles = 4;
 
+void BlockProduct::placeTwo(OpBuilder &b, Operation *kernel) {
+  kernel->setAttr("passthrough", b.getArrayAttr({b.getStrArrayAttr({"nvvm.minctasm", "2"})}));
+}
+
 /// Eight elements of a row.
 void BlockProduct::copyPiece(const Rows &rows, Value row, Value column, Value to) {
   Value exists = l.less(row, rows.count), inMatrix = l.add(rows.firstColumn, column);

@@ -14,6 +14,9 @@ public:
   static constexpr int64_t sideBytes = side * depth * 2; // one operand of a stage
   static constexpr int64_t numSums = 64;                 // registers of the sums
 
+  /// Asks the assembler for registers that leave room for two blocks beside each other: one multiplies while the other waits.
+  static void placeTwo(mlir::OpBuilder &b, mlir::Operation *kernel);
+
   BlockProduct(Lanes &lanes, mlir::Value thread) : l(lanes), b(l.b), loc(l.loc), thread(thread) {}
 
   /// Rows of an operand in global memory, from the first of a stage on.

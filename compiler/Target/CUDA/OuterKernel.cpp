@@ -84,6 +84,7 @@ Launch OuterKernel::emit(ModuleOp module, StringRef symbol) {
   openBlock();
   emitBlocks();
   func::ReturnOp::create(b, loc);
+  BlockProduct::placeTwo(b, arguments->function());
   return launch;
 }
 

@@ -118,6 +118,7 @@ Launch ProductSumKernel::emit(ModuleOp module, StringRef symbol) {
   open(b, loc, module, symbol, program, tensors, launch, {});
   openBlock();
   func::ReturnOp::create(b, loc);
+  BlockProduct::placeTwo(b, arguments->function());
   return launch;
 }
 
