@@ -18,8 +18,8 @@ void BlockProduct::placeTwo(OpBuilder &b, Operation *kernel) {
 /// Eight elements of a row.
 void BlockProduct::copyPiece(const Rows &rows, Value row, Value column, Value to) {
   Value exists = l.less(row, rows.count), inMatrix = l.add(rows.firstColumn, column);
-  Value at = l.add(rows.pointer, arith::MulIOp::create(b, loc, l.wide(l.least(row, l.sub(rows.count, l.i32(1)))),
-                                                       rows.stride));
+  Value at = l.add(rows.pointer,
+                   arith::MulIOp::create(b, loc, l.wide(l.least(row, l.sub(rows.count, l.i32(1)))), rows.stride));
   auto pointerTo = [&](Value which) -> Value {
     Value address = l.add(at, l.wide(l.shl(which, 1)));
     return LLVM::IntToPtrOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext(), 1), address);

@@ -154,8 +154,8 @@ void CellKernel::ifTrue(Value condition, function_ref<void()> body) {
   body();
 }
 
-/// By the threads that have elements; the others get zeros.
-CellKernel::Values CellKernel::owners(TypeRange types, function_ref<Values()> body) {
+/// By the threads that have elements; the others do what `others` says, and get zeros.
+CellKernel::Values CellKernel::owners(TypeRange types, function_ref<Values()> body, function_ref<void()> others) {
   if (plan.elements() >= plan.threads())
     return body();
   Value has = l.less(thread, l.i32(plan.elements()));
@@ -172,6 +172,8 @@ CellKernel::Values CellKernel::owners(TypeRange types, function_ref<Values()> bo
   };
   yield(choice.thenBlock(), body);
   yield(choice.elseBlock(), [&] {
+    if (others)
+      others();
     Values zeros;
     for (Type type : types)
       zeros.push_back(arith::ConstantOp::create(b, loc, b.getZeroAttr(type)));
@@ -253,19 +255,22 @@ void CellKernel::emitSequence(Value first) {
     carried.append(loadInputs(index(p)));
   Values states(carried.begin(), carried.begin() + numStates);
   Values raw(carried.begin() + numStates, carried.begin() + numStates + inputs.size() * plan.slots());
-  owners({}, [&] {
-    SmallVector<Scope> scopes;
-    for (int64_t s = 0; s < plan.slots(); ++s)
-      scopes.push_back(scopeOf(s, states, raw, {}));
-    for (const CellJob &job : plan.phases.front().jobs) {
-      Values values;
-      for (Scope &scope : scopes)
-        values.push_back(evaluate(job.vector, scope).re);
-      publish(job, first, values);
-    }
-    orderPublications();
-    return Values();
-  });
+  owners(
+      {},
+      [&] {
+        SmallVector<Scope> scopes;
+        for (int64_t s = 0; s < plan.slots(); ++s)
+          scopes.push_back(scopeOf(s, states, raw, {}));
+        for (const CellJob &job : plan.phases.front().jobs) {
+          Values values;
+          for (Scope &scope : scopes)
+            values.push_back(evaluate(job.vector, scope).re);
+          publish(job, first, values);
+        }
+        orderPublications();
+        return Values();
+      },
+      [&] { emptyBuffers(plan.phases.front().jobs, first); });
   auto loop = scf::ForOp::create(b, loc, index(0), steps, index(plan.unroll()), carried);
   {
     OpBuilder::InsertionGuard guard(b);
@@ -290,7 +295,8 @@ void CellKernel::emitNumbered(int64_t p, Value time, Value number, Values &carri
     return ValueRange(carried).slice(numStates + set % plan.prefetch * perStep, perStep);
   };
   auto run = [&]() -> Values { // new states, and the inputs of a later step
-    Value at = arith::AddIOp::create(b, loc, time, index(p)), far = arith::AddIOp::create(b, loc, at, index(plan.prefetch));
+    Value at = arith::AddIOp::create(b, loc, time, index(p)),
+          far = arith::AddIOp::create(b, loc, at, index(plan.prefetch));
     Values early;
     if (plan.unroll() == 1)
       early = loadInputs(far);
@@ -325,41 +331,43 @@ CellKernel::Values CellKernel::emitStep(Value time, Value number, ValueRange sta
   Values sums, next;
   for (auto [p, phase] : llvm::enumerate(plan.phases)) {
     awaitPublished(p, number);
-    for (CellJob &job : phase.jobs)
-      multiply(job, number);
+    multiplyAll(phase.jobs, number);
     l.barrier();
     bool last = p + 1 == plan.phases.size();
     size_t count = 0;
     for (const CellJob &job : phase.jobs)
       count += job.products.size() * plan.slots();
     SmallVector<Type> types(last ? numStates : count, b.getF32Type());
-    Values results = owners(types, [&] {
-      Values all = sums;
-      for (const CellJob &job : phase.jobs)
-        all.append(readSums(job, number));
-      if (last) {
-        return finishStep(time, number, all, states, raw, later);
-      }
-      SmallVector<Scope> scopes;
-      for (int64_t s = 0; s < plan.slots(); ++s)
-        scopes.push_back(scopeOf(s, states, raw, all));
-      for (const CellJob &job : plan.phases[p + 1].jobs) {
-        Values values;
-        for (Scope &scope : scopes)
-          values.push_back(evaluate(job.vector, scope).re);
-        publish(job, number, values);
-      }
-      orderPublications();
-      return Values(all.begin() + sums.size(), all.end());
-    });
+    Values results = owners(
+        types,
+        [&] {
+          Values all = sums;
+          for (const CellJob &job : phase.jobs)
+            all.append(readSums(job, number));
+          if (last) {
+            return finishStep(time, number, all, states, raw, later);
+          }
+          SmallVector<Scope> scopes;
+          for (int64_t s = 0; s < plan.slots(); ++s)
+            scopes.push_back(scopeOf(s, states, raw, all));
+          for (const CellJob &job : plan.phases[p + 1].jobs) {
+            Values values;
+            for (Scope &scope : scopes)
+              values.push_back(evaluate(job.vector, scope).re);
+            publish(job, number, values);
+          }
+          orderPublications();
+          return Values(all.begin() + sums.size(), all.end());
+        },
+        [&] { emptyBuffers(plan.phases[last ? 0 : p + 1].jobs, last ? l.add(number, 1) : number); });
     (last ? next : sums).append(results);
   }
   return next;
 }
 
 /// New states; the vectors that the next step begins with go out first, then the outputs.
-CellKernel::Values CellKernel::finishStep(Value time, Value number, const Values &sums, ValueRange states, ValueRange raw,
-                                          ValueRange later) {
+CellKernel::Values CellKernel::finishStep(Value time, Value number, const Values &sums, ValueRange states,
+                                          ValueRange raw, ValueRange later) {
   SmallVector<Scope> scopes;
   for (int64_t s = 0; s < plan.slots(); ++s)
     scopes.push_back(scopeOf(s, states, raw, sums));

@@ -46,7 +46,7 @@ private:
   cpu::Element loadAt(const Operand &operand, int64_t slot, mlir::Value time);
   mlir::Value addressOf(const Operand &operand, int64_t slot, mlir::Value time);
   void storeAt(const Operand &operand, int64_t slot, mlir::Value time, cpu::Element element);
-  Values owners(mlir::TypeRange types, llvm::function_ref<Values()> body);
+  Values owners(mlir::TypeRange types, llvm::function_ref<Values()> body, llvm::function_ref<void()> others = {});
   void ifTrue(mlir::Value condition, llvm::function_ref<void()> body);
   Scope scopeOf(int64_t slot, mlir::ValueRange states, mlir::ValueRange raw, mlir::ValueRange sums);
   cpu::Element evaluate(mlir::Value value, Scope &scope);
@@ -65,7 +65,8 @@ private:
   Values loadStaged(int64_t offset);
   /// The value of each slot, published as step `number`'s.
   void publish(const CellJob &job, mlir::Value number, llvm::ArrayRef<mlir::Value> values);
-  void publishInCluster(const CellJob &job, mlir::Value number, const Slot &slot, mlir::Value value, mlir::Value writes);
+  void publishInCluster(const CellJob &job, mlir::Value number, const Slot &slot, mlir::Value value,
+                        mlir::Value writes);
   mlir::Value offsetOf(const Slot &slot, mlir::Value inBlock);
   void openBarriers();
   mlir::Value barrierAt(size_t phase, mlir::Value number);
@@ -74,9 +75,13 @@ private:
   void orderPublications();
   /// Waits until what a phase multiplies has been published through shared memory.
   void awaitPublished(size_t phase, mlir::Value number);
-  llvm::SmallVector<Values> collect(const CellJob &job, mlir::Value number);
+  void storeWord(const CellJob &job, mlir::Value number, mlir::Value offset, mlir::Value word);
+  void emptyBuffers(llvm::ArrayRef<CellJob> jobs, mlir::Value number);
+  Values groupOffsets(const CellJob &job);
+  llvm::SmallVector<llvm::SmallVector<Values>> collect(llvm::ArrayRef<CellJob> jobs, mlir::Value number);
   Values pollGroups(mlir::ArrayRef<mlir::Value> addresses);
-  void multiply(CellJob &job, mlir::Value number);
+  void multiplyAll(llvm::MutableArrayRef<CellJob> jobs, mlir::Value number);
+  void multiply(CellJob &job, llvm::ArrayRef<Values> vector, mlir::Value number);
   /// The sums of each product and slot, product by product.
   Values readSums(const CellJob &job, mlir::Value number);
   mlir::Value partialBase(const CellJob &job, mlir::Value number);

@@ -53,6 +53,8 @@ struct CellPlan {
   int64_t threads() const { return warps * 32; }
   int64_t elements() const { return blockUnits * rows; }
   int64_t slots() const { return (elements() + threads() - 1) / threads(); }
+  /// In a grid: threads that own nothing empty buffers.
+  bool sparesThreads() const { return !local() && 2 * elements() <= threads(); }
   /// Steps that are written out behind each other, each with its own place for inputs that are on their way.
   int64_t unroll() const { return local() ? prefetch : 1; }
   /// Bytes that a phase exchanges.

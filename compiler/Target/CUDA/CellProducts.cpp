@@ -15,6 +15,8 @@ using namespace rondo::cuda;
 
 /// Bytes of a group of 32 elements of the eight rows.
 static constexpr int64_t kGroupBytes = CellPlan::groupWidth * CellPlan::rows * 2;
+/// Of vectors that are on their way to a warp, four registers each.
+static constexpr int64_t kGroupsAtOnce = 12;
 
 static LLVM::InlineAsmOp inlineAsm(OpBuilder &b, Location loc, TypeRange results, ValueRange operands, StringRef text,
                                    StringRef constraints) {
@@ -143,12 +145,32 @@ void CellKernel::publish(const CellJob &job, Value number, ArrayRef<Value> value
     ifTrue(writes, [&] {
       if (plan.local())
         return l.storeShared(word, l.add(offset, job.exchangeOffset));
-      Value at = l.add(bufferAt(job, number), l.wide(offset));
-      inlineAsm(b, loc, {}, {at, word}, "st.relaxed.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
-      Value empty = l.add(bufferAt(job, l.add(number, 2)), l.wide(offset));
-      inlineAsm(b, loc, {}, {empty, l.i32(-1)}, "st.relaxed.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
+      storeWord(job, number, offset, word);
+      if (!plan.sparesThreads())
+        storeWord(job, l.add(number, 2), offset, l.i32(-1));
     });
   }
+}
+
+void CellKernel::storeWord(const CellJob &job, Value number, Value offset, Value word) {
+  Value at = l.add(bufferAt(job, number), l.wide(offset));
+  inlineAsm(b, loc, {}, {at, word}, "st.relaxed.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
+}
+
+/// What is published next in the buffers behind step `number`'s, by threads that own nothing while the others compute: they wait for the fence.
+/// The barrier behind the next products lies between it and that publication.
+void CellKernel::emptyBuffers(ArrayRef<CellJob> jobs, Value number) {
+  if (!plan.sparesThreads())
+    return;
+  const Slot &slot = slots.front();
+  Value inBlock = l.shr(slot.element, 3);
+  Value mine = l.both(l.equal(l.bitAnd(inBlock, 1), l.i32(0)), l.less(thread, l.i32(2 * plan.elements())));
+  ifTrue(mine, [&] {
+    Value offset = offsetOf(slot, inBlock);
+    for (const CellJob &job : jobs)
+      storeWord(job, l.add(number, 2), offset, l.i32(-1));
+    inlineAsm(b, loc, {}, {}, "fence.acq_rel.gpu;", "~{memory}");
+  });
 }
 
 /// i32, bytes: where unit `inBlock` of this block lies in a vector.
@@ -247,7 +269,7 @@ void CellKernel::awaitPublished(size_t phase, Value number) {
 }
 
 void CellKernel::orderPublications() {
-  if (!plan.local())
+  if (!plan.local() && !plan.sparesThreads())
     inlineAsm(b, loc, {}, {}, "fence.acq_rel.gpu;", "~{memory}");
 }
 
@@ -289,32 +311,54 @@ CellKernel::Values CellKernel::pollGroups(ArrayRef<Value> addresses) {
   return registers;
 }
 
-/// A warp's groups of the vector: of each, a lane's eight elements of its row.
-SmallVector<CellKernel::Values> CellKernel::collect(const CellJob &job, Value number) {
-  SmallVector<Values> groups;
+/// i32, bytes: where a warp's groups of a vector lie.
+CellKernel::Values CellKernel::groupOffsets(const CellJob &job) {
   Value cut = l.rem(warp, job.cuts);
-  SmallVector<Value> offsets;
+  Values offsets;
   for (int64_t i = 0; i < job.warpGroups; ++i) {
     Value group = l.add(l.mul(cut, job.warpGroups), i);
     if (job.warpGroups * job.cuts > plan.groups()) // their weights are zeros
       group = l.least(group, l.i32(plan.groups() - 1));
     offsets.push_back(l.add(l.mul(group, kGroupBytes), l.mul(lane, 16)));
   }
-  if (plan.local()) {
-    Type four = VectorType::get(4, b.getI32Type());
-    for (Value offset : offsets) {
-      Value words = l.loadShared(four, l.add(offset, localOffset(l, plan, job, number)));
-      groups.push_back({l.part(words, 0), l.part(words, 1), l.part(words, 2), l.part(words, 3)});
-    }
-    return groups;
+  return offsets;
+}
+
+/// A warp's groups of each job's vector: of each, a lane's eight elements of its row.
+SmallVector<SmallVector<CellKernel::Values>> CellKernel::collect(ArrayRef<CellJob> jobs, Value number) {
+  SmallVector<SmallVector<Values>> vectors(jobs.size());
+  Values addresses;
+  for (auto [job, groups] : llvm::zip(jobs, vectors))
+    for (Value offset : groupOffsets(job))
+      if (plan.local()) {
+        Value words =
+            l.loadShared(VectorType::get(4, b.getI32Type()), l.add(offset, localOffset(l, plan, job, number)));
+        groups.push_back({l.part(words, 0), l.part(words, 1), l.part(words, 2), l.part(words, 3)});
+      } else {
+        addresses.push_back(l.add(bufferAt(job, number), l.wide(offset)));
+      }
+  if (plan.local())
+    return vectors;
+  Values words = pollGroups(addresses);
+  const Value *next = words.begin();
+  for (auto [job, groups] : llvm::zip(jobs, vectors))
+    for (int64_t i = 0; i < job.warpGroups; ++i, next += 4)
+      groups.emplace_back(next, next + 4);
+  return vectors;
+}
+
+/// The products of a phase; vectors are waited for together, as many as registers hold.
+void CellKernel::multiplyAll(MutableArrayRef<CellJob> jobs, Value number) {
+  while (!jobs.empty()) {
+    size_t count = 1;
+    int64_t groups = jobs.front().warpGroups;
+    while (count < jobs.size() && groups + jobs[count].warpGroups <= kGroupsAtOnce)
+      groups += jobs[count++].warpGroups;
+    auto vectors = collect(jobs.take_front(count), number);
+    for (size_t i = 0; i < count; ++i)
+      multiply(jobs[i], vectors[i], number);
+    jobs = jobs.drop_front(count);
   }
-  Value base = bufferAt(job, number);
-  for (Value &offset : offsets)
-    offset = l.add(base, l.wide(offset));
-  Values words = pollGroups(offsets);
-  for (size_t i = 0; i < offsets.size(); ++i)
-    groups.emplace_back(words.begin() + 4 * i, words.begin() + 4 * i + 4);
-  return groups;
 }
 
 Value CellKernel::partialBase(const CellJob &job, Value number) {
@@ -323,8 +367,7 @@ Value CellKernel::partialBase(const CellJob &job, Value number) {
 }
 
 /// This warp's rows of the products, summed over its groups, to shared memory.
-void CellKernel::multiply(CellJob &job, Value number) {
-  SmallVector<Values> vector = collect(job, number);
+void CellKernel::multiply(CellJob &job, ArrayRef<Values> vector, Value number) {
   SmallVector<Accumulator> sums(job.warpTiles, l.zeros());
   for (int64_t group = 0; group < job.warpGroups; ++group)
     for (int64_t half : {0, 1})

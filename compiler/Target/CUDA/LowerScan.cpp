@@ -106,7 +106,8 @@ private:
   std::vector<Launch> lowerScan(recur::ScanInterface scan, ModelTensors &tensors, StringRef symbol) {
     ScanTensors of = tensors.of(scan);
     if (auto outer = outers.find(scan.getOperation()); outer != outers.end())
-      return {OuterKernel(scan, tensors.program, of, outer->second, capabilityOf(arch) >= 90).emit(getOperation(), symbol)};
+      return {
+          OuterKernel(scan, tensors.program, of, outer->second, capabilityOf(arch) >= 90).emit(getOperation(), symbol)};
     if (form != "step") {
       if (auto launch = emitCellKernel(scan, tensors.program, of, getOperation(), symbol, arch))
         return {std::move(*launch)};
@@ -202,7 +203,7 @@ private:
   }
 
   llvm::DenseMap<Operation *, OuterPlan> outers; // scans that sum up outer products
-  int64_t choices = 0; // scans that can be computed in several ways
+  int64_t choices = 0;                           // scans that can be computed in several ways
 };
 
 } // namespace

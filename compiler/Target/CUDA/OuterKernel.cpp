@@ -125,7 +125,8 @@ OuterKernel::Share OuterKernel::shareOf(int64_t each) {
 }
 
 OuterKernel::Place OuterKernel::placeOf(const Share &share, Value number, int64_t each) {
-  Value tile = arith::RemUIOp::create(b, loc, number, share.ofRow), rest = arith::DivUIOp::create(b, loc, number, share.ofRow);
+  Value tile = arith::RemUIOp::create(b, loc, number, share.ofRow),
+        rest = arith::DivUIOp::create(b, loc, number, share.ofRow);
   Place place;
   place.head = launch.perHead ? ownHead : arith::RemUIOp::create(b, loc, rest, heads).getResult();
   place.row = launch.perHead ? rest : arith::DivUIOp::create(b, loc, rest, heads).getResult();
@@ -148,9 +149,7 @@ OuterKernel::Side OuterKernel::sideOf(ArrayRef<Value> values, Value which, int64
     unsigned number = llvm::find(step.inputArgs(), value) - step.inputArgs().begin();
     const Operand &operand = inputs[number];
     Value two = arith::ConstantIntOp::create(b, loc, b.getI64Type(), 2);
-    auto stride = [&](bool has, int axis) -> Value {
-      return has ? times(toI64(operand.strides[axis]), two) : zero;
-    };
+    auto stride = [&](bool has, int axis) -> Value { return has ? times(toI64(operand.strides[axis]), two) : zero; };
     Value pointer = arguments->function().getArgument(number * 6);
     Value mine[] = {LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), pointer), stride(operand.perBatch, 0),
                     stride(operand.perTime, 1), stride(operand.perHead || operand.perGroup, 3),
@@ -186,13 +185,15 @@ void OuterKernel::stage(const Side &side, const Place &place, Value firstColumn,
   add(place.row, side.batchStride);
   add(place.first, side.timeStride);
   add(arith::DivUIOp::create(b, loc, place.head, side.headsEach), side.headStride);
-  product.copy(Order::SummedOutside, {pointer, side.timeStride, place.left, side.aligned, firstColumn, side.columns}, to);
+  product.copy(Order::SummedOutside, {pointer, side.timeStride, place.left, side.aligned, firstColumn, side.columns},
+               to);
 }
 
 SmallVector<Value> OuterKernel::addTerm(const Side &left, const Side &right, Value firstRow, Value firstColumn,
                                         ValueRange sums) {
   Share share = shareOf(BlockProduct::depth);
-  Value count = arith::IndexCastOp::create(b, loc, b.getI32Type(), arith::SubIOp::create(b, loc, share.end, share.begin));
+  Value count =
+      arith::IndexCastOp::create(b, loc, b.getI32Type(), arith::SubIOp::create(b, loc, share.end, share.begin));
   l.barrier(); // others may still read what a term before this one staged
   auto load = [&](Value number) {
     ifTrue(l.less(number, count), [&] {
@@ -241,8 +242,9 @@ void OuterKernel::emitGroup(const Group &each, Value number) {
 }
 
 void OuterKernel::clusterBarrier() {
-  LLVM::InlineAsmOp::create(b, loc, TypeRange(), ValueRange(), "barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;",
-                            "~{memory}", /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+  LLVM::InlineAsmOp::create(b, loc, TypeRange(), ValueRange(),
+                            "barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;", "~{memory}",
+                            /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
                             LLVM::AsmDialectAttr(), ArrayAttr());
 }
 
@@ -253,7 +255,8 @@ Value OuterKernel::clusterLoad(Type type, Value offset, int64_t rank) {
   std::string text = "{\n.reg .b32 there;\nmapa.shared::cluster.u32 there, $";
   text += two ? "2, $3;\nld.shared::cluster.v2.f32 {$0, $1}, [there];\n}"
               : "1, $2;\nld.shared::cluster.f32 $0, [there];\n}";
-  return LLVM::InlineAsmOp::create(b, loc, type, ValueRange{mine, l.i32(rank)}, text, two ? "=f,=f,r,r,~{memory}" : "=f,r,r,~{memory}",
+  return LLVM::InlineAsmOp::create(b, loc, type, ValueRange{mine, l.i32(rank)}, text,
+                                   two ? "=f,=f,r,r,~{memory}" : "=f,r,r,~{memory}",
                                    /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
                                    LLVM::AsmDialectAttr(), ArrayAttr())
       .getResult(0);
@@ -314,8 +317,8 @@ void OuterKernel::finish(const Group &each, Value which, Value firstRow, Value f
       low = low ? l.addf(low, first) : first;
       high = high ? l.addf(high, second) : second;
     }
-    storePair(each, to, l.add(firstRow, l.div(number, kSide / 2)), l.add(firstColumn, l.shl(l.rem(number, kSide / 2), 1)),
-              low, high);
+    storePair(each, to, l.add(firstRow, l.div(number, kSide / 2)),
+              l.add(firstColumn, l.shl(l.rem(number, kSide / 2), 1)), low, high);
   }
   clusterBarrier(); // the others have read what lies here
 }

@@ -44,9 +44,10 @@ private:
   void emitGroup(const Group &group, mlir::Value number);
   Side sideOf(llvm::ArrayRef<mlir::Value> values, mlir::Value which, int64_t columns);
   void stage(const Side &side, const Place &place, mlir::Value firstColumn, mlir::Value to);
-  llvm::SmallVector<mlir::Value> addTerm(const Side &left, const Side &right, mlir::Value firstRow, mlir::Value firstColumn,
-                                         mlir::ValueRange sums);
-  void finish(const Group &group, mlir::Value which, mlir::Value firstRow, mlir::Value firstColumn, mlir::ValueRange sums);
+  llvm::SmallVector<mlir::Value> addTerm(const Side &left, const Side &right, mlir::Value firstRow,
+                                         mlir::Value firstColumn, mlir::ValueRange sums);
+  void finish(const Group &group, mlir::Value which, mlir::Value firstRow, mlir::Value firstColumn,
+              mlir::ValueRange sums);
   mlir::Value addressOf(const Group &group, mlir::Value which);
   void storePair(const Group &group, mlir::Value to, mlir::Value row, mlir::Value column, mlir::Value low,
                  mlir::Value high);

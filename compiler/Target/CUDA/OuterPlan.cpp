@@ -43,7 +43,7 @@ std::optional<SmallVector<BlockArgument>> rondo::cuda::leavesOf(Value value) {
   Operation *op = value.getDefiningOp();
   if (auto constant = dyn_cast<arith::ConstantOp>(op))
     return cast<DenseElementsAttr>(constant.getValue()).isSplat() ? std::optional(SmallVector<BlockArgument>())
-                                                                   : std::nullopt;
+                                                                  : std::nullopt;
   if (auto contract = dyn_cast<recur::ContractOp>(op)) {
     auto spec = recur::parseContractSpec(contract.getSpec());
     if (!spec || llvm::any_of(spec->operands, [&](auto &s) { return !s.empty() && s != spec->result; }))
@@ -122,10 +122,13 @@ private:
     if (type.getRank() == 2)
       return readMatrix(s, list, type);
     plan.vectors.push_back(s);
-    return type.getRank() < 2 && llvm::all_of(list, [&](Value value) {
-             auto leaves = leavesOf(value);
-             return leaves && llvm::all_of(*leaves, [&](BlockArgument leaf) { return isGiven(leaf); });
-           });
+    return type.getRank() < 2 && llvm::all_of(
+                                     list,
+                                     [&](Value value) {
+                                       auto leaves = leavesOf(value);
+                                       return leaves &&
+                                              llvm::all_of(*leaves, [&](BlockArgument leaf) { return isGiven(leaf); });
+                                     });
   }
 
   bool isGiven(BlockArgument leaf) {

@@ -20,9 +20,9 @@ struct OuterState {
 };
 
 struct OuterPlan {
-  mlir::Type element;                      // bf16 or f16: what the products' operands are, or are rounded to
-  llvm::SmallVector<OuterState> matrices;  // states of two axes
-  llvm::SmallVector<unsigned> vectors;     // states of one axis, or none, that sum up what is elementwise
+  mlir::Type element;                       // bf16 or f16: what the products' operands are, or are rounded to
+  llvm::SmallVector<OuterState> matrices;   // states of two axes
+  llvm::SmallVector<unsigned> vectors;      // states of one axis, or none, that sum up what is elementwise
   llvm::SmallVector<recur::SumToOp> totals; // of each state: what its final value is summed up to
 };
 

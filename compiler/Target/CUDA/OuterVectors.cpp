@@ -23,7 +23,8 @@ Value OuterKernel::evaluate(Value value, Scope &scope, const Place &place, Value
       if (has)
         at = plus(at, times(count, operand.strides[axis]));
     };
-    Value head = operand.perGroup ? arith::DivUIOp::create(b, loc, place.head, arguments->size(4)).getResult() : place.head;
+    Value head =
+        operand.perGroup ? arith::DivUIOp::create(b, loc, place.head, arguments->size(4)).getResult() : place.head;
     add(operand.perBatch, place.row, 0);
     add(operand.perHead || operand.perGroup, head, 3);
     add(operand.perTime, plus(place.first, toIndex(row)), 1);
@@ -85,7 +86,8 @@ void OuterKernel::emitVector(unsigned state, Value number) {
   Value first = l.less(thread, l.i32(kColumns));
   int64_t offset = BlockProduct::threads * 4;
   ifTrue(first, [&] {
-    Value all = total([&](int64_t i) { return l.loadShared(b.getF32Type(), l.shl(thread, 2), i * kColumns * 4); }, kLines);
+    Value all =
+        total([&](int64_t i) { return l.loadShared(b.getF32Type(), l.shl(thread, 2), i * kColumns * 4); }, kLines);
     l.storeShared(all, l.shl(thread, 2), offset);
   });
   if (parts > 1)

@@ -70,7 +70,8 @@ private:
     unsigned number = param - step.paramArgs().begin();
     if (cast<RankedTensorType>(scan.getParams()[number].getType()).getElementType() != plan.element)
       return std::nullopt;
-    return SummedProduct{contract.getResult(), vector, number, letters[0] == other[0], cast<RankedTensorType>(vector.getType()).getDimSize(0)};
+    return SummedProduct{contract.getResult(), vector, number, letters[0] == other[0],
+                         cast<RankedTensorType>(vector.getType()).getDimSize(0)};
   }
 
   bool isOperand(Value vector) {
@@ -218,11 +219,14 @@ void ProductSumKernel::stage(Run run, int64_t units, Value firstUnit, Value numb
     return l.equal(l.bitAnd(bits, 15), l.i32(columns % 8 ? -1 : 0));
   };
   if (isPlain(first.vector)) {
-    auto numberOf = [&](const SummedProduct &p) { return llvm::find(step.inputArgs(), p.vector) - step.inputArgs().begin(); };
+    auto numberOf = [&](const SummedProduct &p) {
+      return llvm::find(step.inputArgs(), p.vector) - step.inputArgs().begin();
+    };
     Value address = chosen(run, which, [&](auto &p) { return addressOf(inputs[numberOf(p)], numberOf(p)); });
     Value stride = chosen(run, which, [&](auto &p) -> Value {
       const Operand &input = inputs[numberOf(p)];
-      return input.perTime ? l.mul(toI64(input.strides[1]), two) : l.mul(two, arith::ConstantIntOp::create(b, loc, b.getI64Type(), 0));
+      return input.perTime ? l.mul(toI64(input.strides[1]), two)
+                           : l.mul(two, arith::ConstantIntOp::create(b, loc, b.getI64Type(), 0));
     });
     product.copy(Order::SummedInside,
                  {address, stride, stepsLeft, aligned(address, stride, first.sums), at, first.sums}, to);
@@ -269,7 +273,8 @@ SmallVector<Value> ProductSumKernel::addRun(Run run, int64_t units, Value firstU
   load(l.add(at, kStages - 1));
   scf::YieldOp::create(b, loc,
                        BlockProduct(l, thread).multiply(Order::SummedInside, slot, right,
-                                                        l.add(slot, BlockProduct::sideBytes), loop.getRegionIterArgs()));
+                                                        l.add(slot, BlockProduct::sideBytes),
+                                                        loop.getRegionIterArgs()));
   return SmallVector<Value>(loop.getResults());
 }
 

@@ -65,9 +65,10 @@ std::vector<Case> scanCases() {
 }
 
 std::vector<Case> cellCases(bool derivative) {
-  std::vector<Case> all{{smallDims(), {11, 9, 1, 2, 1}, Inits::Drawn, false, false, "auto", 0, false, true},
-                        {{128, 72, 56, 40, 24}, {9, 13, 1, 2, 1}, Inits::Drawn, false, false, "auto", 0, false, true},
-                        {{544, 528, 40, 24, 16}, {3, 7, 1, 1, 1}, Inits::Default, false, false, "auto", 0, false, true}};
+  std::vector<Case> all{
+      {smallDims(), {11, 9, 1, 2, 1}, Inits::Drawn, false, false, "auto", 0, false, true},
+      {{128, 72, 56, 40, 24}, {9, 13, 1, 2, 1}, Inits::Drawn, false, false, "auto", 0, false, true},
+      {{544, 528, 40, 24, 16}, {3, 7, 1, 1, 1}, Inits::Default, false, false, "auto", 0, false, true}};
   if (derivative) // of which the reference takes ten times as long
     all.back().shape = {2, 3, 1, 1, 1};
   return all;
