@@ -55,7 +55,7 @@ def NarrowOperands : Pass<"narrow-operands", "::mlir::func::FuncOp"> {
     Cost: linear in the operations.
 
     ```mlir
-    // rondo-opt --pass-pipeline="builtin.module(func.func(narrow-operands))"
+    // rondo-opt --narrow-operands
     func.func @gate(%x: tensor<?x?x64xbf16, #recur.dims<batch, time | "64">>, %W: tensor<64x64xbf16, #recur.dims<| "64", "64">>)
         -> tensor<?x?x64xbf16, #recur.dims<batch, time | "64">> {
       %0 = recur.scan over [#recur.axis<"t">] inputs(%x : tensor<?x?x64xbf16, #recur.dims<batch, time | "64">>) {
