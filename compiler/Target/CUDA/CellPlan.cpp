@@ -17,7 +17,7 @@ constexpr int64_t kMostJobs = 4;
 /// Units up to which a block, or a cluster, is tried.
 constexpr int64_t kMostLocalUnits = 256, kMostClusterUnits = 512;
 /// Steps of prefetched inputs: a step through shared memory takes less time than device memory.
-constexpr int64_t kPrefetchAlone = 3, kPrefetchInGrid = 1;
+constexpr int64_t kPrefetchAlone = 4, kPrefetchInGrid = 1;
 
 struct Limits {
   int64_t multiprocessors, sharedBytes;
@@ -138,7 +138,7 @@ private:
     for (CellJob &job : plan.phases[phase].jobs)
       if (job.vector == vector)
         return job.products.push_back(product);
-    plan.phases[phase].jobs.push_back({vector, {product}});
+    plan.phases[phase].jobs.push_back({vector, {product}, phase});
   }
 
   recur::ScanInterface scan;
@@ -177,6 +177,7 @@ bool shareOut(CellPlan &plan, const Limits &limits) {
     else
       job->exchangeOffset = std::exchange(plan.exchangeBytes, plan.exchangeBytes + plan.buffers * plan.vectorBytes());
   }
+  plan.barrierOffset = take(plan.cluster ? 16 * static_cast<int64_t>(plan.phases.size()) : 0);
   plan.sharedBytes =
       std::max(at, std::min(limits.sharedBytes, registers / 4 * plan.threads() * 16)); // weights come this way
   return at <= limits.sharedBytes;

@@ -21,6 +21,7 @@ struct CellProduct {
 struct CellJob {
   mlir::Value vector;
   llvm::SmallVector<CellProduct> products;
+  size_t phase = 0;
   int64_t tiles = 0;               // of 16 rows, in a block
   int64_t tileParts = 1, cuts = 1; // warps = tileParts * cuts
   int64_t warpTiles = 0, warpGroups = 0;
@@ -47,10 +48,17 @@ struct CellPlan {
   int64_t prefetch = 1; // steps
   llvm::SmallVector<CellPhase> phases;
   int64_t sharedBytes = 0, exchangeBytes = 0;
+  int64_t barrierOffset = 0; // bytes in shared memory: of a cluster, two for each phase, by turns
 
   int64_t threads() const { return warps * 32; }
   int64_t elements() const { return blockUnits * rows; }
   int64_t slots() const { return (elements() + threads() - 1) / threads(); }
+  /// In a grid: threads that own nothing empty buffers.
+  bool sparesThreads() const { return !local() && 2 * elements() <= threads(); }
+  /// Steps that are written out behind each other, each with its own place for inputs that are on their way.
+  int64_t unroll() const { return local() ? prefetch : 1; }
+  /// Bytes that a phase exchanges.
+  int64_t phaseBytes(const CellPhase &phase) const { return static_cast<int64_t>(phase.jobs.size()) * vectorBytes(); }
   /// Vectors are exchanged through shared memory.
   bool local() const { return blocks == 1 || cluster; }
   int64_t groups() const { return paddedUnits / groupWidth; }

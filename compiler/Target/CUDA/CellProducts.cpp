@@ -15,6 +15,8 @@ using namespace rondo::cuda;
 
 /// Bytes of a group of 32 elements of the eight rows.
 static constexpr int64_t kGroupBytes = CellPlan::groupWidth * CellPlan::rows * 2;
+/// Of vectors that are on their way to a warp, four registers each.
+static constexpr int64_t kGroupsAtOnce = 12;
 
 static LLVM::InlineAsmOp inlineAsm(OpBuilder &b, Location loc, TypeRange results, ValueRange operands, StringRef text,
                                    StringRef constraints) {
@@ -101,7 +103,9 @@ void CellKernel::loadWeights() {
         for (int64_t i = from; i < to; ++i)
           weights[&job].push_back(loadStaged((i - from) * plan.threads() * 16));
       }
-  plan.cluster ? exchangeBarrier() : l.barrier();
+  l.barrier();
+  if (plan.cluster)
+    openBarriers();
   for (CellPhase &phase : plan.phases)
     for (CellJob &job : phase.jobs)
       if (job.keptFragments < job.fragments())
@@ -125,24 +129,55 @@ void CellKernel::publish(const CellJob &job, Value number, ArrayRef<Value> value
     Value mine = value;
     if (plan.paddedUnits > plan.units && slot.valid)
       mine = l.select(slot.valid, value, l.f32(0));
-    Value other = NVVM::ShflOp::create(b, loc, mine.getType(), l.i32(-1), mine, l.i32(8), l.i32(31),
-                                       NVVM::ShflKind::bfly, UnitAttr());
-    Value word = l.pack(mine, other);
-    Value inBlock = l.shr(slot.element, 3), rowInTask = l.bitAnd(slot.element, CellPlan::rows - 1);
-    Value unit = l.add(l.mul(blockInTask, plan.blockUnits), inBlock);
-    Value offset = l.add(l.mul(l.shr(unit, 5), kGroupBytes), l.add(l.mul(rowInTask, 64), l.mul(l.bitAnd(unit, 31), 2)));
-    Value writes = l.equal(l.bitAnd(inBlock, 1), l.i32(0));
+    Value exists;
     if (slot.valid && plan.elements() % plan.threads() && plan.elements() > plan.threads())
-      writes = l.both(writes, l.less(l.add(thread, (&slot - slots.data()) * plan.threads()), l.i32(plan.elements())));
+      exists = l.less(l.add(thread, (&slot - slots.data()) * plan.threads()), l.i32(plan.elements()));
+    if (plan.cluster) {
+      publishInCluster(job, number, slot, mine, exists);
+      continue;
+    }
+    Value word = l.pack(mine, l.exchange(mine, 8));
+    Value inBlock = l.shr(slot.element, 3);
+    Value offset = offsetOf(slot, inBlock);
+    Value writes = l.equal(l.bitAnd(inBlock, 1), l.i32(0));
+    if (exists)
+      writes = l.both(writes, exists);
     ifTrue(writes, [&] {
       if (plan.local())
-        return publishLocally(job, number, offset, word);
-      Value at = l.add(bufferAt(job, number), l.wide(offset));
-      inlineAsm(b, loc, {}, {at, word}, "st.relaxed.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
-      Value empty = l.add(bufferAt(job, l.add(number, 2)), l.wide(offset));
-      inlineAsm(b, loc, {}, {empty, l.i32(-1)}, "st.relaxed.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
+        return l.storeShared(word, l.add(offset, job.exchangeOffset));
+      storeWord(job, number, offset, word);
+      if (!plan.sparesThreads())
+        storeWord(job, l.add(number, 2), offset, l.i32(-1));
     });
   }
+}
+
+void CellKernel::storeWord(const CellJob &job, Value number, Value offset, Value word) {
+  Value at = l.add(bufferAt(job, number), l.wide(offset));
+  inlineAsm(b, loc, {}, {at, word}, "st.relaxed.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
+}
+
+/// What is published next in the buffers behind step `number`'s, by threads that own nothing while the others compute: they wait for the fence.
+/// The barrier behind the next products lies between it and that publication.
+void CellKernel::emptyBuffers(ArrayRef<CellJob> jobs, Value number) {
+  if (!plan.sparesThreads())
+    return;
+  const Slot &slot = slots.front();
+  Value inBlock = l.shr(slot.element, 3);
+  Value mine = l.both(l.equal(l.bitAnd(inBlock, 1), l.i32(0)), l.less(thread, l.i32(2 * plan.elements())));
+  ifTrue(mine, [&] {
+    Value offset = offsetOf(slot, inBlock);
+    for (const CellJob &job : jobs)
+      storeWord(job, l.add(number, 2), offset, l.i32(-1));
+    inlineAsm(b, loc, {}, {}, "fence.acq_rel.gpu;", "~{memory}");
+  });
+}
+
+/// i32, bytes: where unit `inBlock` of this block lies in a vector.
+Value CellKernel::offsetOf(const Slot &slot, Value inBlock) {
+  Value rowInTask = l.bitAnd(slot.element, CellPlan::rows - 1);
+  Value unit = l.add(l.mul(blockInTask, plan.blockUnits), inBlock);
+  return l.add(l.mul(l.shr(unit, 5), kGroupBytes), l.add(l.mul(rowInTask, 64), l.mul(l.bitAnd(unit, 31), 2)));
 }
 
 /// Where step `number`'s vector lies in shared memory: a block of a cluster may be a step ahead of another.
@@ -151,26 +186,91 @@ static Value localOffset(Lanes &l, const CellPlan &plan, const CellJob &job, Val
   return plan.cluster ? l.add(base, l.mul(l.bitAnd(number, 1), plan.vectorBytes())) : base;
 }
 
-void CellKernel::publishLocally(const CellJob &job, Value number, Value offset, Value word) {
+/// A warp has four units of each row, whose eight bytes go to every block of the cluster, and are counted there as they come. The four lanes of
+/// a row share out the blocks.
+void CellKernel::publishInCluster(const CellJob &job, Value number, const Slot &slot, Value value, Value writes) {
+  auto inOrder = [&](Value mine, int64_t bit, function_ref<Value(Value, Value)> body) {
+    Value other = l.exchange(mine, bit), isFirst = l.equal(l.bitAnd(lane, bit), l.i32(0));
+    return body(l.select(isFirst, mine, other), l.select(isFirst, other, mine));
+  };
+  Value word = inOrder(value, 8, [&](Value low, Value high) { return l.pack(low, high); });
+  Value offset = offsetOf(slot, l.bitAnd(l.shr(slot.element, 3), ~int64_t(3) & 0xffffffff));
   offset = l.add(offset, localOffset(l, plan, job, number));
+  Value barrier = barrierAt(job.phase, number);
+  inOrder(word, 16, [&](Value low, Value high) {
+    for (auto [i, there] : llvm::enumerate(others)) {
+      Value exists = l.less(l.add(l.shr(lane, 3), 4 * i), l.i32(plan.blocks));
+      if (writes)
+        exists = l.both(exists, writes);
+      auto send = [&, there = there] {
+        inlineAsm(b, loc, {}, {l.add(there, offset), low, high, l.add(there, barrier)},
+                  "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [$0], {$1, $2}, [$3];",
+                  "r,r,r,r,~{memory}");
+      };
+      if (writes || plan.blocks < 4)
+        ifTrue(exists, send);
+      else
+        send();
+    }
+    return Value();
+  });
+}
+
+/// i32: the barrier of a phase in step `number`, as an offset.
+Value CellKernel::barrierAt(size_t phase, Value number) {
+  return l.add(l.shl(l.bitAnd(number, 1), 3), plan.barrierOffset + 16 * static_cast<int64_t>(phase));
+}
+
+static Value sharedAddress(OpBuilder &b, Location loc, Value pointer) {
+  return LLVM::PtrToIntOp::create(b, loc, b.getI32Type(), pointer);
+}
+
+/// The next vectors that come to this block are counted by `barrier`: one arrival, and their bytes.
+void CellKernel::expectPublished(size_t phase, Value barrier) {
+  Value bytes = l.i32(plan.phaseBytes(plan.phases[phase]));
+  inlineAsm(b, loc, {}, {barrier, bytes}, "mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;", "r,r,~{memory}");
+}
+
+/// Every block's barriers are there before another one sends anything.
+void CellKernel::openBarriers() {
+  Value mine = sharedAddress(b, loc, arguments->sharedPointer());
+  ifTrue(l.equal(thread, l.i32(0)), [&] {
+    for (size_t phase = 0; phase < plan.phases.size(); ++phase)
+      for (int64_t turn : {0, 1}) {
+        Value barrier = l.add(mine, barrierAt(phase, l.i32(turn)));
+        inlineAsm(b, loc, {}, {barrier}, "mbarrier.init.shared::cta.b64 [$0], 1;", "r,~{memory}");
+        expectPublished(phase, barrier);
+      }
+    inlineAsm(b, loc, {}, {}, "fence.mbarrier_init.release.cluster;", "~{memory}");
+  });
+  inlineAsm(b, loc, {}, {}, "barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;", "~{memory}");
+  others.clear();
+  for (int64_t first = 0; first < plan.blocks; first += 4) {
+    Value rank = l.least(l.add(l.shr(lane, 3), first), l.i32(plan.blocks - 1));
+    others.push_back(
+        inlineAsm(b, loc, b.getI32Type(), {mine, rank}, "mapa.shared::cluster.u32 $0, $1, $2;", "=r,r,r").getResult(0));
+  }
+}
+
+/// Of a cluster: a barrier's phases end when all bytes have come; steps take two barriers by turns. A block sends a step's vector when it has
+/// read the one before, so that two buffers, and two barriers, are enough.
+void CellKernel::awaitPublished(size_t phase, Value number) {
+  if (!plan.local())
+    return;
   if (!plan.cluster)
-    return l.storeShared(word, offset);
-  Value mine = LLVM::PtrToIntOp::create(b, loc, b.getI32Type(), arguments->sharedPointer());
-  for (int64_t rank = 0; rank < plan.blocks; ++rank)
-    inlineAsm(b, loc, {}, {l.add(mine, offset), l.i32(rank), word},
-              "{\n.reg .b32 there;\nmapa.shared::cluster.u32 there, $0, $1;\nst.shared::cluster.b32 [there], $2;\n}",
-              "r,r,r,~{memory}");
+    return l.barrier();
+  Value barrier = l.add(sharedAddress(b, loc, arguments->sharedPointer()), barrierAt(phase, number));
+  Value parity = l.bitAnd(l.shr(number, 1), 1);
+  inlineAsm(b, loc, {}, {barrier, parity},
+            "{\n.reg .pred come;\nagain${:uid}:\nmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 come, [$0], "
+            "$1;\n@!come bra again${:uid};\n}",
+            "r,r,~{memory}");
+  ifTrue(l.equal(thread, l.i32(0)), [&] { expectPublished(phase, barrier); });
 }
 
 void CellKernel::orderPublications() {
-  if (!plan.local())
+  if (!plan.local() && !plan.sparesThreads())
     inlineAsm(b, loc, {}, {}, "fence.acq_rel.gpu;", "~{memory}");
-}
-
-void CellKernel::exchangeBarrier() {
-  if (!plan.cluster)
-    return l.barrier();
-  inlineAsm(b, loc, {}, {}, "barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;", "~{memory}");
 }
 
 /// Waits until no word of any group is empty; what has come is not read again.
@@ -211,32 +311,54 @@ CellKernel::Values CellKernel::pollGroups(ArrayRef<Value> addresses) {
   return registers;
 }
 
-/// A warp's groups of the vector: of each, a lane's eight elements of its row.
-SmallVector<CellKernel::Values> CellKernel::collect(const CellJob &job, Value number) {
-  SmallVector<Values> groups;
+/// i32, bytes: where a warp's groups of a vector lie.
+CellKernel::Values CellKernel::groupOffsets(const CellJob &job) {
   Value cut = l.rem(warp, job.cuts);
-  SmallVector<Value> offsets;
+  Values offsets;
   for (int64_t i = 0; i < job.warpGroups; ++i) {
     Value group = l.add(l.mul(cut, job.warpGroups), i);
     if (job.warpGroups * job.cuts > plan.groups()) // their weights are zeros
       group = l.least(group, l.i32(plan.groups() - 1));
     offsets.push_back(l.add(l.mul(group, kGroupBytes), l.mul(lane, 16)));
   }
-  if (plan.local()) {
-    Type four = VectorType::get(4, b.getI32Type());
-    for (Value offset : offsets) {
-      Value words = l.loadShared(four, l.add(offset, localOffset(l, plan, job, number)));
-      groups.push_back({l.part(words, 0), l.part(words, 1), l.part(words, 2), l.part(words, 3)});
-    }
-    return groups;
+  return offsets;
+}
+
+/// A warp's groups of each job's vector: of each, a lane's eight elements of its row.
+SmallVector<SmallVector<CellKernel::Values>> CellKernel::collect(ArrayRef<CellJob> jobs, Value number) {
+  SmallVector<SmallVector<Values>> vectors(jobs.size());
+  Values addresses;
+  for (auto [job, groups] : llvm::zip(jobs, vectors))
+    for (Value offset : groupOffsets(job))
+      if (plan.local()) {
+        Value words =
+            l.loadShared(VectorType::get(4, b.getI32Type()), l.add(offset, localOffset(l, plan, job, number)));
+        groups.push_back({l.part(words, 0), l.part(words, 1), l.part(words, 2), l.part(words, 3)});
+      } else {
+        addresses.push_back(l.add(bufferAt(job, number), l.wide(offset)));
+      }
+  if (plan.local())
+    return vectors;
+  Values words = pollGroups(addresses);
+  const Value *next = words.begin();
+  for (auto [job, groups] : llvm::zip(jobs, vectors))
+    for (int64_t i = 0; i < job.warpGroups; ++i, next += 4)
+      groups.emplace_back(next, next + 4);
+  return vectors;
+}
+
+/// The products of a phase; vectors are waited for together, as many as registers hold.
+void CellKernel::multiplyAll(MutableArrayRef<CellJob> jobs, Value number) {
+  while (!jobs.empty()) {
+    size_t count = 1;
+    int64_t groups = jobs.front().warpGroups;
+    while (count < jobs.size() && groups + jobs[count].warpGroups <= kGroupsAtOnce)
+      groups += jobs[count++].warpGroups;
+    auto vectors = collect(jobs.take_front(count), number);
+    for (size_t i = 0; i < count; ++i)
+      multiply(jobs[i], vectors[i], number);
+    jobs = jobs.drop_front(count);
   }
-  Value base = bufferAt(job, number);
-  for (Value &offset : offsets)
-    offset = l.add(base, l.wide(offset));
-  Values words = pollGroups(offsets);
-  for (size_t i = 0; i < offsets.size(); ++i)
-    groups.emplace_back(words.begin() + 4 * i, words.begin() + 4 * i + 4);
-  return groups;
 }
 
 Value CellKernel::partialBase(const CellJob &job, Value number) {
@@ -245,8 +367,7 @@ Value CellKernel::partialBase(const CellJob &job, Value number) {
 }
 
 /// This warp's rows of the products, summed over its groups, to shared memory.
-void CellKernel::multiply(CellJob &job, Value number) {
-  SmallVector<Values> vector = collect(job, number);
+void CellKernel::multiply(CellJob &job, ArrayRef<Values> vector, Value number) {
   SmallVector<Accumulator> sums(job.warpTiles, l.zeros());
   for (int64_t group = 0; group < job.warpGroups; ++group)
     for (int64_t half : {0, 1})

@@ -3,9 +3,11 @@
 #include "compiler/Target/CPU/ValueTiles.h"
 #include "compiler/Target/CUDA/CellKernel.h"
 #include "compiler/Target/CUDA/ChunkHook.h"
+#include "compiler/Target/CUDA/OuterKernel.h"
 #include "compiler/Target/CUDA/Passes.h"
 #include "compiler/Target/CUDA/PlaneLaunches.h"
 #include "compiler/Target/CUDA/ProductKernel.h"
+#include "compiler/Target/CUDA/ProductSums.h"
 #include "compiler/Target/CUDA/ScanKernel.h"
 #include "compiler/Target/CUDA/StepKernel.h"
 #include "compiler/Target/CUDA/SumKernel.h"
@@ -104,11 +106,16 @@ private:
   /// On tensor cores where it can, with steps for the calls that these cannot take.
   std::vector<Launch> lowerScan(recur::ScanInterface scan, ModelTensors &tensors, StringRef symbol) {
     ScanTensors of = tensors.of(scan);
+    if (auto outer = outers.find(scan.getOperation()); outer != outers.end())
+      return {
+          OuterKernel(scan, tensors.program, of, outer->second, capabilityOf(arch) >= 90).emit(getOperation(), symbol)};
     if (form != "step") {
       if (auto launch = emitCellKernel(scan, tensors.program, of, getOperation(), symbol, arch))
         return {std::move(*launch)};
       if (auto launch = emitProductKernel(scan, tensors.program, of, getOperation(), symbol))
         return {std::move(*launch)};
+      if (auto plan = planProductSums(scan))
+        return {ProductSumKernel(scan, tensors.program, of, std::move(*plan)).emit(getOperation(), symbol)};
     }
     std::vector<Launch> made = emitLong(scan, tensors, of, symbol);
     if (form != "step" && isa<recur::ScanOp>(scan.getOperation()))
@@ -217,6 +224,8 @@ private:
     }
     if (failed(checkResults(model)))
       return failure();
+    if (form != "step")
+      fuseTotals(model, outers);
     ModelTensors tensors(model);
     std::vector<Launch> launches;
     llvm::DenseMap<Operation *, recur::ScanInterface> forthOf; // scans that come with the way back over them
@@ -247,7 +256,8 @@ private:
     return success();
   }
 
-  int64_t choices = 0; // scans that can be computed in several ways
+  llvm::DenseMap<Operation *, OuterPlan> outers; // scans that sum up outer products
+  int64_t choices = 0;                           // scans that can be computed in several ways
 };
 
 } // namespace
