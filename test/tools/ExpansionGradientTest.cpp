@@ -149,15 +149,17 @@ TEST_CASE("decays go back so whatever they are computed from") {
 }
 
 TEST_CASE("a delta rule's decay goes back beside it") {
+  // With beta = 1 and keys that repeat nothing is left of the state, and of the derivative nothing but rounding errors.
   const std::string gates = check("model m<K, V> {  input q, k: [K]  input v: [V]  input g: [] <= 0  input beta: [] in "
                                   "[0, 2]  state S: [K, V] = 0  "
                                   "u[t] = l2norm(k[t])\nS[t] = exp(g[t]) * (I - beta[t] * outer(u[t], u[t])) @ S[t-1] "
                                   "+ beta[t] * outer(u[t], v[t])\n"
                                   "o[t] = q[t] @ S[t]\noutput o }");
   CHECK(count(gates, "#batch_time_head_K_V") == 0);
-  check("model m<K, V> {  input q, k: [K]  input v: [V]  input g: [K]  input beta: [] in [0, 2]  state S: [K, V] = 0  "
-        "u[t] = l2norm(k[t])\nS[t] = (diag(sigmoid(g[t])) - outer(beta[t] * u[t], u[t])) @ S[t-1] + outer(k[t], v[t])\n"
-        "o[t] = q[t] @ S[t]\noutput o }");
+  check(
+      "model m<K, V> {  input q, k: [K]  input v: [V]  input g: [K]  input beta: [] in [0, 0.9]  state S: [K, V] = 0  "
+      "u[t] = l2norm(k[t])\nS[t] = (diag(sigmoid(g[t])) - outer(beta[t] * u[t], u[t])) @ S[t-1] + outer(k[t], v[t])\n"
+      "o[t] = q[t] @ S[t]\noutput o }");
 }
 
 TEST_CASE("decays that may be 0 go back by single steps") {
