@@ -179,6 +179,9 @@ private:
     auto valueOf = [](Value value) { return [value](SourceCopier &from) { return from.get(value); }; };
     auto tensorOf = [](Value tensor) { return [tensor](SourceCopier &from) { return from.input(tensor); }; };
     ofQueries.resize(reads.size());
+    for (unsigned s = 0; s < scan.numStates() && !notLast; ++s)
+      if (ofFinals[s] && decayIsActive(s))
+        markLast();
     for (auto [i, read] : llvm::enumerate(reads)) {
       const Handed &handed = read.cotangent;
       const bool viaQueries = decayIsActive(read.state) && handed.tensor;

@@ -93,14 +93,16 @@ ExpansionScans::Reading ExpansionScans::readingOf(recur::ScanOp made, Share aske
 
 /// Outputs of a scan that reads `state` along `axis` before it takes in `own`: pairs along that axis, and along the other one.
 SmallVector<Value> ExpansionScans::outputsOf(NewScan &made, SourceCopier &from, unsigned s, Value state, Value query,
-                                             int64_t axis, ArrayRef<std::pair<Value, Value>> own, Share asked) {
+                                             int64_t axis, ArrayRef<std::pair<Value, Value>> own, Share asked,
+                                             Value counts) {
   Value apart = read(made, s, state, query, axis), whole = apart;
   for (auto [along, kept] : own) {
     Value inner = typeOf(along).getRank() == 0 ? map(made, recur::Fn::Mul, {along, query})
                                                : contract(made, "a,a->", {along, query}, axesOf(stateType(s), {}));
     whole = add(made, whole, map(made, recur::Fn::Mul, {kept, inner}));
   }
-  Value share = shareOf(made, s, map(made, recur::Fn::Mul, {from.get(asked.by), apart}));
+  Value share = map(made, recur::Fn::Mul, {from.get(asked.by), apart});
+  share = shareOf(made, s, counts ? map(made, recur::Fn::Mul, {share, counts}) : share);
   return asked.alone ? SmallVector<Value>{share} : SmallVector<Value>{whole, share};
 }
 
@@ -161,6 +163,14 @@ SmallVector<Value> ExpansionScans::readTogether(ArrayRef<const StateRead *> aske
   return llvm::map_to_vector(forward.outputs(), [&](Value output) { return narrowed(output); });
 }
 
+void ExpansionScans::markLast() {
+  NewScan made(loc, reversedAxes(), Value(), Value());
+  RankedTensorType number = axesOf(stateType(0), {});
+  Value behind = made.state(stateNamed("d_behind"), zeros(number)).front();
+  made.input(scan.getInputs().front()); // something must say how many steps there are
+  notLast = made.finish(b, constantOf(made.body, loc, number, 1), behind).outputs().front();
+}
+
 ExpansionScans::Reading ExpansionScans::readState(unsigned s, int64_t axis, bool before,
                                                   function_ref<Value(SourceCopier &)> makeQuery, Share asked) {
   NewScan made(loc, scan.getAxes(), Value(), Value());
@@ -169,6 +179,10 @@ ExpansionScans::Reading ExpansionScans::readState(unsigned s, int64_t axis, bool
   SmallVector<std::pair<Value, Value>> own;
   for (auto [x, y] : intakesOf(s, from)) {
     own.push_back(axis == of.keyAxes[s] ? std::make_pair(x, y) : std::make_pair(y, x));
+    if (asked.by && notLast) { // a factor of what is summed over is the cheaper one
+      Value &summed = axis == of.keyAxes[s] ? x : y;
+      summed = map(made, recur::Fn::Mul, {summed, from.input(notLast)});
+    }
     next = add(made, next, outer(made, s, x, y, of.keyAxes[s]));
   }
   Value query = makeQuery(from);
@@ -207,7 +221,8 @@ ExpansionScans::Reading ExpansionScans::readCotangent(unsigned s, int64_t axis,
   Value next = takeIn(decayed(made, from, s, at), true);
   SmallVector<Value> outputs;
   if (makeQuery && asked.by)
-    outputs = outputsOf(made, from, s, later, makeQuery(from), axis, own, asked);
+    outputs =
+        outputsOf(made, from, s, later, makeQuery(from), axis, own, asked, notLast ? from.input(notLast) : Value());
   else if (makeQuery)
     outputs.push_back(read(made, s, at, makeQuery(from), axis));
   if (!made.hasInputs())

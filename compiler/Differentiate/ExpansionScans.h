@@ -96,6 +96,10 @@ protected:
   /// The intake that a transition's write belongs to.
   bool isWrite(const Intake &intake) const;
 
+  /// Makes `notLast`. What the last step takes in meets the cotangent of the final state, however strong decays are: it would be in the
+  /// final states' part of a decay's cotangent, and in the last share, and cancel but for rounding errors that all steps get.
+  void markLast();
+
   mlir::Value map(NewScan &made, recur::Fn fn, llvm::ArrayRef<mlir::Value> operands);
   mlir::Value add(NewScan &made, mlir::Value x, mlir::Value y);
   mlir::Value contract(NewScan &made, llvm::StringRef spec, llvm::ArrayRef<mlir::Value> operands,
@@ -120,6 +124,8 @@ protected:
   llvm::SmallVector<Intake> intakes;              // the outer products, then transitions that write along no key
   llvm::SmallVector<StateRead> reads;             // the readouts, then what transitions read
   llvm::SmallVector<mlir::Value> finals, ofInits; // per state
+  mlir::Value
+      notLast; // a number per step, 0 at the last one and 1 elsewhere; null where no final state has a cotangent
 
 private:
   /// A delta_scan of one state in the making.
@@ -143,7 +149,8 @@ private:
   mlir::Value shareOf(NewScan &made, unsigned s, mlir::Value share);
   llvm::SmallVector<mlir::Value> outputsOf(NewScan &made, SourceCopier &from, unsigned s, mlir::Value state,
                                            mlir::Value query, int64_t axis,
-                                           llvm::ArrayRef<std::pair<mlir::Value, mlir::Value>> own, Share asked);
+                                           llvm::ArrayRef<std::pair<mlir::Value, mlir::Value>> own, Share asked,
+                                           mlir::Value counts = nullptr);
 };
 
 } // namespace rondo
