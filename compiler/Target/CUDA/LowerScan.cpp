@@ -147,27 +147,22 @@ private:
     return std::move(planes.launches);
   }
 
-  /// The scan that goes back over `forth`'s states, where nothing else comes between that reads its results.
+  /// The scan that goes back over `forth`'s states in one kernel with it, where nothing else comes between that reads its results.
   static recur::ScanInterface wayBackOf(recur::ScanInterface forth) {
     recur::ScanInterface back;
     for (Value result : forth->getResults())
       for (Operation *user : result.getUsers())
         if (!back || user->isBeforeInBlock(back))
           back = dyn_cast<recur::ScanInterface>(user);
-    bool isBack = back && isa<recur::ScanOp>(forth.getOperation()) && isa<recur::ScanOp>(back.getOperation());
+    bool isBack = back && isa<recur::ScanOp>(forth.getOperation()) && isa<recur::ScanOp>(back.getOperation()) &&
+                  whyNoPlanesBack(forth, back).empty();
     return isBack ? back : recur::ScanInterface();
   }
 
   std::vector<Launch> lowerBoth(recur::ScanInterface forth, recur::ScanInterface back, ModelTensors &tensors,
                                 StringRef symbol) {
-    PlaneLaunches planes = emitPlanesBack(forth, back, tensors, getOperation(), symbol);
-    std::string name = symbol.str() + "_forth";
-    if (!planes.reason.empty()) {
-      std::vector<Launch> made = lowerScan(forth, tensors, name);
-      llvm::append_range(made, lowerScan(back, tensors, symbol));
-      return made;
-    }
-    std::vector<Launch> steps{emitSteps(forth, tensors.program, tensors.of(forth), name),
+    PlaneLaunches planes{emitPlanesBack(forth, back, tensors, getOperation(), symbol), {}};
+    std::vector<Launch> steps{emitSteps(forth, tensors.program, tensors.of(forth), symbol.str() + "_forth"),
                               emitSteps(back, tensors.program, tensors.of(back), symbol)};
     return *withPlanes(back, std::move(planes), std::move(steps));
   }

@@ -187,33 +187,53 @@ PlaneLaunches rondo::cuda::emitPlanes(recur::ScanInterface scan, ModelTensors &t
   return made;
 }
 
-PlaneLaunches rondo::cuda::emitPlanesBack(recur::ScanInterface forth, recur::ScanInterface back, ModelTensors &tensors,
-                                          ModuleOp module, StringRef symbol) {
+/// The outputs of the way forth that are its states, as the way back reads them, by the state's number; and the others.
+struct Histories {
+  llvm::DenseMap<Value, unsigned> stateOf;
+  SmallVector<unsigned> others;
+  std::string reason;
+};
+
+static Histories findHistories(PlaneFacts &forth, recur::ScanInterface back) {
+  Histories found;
+  auto isBack = [&](Operation *user) { return user == back.getOperation(); };
+  for (auto [o, output] : llvm::enumerate(forth.step.yield().getOutputs())) {
+    Value result = forth.scan.outputs()[o];
+    auto states = llvm::seq<unsigned>(0, forth.scan.numStates());
+    auto state = llvm::find_if(states, [&](unsigned s) { return forth.step.stateArgs(s).front() == output; });
+    if (state != states.end() && llvm::all_of(result.getUsers(), isBack))
+      found.stateOf[result] = *state;
+    else if (llvm::any_of(result.getUsers(), isBack))
+      found.reason = "the way back reads what is no state";
+    else
+      found.others.push_back(o);
+  }
+  if (found.stateOf.empty() || forth.scan.axis(0).getReverse() == back.axis(0).getReverse())
+    found.reason = "it is no way back";
+  return found;
+}
+
+std::string rondo::cuda::whyNoPlanesBack(recur::ScanInterface forth, recur::ScanInterface back) {
   PlaneFacts there(forth), again(back);
   for (const PlaneFacts *facts : {&there, &again})
     if (!facts->reason.empty())
-      return {{}, facts->reason};
-  std::optional<PlaneSizes> sizes = planeSizes(there.channels, there.places, true);
-  if (!sizes || there.channels != again.channels || there.places != again.places)
-    return {{}, "its channels or places do not divide among threads"};
+      return facts->reason;
+  if (there.channels != again.channels || there.places != again.places ||
+      !planeSizes(there.channels, there.places, true))
+    return "its channels or places do not divide among threads";
+  return findHistories(there, back).reason;
+}
+
+std::vector<Launch> rondo::cuda::emitPlanesBack(recur::ScanInterface forth, recur::ScanInterface back,
+                                                ModelTensors &tensors, ModuleOp module, StringRef symbol) {
+  PlaneFacts there(forth), again(back);
+  PlaneSizes sizes = *planeSizes(there.channels, there.places, true);
+  Histories histories = findHistories(there, back);
   ScanTensors ofForth = tensors.of(forth), ofBack = tensors.of(back);
-  llvm::DenseMap<int, unsigned> histories;
-  SmallVector<unsigned> others;
-  for (auto [o, output] : llvm::enumerate(there.step.yield().getOutputs())) {
-    auto read = llvm::find_if(llvm::seq<unsigned>(0, forth.numStates()),
-                              [&](unsigned s) { return there.step.stateArgs(s).front() == output; });
-    bool isHistory = *read < forth.numStates() &&
-                     llvm::all_of(forth.outputs()[o].getUsers(), [&](Operation *user) { return user == back; });
-    if (isHistory)
-      histories[ofForth.outputs[o]] = *read;
-    else if (llvm::is_contained(forth.outputs()[o].getUsers(), back.getOperation()))
-      return {{}, "the way back reads what is no state"};
-    else
-      others.push_back(o);
-  }
-  if (histories.empty() || forth.axis(0).getReverse() == back.axis(0).getReverse())
-    return {{}, "it is no way back"};
-  PlaneCaller keeps(tensors, module, *sizes), caller(tensors, module, *sizes);
+  llvm::DenseMap<int, unsigned> stateOf;
+  for (auto [value, state] : histories.stateOf)
+    stateOf[tensors.numberOf(value)] = state;
+  PlaneCaller keeps(tensors, module, sizes), caller(tensors, module, sizes);
   keeps.call.forth.facts = caller.call.forth.facts = &there;
   caller.call.back.facts = &again;
   keeps.call.keepsStates = true;
@@ -223,16 +243,14 @@ PlaneLaunches rondo::cuda::emitPlanesBack(recur::ScanInterface forth, recur::Sca
   SmallVector<int> kept = keeps.addKept(there);
   keeps.call.tensors.outputs.append(kept.begin(), kept.end());
   caller.addReads(there, ofForth, there.step.yield()->getOperands());
-  caller.addReads(again, ofBack, again.step.yield()->getOperands(), histories);
+  caller.addReads(again, ofBack, again.step.yield()->getOperands(), stateOf);
   caller.call.tensors.inputs.append(kept.begin(), kept.end());
   caller.call.tensors.inits = ofBack.inits;
   caller.call.tensors.finals = ofBack.finals;
-  caller.addOutputs(caller.call.forth, others, ofForth);
+  caller.addOutputs(caller.call.forth, histories.others, ofForth);
   caller.addOutputs(caller.call.back, llvm::to_vector(llvm::seq<unsigned>(0, ofBack.outputs.size())), ofBack,
-                    llvm::count_if(others, [&](unsigned o) { return there.isChannelSum(o); }));
-  PlaneLaunches made;
-  made.launches.push_back(keeps.emit(symbol.str() + "_kept"));
-  made.launches.push_back(caller.emit(symbol.str() + "_back"));
-  llvm::append_range(made.launches, caller.emitSums(symbol.str() + "_back"));
-  return made;
+                    llvm::count_if(histories.others, [&](unsigned o) { return there.isChannelSum(o); }));
+  std::vector<Launch> launches{keeps.emit(symbol.str() + "_kept"), caller.emit(symbol.str() + "_back")};
+  llvm::append_range(launches, caller.emitSums(symbol.str() + "_back"));
+  return launches;
 }
