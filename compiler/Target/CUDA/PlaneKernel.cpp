@@ -62,6 +62,7 @@ Launch PlaneKernel::emit(ModuleOp module, StringRef symbol) {
   launch.splits = sizes.parts();
   launch.threads = sizes.threads;
   open(b, loc, module, symbol, program, call.tensors, launch, {});
+  takeRegisters(arguments->function());
   planStages();
   findCommon();
   openTask();
