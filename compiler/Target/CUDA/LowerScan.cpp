@@ -136,15 +136,17 @@ private:
       return std::nullopt;
     }
     ++choices;
-    for (Launch &launch : planes.launches)
-      launch.choice = choices;
-    for (Launch &launch : steps) {
-      launch.choice = choices;
-      launch.way = 1;
+    for (Launch &launch : steps)
       launch.cost = kStepCost;
-      planes.launches.push_back(std::move(launch));
-    }
-    return std::move(planes.launches);
+    planes.ways.push_back(std::move(steps));
+    std::vector<Launch> made;
+    for (auto [w, way] : llvm::enumerate(planes.ways))
+      for (Launch &launch : way) {
+        launch.choice = choices;
+        launch.way = static_cast<int64_t>(w);
+        made.push_back(std::move(launch));
+      }
+    return made;
   }
 
   /// The scan that goes back over `forth`'s states in one kernel with it, where nothing else comes between that reads its results.
@@ -161,7 +163,7 @@ private:
 
   std::vector<Launch> lowerBoth(recur::ScanInterface forth, recur::ScanInterface back, ModelTensors &tensors,
                                 StringRef symbol) {
-    PlaneLaunches planes{emitPlanesBack(forth, back, tensors, getOperation(), symbol), {}};
+    PlaneLaunches planes{{emitPlanesBack(forth, back, tensors, getOperation(), symbol)}, {}};
     std::vector<Launch> steps{emitSteps(forth, tensors.program, tensors.of(forth), symbol.str() + "_forth"),
                               emitSteps(back, tensors.program, tensors.of(back), symbol)};
     return *withPlanes(back, std::move(planes), std::move(steps));

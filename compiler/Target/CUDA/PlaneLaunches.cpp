@@ -10,7 +10,8 @@ using namespace rondo;
 using namespace rondo::cuda;
 
 /// Nanoseconds of an H100: of a step, alone and of one of many blocks of a multiprocessor, and of a launch. They only order ways.
-static const LaunchCost kPlaneCost{1, 40, 20, 3000}, kSumCost{0, 0, 0, 3000};
+static const LaunchCost kPlaneCost{1, 80, 40, 3000}, kSumCost{0, 0, 0, 3000}, kEndsCost{1, 70, 35, 3000},
+    kLinkCost{1, 700, 100, 3000};
 
 namespace {
 
@@ -86,12 +87,41 @@ public:
     return launch;
   }
 
+  /// The same in segments of time.
+  std::vector<Launch> emitSegments(const ScanTensors &of, StringRef symbol) {
+    PlaneFacts &facts = *call.forth.facts;
+    std::vector<Launch> launches;
+    PlaneCaller ends(tensors, module, sizes);
+    ends.call.part = PlanePart::Ends;
+    ends.call.forth.facts = &facts;
+    ends.addReads(facts, of, facts.step.yield().getStates());
+    launches.push_back(ends.emit(symbol.str() + "_ends"));
+    launches.back().cost = inStages(kEndsCost);
+    for (unsigned s = 0; s < facts.scan.numStates(); ++s) {
+      std::string name = symbol.str() + "_link" + std::to_string(s);
+      launches.push_back(emitPlaneLink(facts, s, of, tensors.program, module, name));
+      launches.back().cost = inStages(kLinkCost);
+    }
+    PlaneCaller within(*this);
+    within.call.part = PlanePart::Within;
+    within.call.tensors.inits.clear();
+    within.call.tensors.finals.clear();
+    launches.push_back(within.emit(symbol.str() + "_within"));
+    launches.back().cost = inStages(kPlaneCost);
+    return launches;
+  }
+
   /// Adds up the parts of sums over channels.
   std::vector<Launch> emitSums(StringRef symbol);
 
   PlaneCall call;
 
 private:
+  LaunchCost inStages(LaunchCost cost) const {
+    return {sizes.stage, cost.alone * double(cost.steps == 1 ? sizes.stage : 1), cost.shared * double(sizes.stage),
+            cost.fixed};
+  }
+
   struct Sum {
     Value output;
     int parts, whole;
@@ -182,8 +212,11 @@ PlaneLaunches rondo::cuda::emitPlanes(recur::ScanInterface scan, ModelTensors &t
   caller.call.tensors.finals = of.finals;
   caller.addOutputs(caller.call.forth, llvm::to_vector(llvm::seq<unsigned>(0, of.outputs.size())), of);
   PlaneLaunches made;
-  made.launches.push_back(caller.emit(symbol.str() + "_planes"));
-  llvm::append_range(made.launches, caller.emitSums(symbol.str() + "_planes"));
+  made.ways.push_back({caller.emit(symbol.str() + "_planes")});
+  if (facts.isAffine())
+    made.ways.push_back(caller.emitSegments(of, symbol.str() + "_planes"));
+  for (auto [i, way] : llvm::enumerate(made.ways))
+    llvm::append_range(way, caller.emitSums(symbol.str() + (i ? "_segments" : "_planes")));
   return made;
 }
 

@@ -6,9 +6,9 @@
 
 namespace rondo::cuda {
 
-/// Launches, or why there are none.
+/// Launches of each way that there is, or why there is none.
 struct PlaneLaunches {
-  std::vector<Launch> launches;
+  std::vector<std::vector<Launch>> ways;
   std::string reason;
 };
 

@@ -153,6 +153,39 @@ bool PlaneFacts::isInvariant(Value value) {
   return invariant[value] = result;
 }
 
+bool PlaneFacts::readsState(Value value) {
+  if (auto known = reading.find(value); known != reading.end())
+    return known->second;
+  bool result;
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    result = !llvm::is_contained(step.paramArgs(), argument) && !llvm::is_contained(step.inputArgs(), argument);
+  else
+    result = llvm::any_of(value.getDefiningOp()->getOperands(), [&](Value operand) { return readsState(operand); });
+  return reading[value] = result;
+}
+
+bool PlaneFacts::isAffine() {
+  for (auto [s, state] : llvm::enumerate(step.yield().getStates()))
+    if (!isAffineIn(state, step.stateArgs(s).front()))
+      return false;
+  return true;
+}
+
+bool PlaneFacts::isAffineIn(Value value, Value state) {
+  if (!readsState(value) || value == state)
+    return true;
+  Operation *op = value.getDefiningOp();
+  if (!op || !cpu::reductionExtents(op).empty() || axes.lookup(value) != axes.lookup(state))
+    return false;
+  int64_t reading = llvm::count_if(op->getOperands(), [&](Value operand) { return readsState(operand); });
+  auto map = dyn_cast<recur::MapOp>(op);
+  using recur::Fn;
+  bool sums = map && llvm::is_contained({Fn::Add, Fn::Sub}, map.getFn());
+  bool scales = isa<recur::ContractOp>(op) || (map && llvm::is_contained({Fn::Mul, Fn::Neg}, map.getFn()));
+  return (sums || (scales && reading == 1)) &&
+         llvm::all_of(op->getOperands(), [&](Value operand) { return isAffineIn(operand, state); });
+}
+
 std::optional<PlaneSizes> rondo::cuda::planeSizes(int64_t channels, int64_t places, bool back) {
   PlaneSizes sizes;
   sizes.channels = channels;

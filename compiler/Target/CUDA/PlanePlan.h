@@ -39,6 +39,10 @@ public:
   bool isChannelSum(unsigned output) const { return llvm::is_contained(channelSums, output); }
   /// Whether a value depends on parameters and constants alone.
   bool isInvariant(mlir::Value value);
+  /// Whether a value depends on a state.
+  bool readsState(mlir::Value value);
+  /// Whether each new state is its old one times a factor, plus an addend, and these depend on no state.
+  bool isAffine();
 
 private:
   void refuse(std::string why) {
@@ -51,7 +55,9 @@ private:
   void reachOperands(mlir::Operation *op, llvm::ArrayRef<int> at, llvm::ArrayRef<int> reduced);
   int axisOf(int64_t extent) const { return extent == channels ? kChannel : extent == places ? kPlace : kNoAxis; }
 
-  llvm::DenseMap<mlir::Value, bool> invariant;
+  bool isAffineIn(mlir::Value value, mlir::Value state);
+
+  llvm::DenseMap<mlir::Value, bool> invariant, reading;
 };
 
 /// Sizes for one scan; or, `back`, for a scan and the way back over it. Nothing where they do not divide.
