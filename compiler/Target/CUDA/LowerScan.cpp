@@ -163,7 +163,7 @@ private:
 
   std::vector<Launch> lowerBoth(recur::ScanInterface forth, recur::ScanInterface back, ModelTensors &tensors,
                                 StringRef symbol) {
-    PlaneLaunches planes{{emitPlanesBack(forth, back, tensors, getOperation(), symbol)}, {}};
+    PlaneLaunches planes{emitPlanesBack(forth, back, tensors, getOperation(), symbol), {}};
     std::vector<Launch> steps{emitSteps(forth, tensors.program, tensors.of(forth), symbol.str() + "_forth"),
                               emitSteps(back, tensors.program, tensors.of(back), symbol)};
     return *withPlanes(back, std::move(planes), std::move(steps));

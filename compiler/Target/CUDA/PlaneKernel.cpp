@@ -65,7 +65,7 @@ Launch PlaneKernel::emit(ModuleOp module, StringRef symbol) {
   takeRegisters(arguments->function());
   if (call.part != PlanePart::Whole) {
     launch.perSegment = true;
-    launch.segmentBytes = segmentBytes(*call.forth.facts);
+    launch.segmentBytes = segmentBytes(mapFacts());
     func::FuncOp kernel = arguments->function();
     for (int i = 0; i < 2; ++i)
       (void)kernel.insertArgument(kernel.getNumArguments(), b.getI64Type(), {}, loc);
@@ -396,5 +396,5 @@ void PlaneKernel::emitForth() {
   if (call.part == PlanePart::Whole)
     storeStates(*call.forth.facts, states);
   else if (call.part == PlanePart::Ends)
-    storeMaps(states);
+    storeMaps(states, PlaneFacts::Map::Affine);
 }

@@ -44,12 +44,13 @@ struct PlaneCall {
   /// States at the beginning of each stage, one tensor for each state: outputs of a way forth, inputs of a way back; behind the others.
   bool keepsStates = false;
   PlanePart part = PlanePart::Whole;
+  bool mirrored = false; // segments are cut as they are on the way forth over this one's steps
 };
 
 /// Bytes of the workspace for a segment of a scan: for each state, what the segment adds, and by what it multiplies.
 int64_t segmentBytes(PlaneFacts &facts);
-/// From segment to segment, for one state: what each adds becomes what it begins with.
-Launch emitPlaneLink(PlaneFacts &facts, unsigned state, const ScanTensors &of, const Program &program,
+/// From segment to segment, or `fromLast` one to the first, for one state: what each adds becomes what it begins with.
+Launch emitPlaneLink(PlaneFacts &facts, unsigned state, bool fromLast, const ScanTensors &of, const Program &program,
                      mlir::ModuleOp module, llvm::StringRef symbol);
 
 class PlaneKernel : ScanOperands {
@@ -115,7 +116,9 @@ private:
   Affine affine(Scope &scope, mlir::Value value, llvm::ArrayRef<cpu::Index> at);
   Values neutralMaps();
   Values newMaps(Scope &scope, const Values &maps);
-  void storeMaps(const Values &maps);
+  PlaneFacts &mapFacts() { return call.back.facts ? *call.back.facts : *call.forth.facts; }
+  void storeMaps(const Values &maps, PlaneFacts::Map kind);
+  void storeSums(const Values &states);
   Values statesOfSegment();
   mlir::Value mapAddress(unsigned state, bool factor);
   void openSegment(mlir::Value &task, mlir::Value heads, mlir::Value head);

@@ -13,6 +13,15 @@ using namespace rondo::cuda;
 static const LaunchCost kPlaneCost{1, 80, 40, 3000}, kSumCost{0, 0, 0, 3000}, kEndsCost{1, 70, 35, 3000},
     kLinkCost{1, 700, 100, 3000};
 
+/// What these values are made of, themselves included.
+static llvm::SetVector<Value> madeOf(ValueRange values) {
+  llvm::SetVector<Value> reached(values.begin(), values.end());
+  for (size_t i = 0; i < reached.size(); ++i)
+    if (Operation *op = reached[i].getDefiningOp())
+      reached.insert(op->operand_begin(), op->operand_end());
+  return reached;
+}
+
 namespace {
 
 class PlaneCaller {
@@ -23,10 +32,7 @@ public:
   /// What a step reads for the values `of`, as operands of the kernel; nothing is there twice.
   void addReads(PlaneFacts &facts, const ScanTensors &of, ValueRange wanted,
                 const llvm::DenseMap<int, unsigned> &histories = llvm::DenseMap<int, unsigned>()) {
-    llvm::SetVector<Value> reached(wanted.begin(), wanted.end());
-    for (size_t i = 0; i < reached.size(); ++i)
-      if (Operation *op = reached[i].getDefiningOp())
-        reached.insert(op->operand_begin(), op->operand_end());
+    llvm::SetVector<Value> reached = madeOf(wanted);
     auto number = [](SmallVectorImpl<int> &list, int tensor) {
       size_t at = llvm::find(list, tensor) - list.begin();
       if (at == list.size())
@@ -87,27 +93,42 @@ public:
     return launch;
   }
 
-  /// The same in segments of time.
+  static SmallVector<Value> affineStates(PlaneFacts &facts) {
+    SmallVector<Value> states;
+    for (unsigned s = 0; s < facts.scan.numStates(); ++s)
+      if (facts.mapOf(s) == PlaneFacts::Map::Affine)
+        states.push_back(facts.step.yield().getStates()[s]);
+    return states;
+  }
+
+  /// The same in segments of time. Before it, what segments make of states, and what they begin with; behind it, sums over segments.
   std::vector<Launch> emitSegments(const ScanTensors &of, StringRef symbol) {
-    PlaneFacts &facts = *call.forth.facts;
+    bool isBack = call.back.facts;
+    PlaneFacts &facts = isBack ? *call.back.facts : *call.forth.facts;
     std::vector<Launch> launches;
     PlaneCaller ends(tensors, module, sizes);
     ends.call.part = PlanePart::Ends;
+    ends.call.mirrored = isBack;
     ends.call.forth.facts = &facts;
-    ends.addReads(facts, of, facts.step.yield().getStates());
+    ends.addReads(facts, of, affineStates(facts));
     launches.push_back(ends.emit(symbol.str() + "_ends"));
     launches.back().cost = inStages(kEndsCost);
-    for (unsigned s = 0; s < facts.scan.numStates(); ++s) {
-      std::string name = symbol.str() + "_link" + std::to_string(s);
-      launches.push_back(emitPlaneLink(facts, s, of, tensors.program, module, name));
-      launches.back().cost = inStages(kLinkCost);
-    }
+    auto link = [&](PlaneFacts::Map kind) {
+      for (unsigned s = 0; s < facts.scan.numStates(); ++s)
+        if (facts.mapOf(s) == kind) {
+          std::string name = symbol.str() + "_link" + std::to_string(s);
+          launches.push_back(emitPlaneLink(facts, s, isBack, of, tensors.program, module, name));
+          launches.back().cost = kLinkCost;
+        }
+    };
+    link(PlaneFacts::Map::Affine);
     PlaneCaller within(*this);
     within.call.part = PlanePart::Within;
     within.call.tensors.inits.clear();
     within.call.tensors.finals.clear();
     launches.push_back(within.emit(symbol.str() + "_within"));
     launches.back().cost = inStages(kPlaneCost);
+    link(PlaneFacts::Map::Sum);
     return launches;
   }
 
@@ -213,7 +234,7 @@ PlaneLaunches rondo::cuda::emitPlanes(recur::ScanInterface scan, ModelTensors &t
   caller.addOutputs(caller.call.forth, llvm::to_vector(llvm::seq<unsigned>(0, of.outputs.size())), of);
   PlaneLaunches made;
   made.ways.push_back({caller.emit(symbol.str() + "_planes")});
-  if (facts.isAffine())
+  if (facts.hasMaps(false))
     made.ways.push_back(caller.emitSegments(of, symbol.str() + "_planes"));
   for (auto [i, way] : llvm::enumerate(made.ways))
     llvm::append_range(way, caller.emitSums(symbol.str() + (i ? "_segments" : "_planes")));
@@ -257,8 +278,8 @@ std::string rondo::cuda::whyNoPlanesBack(recur::ScanInterface forth, recur::Scan
   return findHistories(there, back).reason;
 }
 
-std::vector<Launch> rondo::cuda::emitPlanesBack(recur::ScanInterface forth, recur::ScanInterface back,
-                                                ModelTensors &tensors, ModuleOp module, StringRef symbol) {
+std::vector<std::vector<Launch>> rondo::cuda::emitPlanesBack(recur::ScanInterface forth, recur::ScanInterface back,
+                                                             ModelTensors &tensors, ModuleOp module, StringRef symbol) {
   PlaneFacts there(forth), again(back);
   PlaneSizes sizes = *planeSizes(there.channels, there.places, true);
   Histories histories = findHistories(there, back);
@@ -283,7 +304,17 @@ std::vector<Launch> rondo::cuda::emitPlanesBack(recur::ScanInterface forth, recu
   caller.addOutputs(caller.call.forth, histories.others, ofForth);
   caller.addOutputs(caller.call.back, llvm::to_vector(llvm::seq<unsigned>(0, ofBack.outputs.size())), ofBack,
                     llvm::count_if(histories.others, [&](unsigned o) { return there.isChannelSum(o); }));
-  std::vector<Launch> launches{keeps.emit(symbol.str() + "_kept"), caller.emit(symbol.str() + "_back")};
-  llvm::append_range(launches, caller.emitSums(symbol.str() + "_back"));
-  return launches;
+  std::vector<std::vector<Launch>> ways{{keeps.emit(symbol.str() + "_kept"), caller.emit(symbol.str() + "_back")}};
+  // What the way back makes of its states must be known before the states of the way forth are.
+  llvm::SetVector<Value> read = madeOf(PlaneCaller::affineStates(again));
+  bool isBefore = llvm::none_of(llvm::zip(again.step.inputArgs(), ofBack.inputs), [&](auto input) {
+    return read.contains(std::get<0>(input)) && stateOf.contains(std::get<1>(input));
+  });
+  if (isBefore && there.hasMaps(false) && again.hasMaps(true)) {
+    ways.push_back(keeps.emitSegments(ofForth, symbol.str() + "_kept"));
+    llvm::append_range(ways.back(), caller.emitSegments(ofBack, symbol.str() + "_back"));
+  }
+  for (auto [i, way] : llvm::enumerate(ways))
+    llvm::append_range(way, caller.emitSums(symbol.str() + (i ? "_segments" : "_back")));
+  return ways;
 }

@@ -18,8 +18,8 @@ PlaneLaunches emitPlanes(recur::ScanInterface scan, ModelTensors &tensors, mlir:
 
 /// The kernels of `forth`, whose states at each step `back` reads in reverse, and of `back`. Such states are no tensor then: some are kept, and
 /// the others are computed again. For scans that `whyNoPlanesBack` says nothing about.
-std::vector<Launch> emitPlanesBack(recur::ScanInterface forth, recur::ScanInterface back, ModelTensors &tensors,
-                                   mlir::ModuleOp module, llvm::StringRef symbol);
+std::vector<std::vector<Launch>> emitPlanesBack(recur::ScanInterface forth, recur::ScanInterface back,
+                                                ModelTensors &tensors, mlir::ModuleOp module, llvm::StringRef symbol);
 std::string whyNoPlanesBack(recur::ScanInterface forth, recur::ScanInterface back);
 
 } // namespace rondo::cuda

@@ -164,11 +164,30 @@ bool PlaneFacts::readsState(Value value) {
   return reading[value] = result;
 }
 
-bool PlaneFacts::isAffine() {
-  for (auto [s, state] : llvm::enumerate(step.yield().getStates()))
-    if (!isAffineIn(state, step.stateArgs(s).front()))
-      return false;
-  return true;
+bool PlaneFacts::reads(Value value, Value state) {
+  Operation *op = value.getDefiningOp();
+  return value == state || (op && readsState(value) &&
+                            llvm::any_of(op->getOperands(), [&](Value operand) { return reads(operand, state); }));
+}
+
+PlaneFacts::Map PlaneFacts::mapOf(unsigned state) {
+  Value made = step.yield().getStates()[state], old = step.stateArgs(state).front();
+  if (isAffineIn(made, old))
+    return Map::Affine;
+  auto add = made.getDefiningOp<recur::MapOp>();
+  if (add && add.getFn() == recur::Fn::Add)
+    for (unsigned i : {0, 1})
+      if (add->getOperand(i) == old && !reads(add->getOperand(1 - i), old))
+        return Map::Sum;
+  return Map::Other;
+}
+
+/// Whether every state is affine; or, with `sums`, a sum.
+bool PlaneFacts::hasMaps(bool sums) {
+  return llvm::all_of(llvm::seq<unsigned>(0, scan.numStates()), [&](unsigned s) {
+    Map map = mapOf(s);
+    return map == Map::Affine || (sums && map == Map::Sum);
+  });
 }
 
 bool PlaneFacts::isAffineIn(Value value, Value state) {

@@ -41,8 +41,11 @@ public:
   bool isInvariant(mlir::Value value);
   /// Whether a value depends on a state.
   bool readsState(mlir::Value value);
-  /// Whether each new state is its old one times a factor, plus an addend, and these depend on no state.
-  bool isAffine();
+  /// How a segment of time makes a new state of an old one. Affine: a factor times it plus an addend, and these depend on no state. Sum: it
+  /// plus what depends on others.
+  enum class Map { Affine, Sum, Other };
+  Map mapOf(unsigned state);
+  bool hasMaps(bool sums);
 
 private:
   void refuse(std::string why) {
@@ -56,6 +59,7 @@ private:
   int axisOf(int64_t extent) const { return extent == channels ? kChannel : extent == places ? kPlace : kNoAxis; }
 
   bool isAffineIn(mlir::Value value, mlir::Value state);
+  bool reads(mlir::Value value, mlir::Value state);
 
   llvm::DenseMap<mlir::Value, bool> invariant, reading;
 };

@@ -45,7 +45,7 @@ void PlaneKernel::openSegment(Value &task, Value heads, Value head) {
 
 /// Where the thread's first element of a state's map lies.
 Value PlaneKernel::mapAddress(unsigned state, bool factor) {
-  PlaneFacts &facts = *call.forth.facts;
+  PlaneFacts &facts = mapFacts();
   const auto axes = facts.axes.lookup(facts.step.yield().getStates()[state]);
   int64_t before = bytesBefore(facts, state) + (factor ? 4 * llvm::alignTo(elementsOfState(facts, state), 4) : 0);
   Value bytes = add(mul(firstElement(axes), index(4)), index(before));
@@ -57,10 +57,12 @@ static Value elementOf(Lanes &l, Value first, size_t number, size_t each, int64_
   return l.at(first, l.wide(l.i32(4 * static_cast<int64_t>(number / each * places + number % each))));
 }
 
-void PlaneKernel::storeMaps(const Values &maps) {
-  PlaneFacts &facts = *call.forth.facts;
+void PlaneKernel::storeMaps(const Values &maps, PlaneFacts::Map kind) {
+  PlaneFacts &facts = mapFacts();
   size_t words = maps.size() / 2;
   for (unsigned s = 0; s < facts.scan.numStates(); ++s) {
+    if (facts.mapOf(s) != kind)
+      continue;
     const auto axes = facts.axes.lookup(facts.step.yield().getStates()[s]);
     size_t count = elementsOf(axes), each = axes.size() > 1 ? sizes.placesEach : count;
     for (bool factor : {false, true}) {
@@ -71,15 +73,24 @@ void PlaneKernel::storeMaps(const Values &maps) {
   }
 }
 
+/// What a segment adds to each sum.
+void PlaneKernel::storeSums(const Values &states) {
+  Values maps(states);
+  maps.append(Values(states.size(), l.f32(1)));
+  storeMaps(maps, PlaneFacts::Map::Sum);
+}
+
+/// What the segment begins with; a sum with 0.
 PlaneKernel::Values PlaneKernel::statesOfSegment() {
-  PlaneFacts &facts = *call.forth.facts;
+  PlaneFacts &facts = mapFacts();
   Values states;
   for (unsigned s = 0; s < facts.scan.numStates(); ++s) {
     const auto axes = facts.axes.lookup(facts.step.yield().getStates()[s]);
     size_t count = elementsOf(axes), each = axes.size() > 1 ? sizes.placesEach : count;
+    bool isSum = facts.mapOf(s) == PlaneFacts::Map::Sum;
     Value place = mapAddress(s, false);
     for (size_t i = 0; i < count; ++i)
-      states.push_back(l.load(b.getF32Type(), elementOf(l, place, i, each, sizes.places)));
+      states.push_back(isSum ? l.f32(0) : l.load(b.getF32Type(), elementOf(l, place, i, each, sizes.places)));
   }
   return states;
 }
@@ -95,7 +106,11 @@ PlaneKernel::Values PlaneKernel::neutralMaps() {
 PlaneKernel::Values PlaneKernel::newMaps(Scope &scope, const Values &maps) {
   size_t words = maps.size() / 2, next = 0;
   Values made(maps);
-  for (Value state : scope.facts->step.yield().getStates())
+  for (auto [s, state] : llvm::enumerate(scope.facts->step.yield().getStates())) {
+    if (scope.facts->mapOf(s) != PlaneFacts::Map::Affine) {
+      next += elementsOf(scope.facts->axes.lookup(state));
+      continue;
+    }
     eachElement(scope.facts->axes.lookup(state), [&](ArrayRef<Index> at) {
       Affine map = affine(scope, state, at);
       Value zero = map.addend ? map.addend : l.f32(0);
@@ -103,6 +118,7 @@ PlaneKernel::Values PlaneKernel::newMaps(Scope &scope, const Values &maps) {
       made[words + next] = map.factor ? l.mulf(map.factor, maps[words + next]) : l.f32(0);
       ++next;
     });
+  }
   return made;
 }
 
@@ -139,8 +155,8 @@ PlaneKernel::Affine PlaneKernel::affine(Scope &scope, Value value, ArrayRef<Inde
   return of;
 }
 
-Launch rondo::cuda::emitPlaneLink(PlaneFacts &facts, unsigned state, const ScanTensors &of, const Program &program,
-                                  ModuleOp module, StringRef symbol) {
+Launch rondo::cuda::emitPlaneLink(PlaneFacts &facts, unsigned state, bool fromLast, const ScanTensors &of,
+                                  const Program &program, ModuleOp module, StringRef symbol) {
   OpBuilder b(facts.scan.getContext());
   Location loc = facts.scan.getLoc();
   Lanes l(b, loc, b.getBF16Type());
@@ -181,8 +197,10 @@ Launch rondo::cuda::emitPlaneLink(PlaneFacts &facts, unsigned state, const ScanT
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToEnd(loop.getBody());
-    Value number = add(mul(add(mul(row, segments), loop.getInductionVar()), heads), head),
-          now = loop.getRegionIterArgs()[0];
+    Value now = loop.getRegionIterArgs()[0], segment = loop.getInductionVar();
+    if (fromLast)
+      segment = arith::SubIOp::create(b, loc, arith::SubIOp::create(b, loc, segments, index(1)), segment);
+    Value number = add(mul(add(mul(row, segments), segment), heads), head);
     Value bytes = add(mul(number, index(launch.segmentBytes)), add(mul(element, index(4)), index(offset)));
     Value place = l.at(scratch, arith::IndexCastOp::create(b, loc, b.getI64Type(), bytes));
     Value added = l.load(b.getF32Type(), place);
