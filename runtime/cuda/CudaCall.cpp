@@ -144,10 +144,15 @@ Result<void> CudaCall::placeDefault(size_t i) {
   return {};
 }
 
+/// Bytes of a temporary from which on it is worth finding out whether the call needs it.
+constexpr size_t kLargeTemporary = size_t(64) << 20;
+
 /// Outputs that nobody asked for, and temporaries, in one piece.
 Result<void> CudaCall::placeWorkspace() {
   size_t bytes = 0;
   std::vector<std::pair<size_t, size_t>> places;
+  std::vector<size_t> mine;
+  bool isLarge = false;
   const auto take = [&](size_t size) {
     const size_t at = bytes;
     bytes += (size + 255) / 256 * 256;
@@ -158,8 +163,24 @@ Result<void> CudaCall::placeWorkspace() {
     if (binding.given[i] || core::rootOf(program, i) != int(i) || core::isInput(spec.kind))
       continue;
     tensors[i] = contiguous(spec.type, binding.fullShape(spec), 0, device.info().ordinal);
-    places.emplace_back(i, take(bytesOf(tensors[i])));
+    mine.push_back(i);
+    isLarge |= spec.kind == TensorKind::Temporary && bytesOf(tensors[i]) > kLargeTemporary;
   }
+  // What lies between the launches of another way than the one that the call takes has no memory.
+  std::vector<bool> used(tensors.size(), !isLarge);
+  if (isLarge) {
+    if (Result<void> seen = placeAliases(); !seen) // their rows may be aligned or not
+      return seen;
+    Result<std::vector<QueuedLaunch>> launches = chooseLaunches(program, tensors, binding.sizes, code.room());
+    if (!launches)
+      return launches.error();
+    for (const QueuedLaunch &each : *launches)
+      for (int operand : program.launches[each.number].operands)
+        used[size_t(core::rootOf(program, size_t(operand)))] = true;
+  }
+  for (size_t i : mine)
+    if (used[i] || program.tensors[i].kind != TensorKind::Temporary)
+      places.emplace_back(i, take(bytesOf(tensors[i])));
   const Result<Address> address =
       bytes ? code.workspace(stream, CudaCode::Purpose::Tensors, bytes) : Result<Address>(Address(0));
   if (!address)

@@ -146,6 +146,12 @@ void ScanOperands::open(OpBuilder &b, Location loc, ModuleOp module, StringRef s
   openAll(tensors.offsets, offsets);
 }
 
+void rondo::cuda::takeRegisters(func::FuncOp kernel) {
+  Builder b(kernel.getContext());
+  kernel->setAttr("passthrough",
+                  b.getArrayAttr({b.getArrayAttr({b.getStringAttr("nvvm.minctasm"), b.getStringAttr("1")})}));
+}
+
 Value rondo::cuda::threadNumber(OpBuilder &b, Location loc) {
   return special(b, loc, NVVM::ThreadIdXOp::create(b, loc, b.getI32Type()));
 }

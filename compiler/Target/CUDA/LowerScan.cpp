@@ -34,7 +34,7 @@ constexpr int64_t kMatrixPart = 64, kVectorPart = 64;
 /// A call of one token has blocks of its own where a column of the state has so many elements: of fewer columns, so that few heads fill a GPU.
 constexpr int64_t kTokenColumn = 32, kTokenElements = 2048, kFewestColumns = 16;
 /// Of that kernel: what a block takes in nanoseconds, alone and as one of many (measured on an H100), beside a step kernel's launch.
-const LaunchCost kTokenCost{1, 3000, 1430, 0}, kStepCost{1, 400, 300, 3000};
+const LaunchCost kTokenCost{1, 3000, 100, 0}, kStepCost{1, 400, 300, 3000};
 
 /// A launch passes 4 KiB of arguments: operands of 48 bytes, and the sizes.
 constexpr size_t kMostOperands = (4096 - 48) / 48;
@@ -143,38 +143,35 @@ private:
       return std::nullopt;
     }
     ++choices;
-    for (Launch &launch : planes.launches)
-      launch.choice = choices;
-    for (Launch &launch : steps) {
-      launch.choice = choices;
-      launch.way = 1;
+    for (Launch &launch : steps)
       launch.cost = kStepCost;
-      planes.launches.push_back(std::move(launch));
-    }
-    return std::move(planes.launches);
+    planes.ways.push_back(std::move(steps));
+    std::vector<Launch> made;
+    for (auto [w, way] : llvm::enumerate(planes.ways))
+      for (Launch &launch : way) {
+        launch.choice = choices;
+        launch.way = static_cast<int64_t>(w);
+        made.push_back(std::move(launch));
+      }
+    return made;
   }
 
-  /// The scan that goes back over `forth`'s states, where nothing else comes between that reads its results.
+  /// The scan that goes back over `forth`'s states in one kernel with it, where nothing else comes between that reads its results.
   static recur::ScanInterface wayBackOf(recur::ScanInterface forth) {
     recur::ScanInterface back;
     for (Value result : forth->getResults())
       for (Operation *user : result.getUsers())
         if (!back || user->isBeforeInBlock(back))
           back = dyn_cast<recur::ScanInterface>(user);
-    bool isBack = back && isa<recur::ScanOp>(forth.getOperation()) && isa<recur::ScanOp>(back.getOperation());
+    bool isBack = back && isa<recur::ScanOp>(forth.getOperation()) && isa<recur::ScanOp>(back.getOperation()) &&
+                  whyNoPlanesBack(forth, back).empty();
     return isBack ? back : recur::ScanInterface();
   }
 
   std::vector<Launch> lowerBoth(recur::ScanInterface forth, recur::ScanInterface back, ModelTensors &tensors,
                                 StringRef symbol) {
-    PlaneLaunches planes = emitPlanesBack(forth, back, tensors, getOperation(), symbol);
-    std::string name = symbol.str() + "_forth";
-    if (!planes.reason.empty()) {
-      std::vector<Launch> made = lowerScan(forth, tensors, name);
-      llvm::append_range(made, lowerScan(back, tensors, symbol));
-      return made;
-    }
-    std::vector<Launch> steps{emitSteps(forth, tensors.program, tensors.of(forth), name),
+    PlaneLaunches planes{emitPlanesBack(forth, back, tensors, getOperation(), symbol), {}};
+    std::vector<Launch> steps{emitSteps(forth, tensors.program, tensors.of(forth), symbol.str() + "_forth"),
                               emitSteps(back, tensors.program, tensors.of(back), symbol)};
     return *withPlanes(back, std::move(planes), std::move(steps));
   }

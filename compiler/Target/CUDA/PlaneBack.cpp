@@ -44,12 +44,12 @@ void PlaneKernel::findCommon() {
 /// Stages from the last one on.
 void PlaneKernel::emitBack() {
   PlaneFacts &facts = *call.back.facts;
-  Values states = initialStates(facts);
+  Values states = call.part == PlanePart::Whole ? initialStates(facts) : statesOfSegment();
   size_t words = states.size(), keptWords = 0;
   Value stages = arith::CeilDivUIOp::create(b, loc, steps, index(sizes.stage));
   Value last = sub(stages, index(1));
   auto load = [&](Value stage) {
-    Values loaded = keptStates(stage);
+    Values loaded = keptStates(first ? add(stage, arith::DivUIOp::create(b, loc, first, index(sizes.stage))) : stage);
     keptWords = loaded.size();
     loaded.append(loadStage(mul(stage, index(sizes.stage))));
     return loaded;
@@ -78,7 +78,11 @@ void PlaneKernel::emitBack() {
     states.append(loaded);
     return states;
   });
-  storeStates(facts, Values(ArrayRef(carried).take_front(words)));
+  states.assign(carried.begin(), carried.begin() + words);
+  if (call.part == PlanePart::Whole)
+    storeStates(facts, states);
+  else
+    storeSums(states);
 }
 
 /// A stage forth, from its kept states, and back. Of one with fewer steps, those behind the end change nothing.

@@ -62,6 +62,14 @@ Launch PlaneKernel::emit(ModuleOp module, StringRef symbol) {
   launch.splits = sizes.parts();
   launch.threads = sizes.threads;
   open(b, loc, module, symbol, program, call.tensors, launch, {});
+  takeRegisters(arguments->function());
+  if (call.part != PlanePart::Whole) {
+    launch.perSegment = true;
+    launch.segmentBytes = segmentBytes(mapFacts());
+    func::FuncOp kernel = arguments->function();
+    for (int i = 0; i < 2; ++i)
+      (void)kernel.insertArgument(kernel.getNumArguments(), b.getI64Type(), {}, loc);
+  }
   planStages();
   findCommon();
   openTask();
@@ -84,6 +92,8 @@ void PlaneKernel::openTask() {
   part = arith::RemUIOp::create(b, loc, number, index(sizes.parts()));
   Value task = arith::DivUIOp::create(b, loc, number, index(sizes.parts()));
   Value head = arith::RemUIOp::create(b, loc, task, heads), row = arith::DivUIOp::create(b, loc, task, heads);
+  if (call.part != PlanePart::Whole)
+    openSegment(row, heads, head);
   Value ofGroup = arith::DivUIOp::create(b, loc, head, arguments->size(4));
   for (auto *list : {&inputs, &params, &inits, &outputs, &finals})
     for (Operand &operand : *list) {
@@ -346,7 +356,7 @@ void PlaneKernel::takeSteps(Value from, Value begin, Value end, int64_t unrolled
       scope.state = [&](PlaneSource source, size_t element) {
         return states[stateBegin(*call.forth.facts, source.number) + element];
       };
-      Values next = newStates(scope);
+      Values next = call.part == PlanePart::Ends ? newMaps(scope, states) : newStates(scope);
       storeOutputs(scope, call.forth, cursors, {});
       states = std::move(next);
       cursors = moved(call.forth, cursors, true);
@@ -359,7 +369,9 @@ void PlaneKernel::takeSteps(Value from, Value begin, Value end, int64_t unrolled
 }
 
 void PlaneKernel::emitForth() {
-  Values states = initialStates(*call.forth.facts);
+  Values states = call.part == PlanePart::Whole  ? initialStates(*call.forth.facts)
+                  : call.part == PlanePart::Ends ? neutralMaps()
+                                                 : statesOfSegment();
   size_t words = states.size();
   Values carried = states;
   carried.append(loadFirst([&] { return loadStage(index(0)); }));
@@ -370,7 +382,7 @@ void PlaneKernel::emitForth() {
     l.barrier();
     loaded = loadStage(add(from, index(sizes.stage)));
     if (call.keepsStates)
-      keepStates(states, arith::DivUIOp::create(b, loc, from, index(sizes.stage)));
+      keepStates(states, arith::DivUIOp::create(b, loc, first ? add(first, from) : from, index(sizes.stage)));
     Value count = arith::MinUIOp::create(b, loc, index(sizes.stage), sub(steps, from));
     Value whole = mul(arith::DivUIOp::create(b, loc, count, index(kUnrolled)), index(kUnrolled));
     Values cursors = cursorsAt(call.forth, from);
@@ -380,5 +392,9 @@ void PlaneKernel::emitForth() {
     states.append(loaded);
     return states;
   });
-  storeStates(*call.forth.facts, Values(ArrayRef(carried).take_front(words)));
+  states.assign(carried.begin(), carried.begin() + words);
+  if (call.part == PlanePart::Whole)
+    storeStates(*call.forth.facts, states);
+  else if (call.part == PlanePart::Ends)
+    storeMaps(states, PlaneFacts::Map::Affine);
 }

@@ -32,6 +32,9 @@ struct PlaneLeg {
   int64_t firstSum = 0;
 };
 
+/// What a kernel does: all steps; or of a segment of time, what it makes of any state, or its steps from the state that it begins with.
+enum class PlanePart { Whole, Ends, Within };
+
 /// What a kernel works on: the program's tensors, and what they are to the steps.
 struct PlaneCall {
   PlaneLeg forth, back; // back: null facts where there is none
@@ -40,7 +43,15 @@ struct PlaneCall {
   llvm::SmallVector<llvm::SmallVector<int, 2>> inputAxes; // of the inputs that steps read
   /// States at the beginning of each stage, one tensor for each state: outputs of a way forth, inputs of a way back; behind the others.
   bool keepsStates = false;
+  PlanePart part = PlanePart::Whole;
+  bool mirrored = false; // segments are cut as they are on the way forth over this one's steps
 };
+
+/// Bytes of the workspace for a segment of a scan: for each state, what the segment adds, and by what it multiplies.
+int64_t segmentBytes(PlaneFacts &facts);
+/// From segment to segment, or `fromLast` one to the first, for one state: what each adds becomes what it begins with.
+Launch emitPlaneLink(PlaneFacts &facts, unsigned state, bool fromLast, const ScanTensors &of, const Program &program,
+                     mlir::ModuleOp module, llvm::StringRef symbol);
 
 class PlaneKernel : ScanOperands {
 public:
@@ -98,6 +109,19 @@ private:
   void keepStates(const Values &states, mlir::Value stageNumber);
   Values keptStates(mlir::Value stageNumber);
   unsigned outputPosition(size_t output) const { return inputs.size() + params.size() + inits.size() + output; }
+  // segments
+  struct Affine {
+    mlir::Value factor, addend; // null: 0
+  };
+  Affine affine(Scope &scope, mlir::Value value, llvm::ArrayRef<cpu::Index> at);
+  Values neutralMaps();
+  Values newMaps(Scope &scope, const Values &maps);
+  PlaneFacts &mapFacts() { return call.back.facts ? *call.back.facts : *call.forth.facts; }
+  void storeMaps(const Values &maps, PlaneFacts::Map kind);
+  void storeSums(const Values &states);
+  Values statesOfSegment();
+  mlir::Value mapAddress(unsigned state, bool factor);
+  void openSegment(mlir::Value &task, mlir::Value heads, mlir::Value head);
   // stages
   Values loadStage(mlir::Value from);
   Values loadFirst(llvm::function_ref<Values()> load);
@@ -135,6 +159,8 @@ private:
   mlir::Operation *outermost = nullptr; // the loop over stages: what no step changes goes before it
   mlir::Value thread, lane, group;      // i32
   mlir::Value steps, part, channel;     // index; channel: the thread's first one among all
+  mlir::Value first, all;               // index: of a segment, its first step, and all steps; null elsewhere
+  mlir::Value segmentPlace;             // i64: a segment's part of the workspace
   llvm::SmallVector<Staged> staged;
   int64_t numSums = 0, partialsOffset = 0; // sums over channels, of all legs; where their parts lie in shared memory
   std::map<Key, mlir::Value> constants;    // what no step changes

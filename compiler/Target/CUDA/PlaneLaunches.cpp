@@ -10,7 +10,17 @@ using namespace rondo;
 using namespace rondo::cuda;
 
 /// Nanoseconds of an H100: of a step, alone and of one of many blocks of a multiprocessor, and of a launch. They only order ways.
-static const LaunchCost kPlaneCost{1, 40, 20, 3000}, kSumCost{0, 0, 0, 3000};
+static const LaunchCost kPlaneCost{1, 80, 40, 3000}, kSumCost{0, 0, 0, 3000}, kEndsCost{1, 70, 35, 3000},
+    kLinkCost{1, 700, 100, 3000};
+
+/// What these values are made of, themselves included.
+static llvm::SetVector<Value> madeOf(ValueRange values) {
+  llvm::SetVector<Value> reached(values.begin(), values.end());
+  for (size_t i = 0; i < reached.size(); ++i)
+    if (Operation *op = reached[i].getDefiningOp())
+      reached.insert(op->operand_begin(), op->operand_end());
+  return reached;
+}
 
 namespace {
 
@@ -22,10 +32,7 @@ public:
   /// What a step reads for the values `of`, as operands of the kernel; nothing is there twice.
   void addReads(PlaneFacts &facts, const ScanTensors &of, ValueRange wanted,
                 const llvm::DenseMap<int, unsigned> &histories = llvm::DenseMap<int, unsigned>()) {
-    llvm::SetVector<Value> reached(wanted.begin(), wanted.end());
-    for (size_t i = 0; i < reached.size(); ++i)
-      if (Operation *op = reached[i].getDefiningOp())
-        reached.insert(op->operand_begin(), op->operand_end());
+    llvm::SetVector<Value> reached = madeOf(wanted);
     auto number = [](SmallVectorImpl<int> &list, int tensor) {
       size_t at = llvm::find(list, tensor) - list.begin();
       if (at == list.size())
@@ -86,12 +93,56 @@ public:
     return launch;
   }
 
+  static SmallVector<Value> affineStates(PlaneFacts &facts) {
+    SmallVector<Value> states;
+    for (unsigned s = 0; s < facts.scan.numStates(); ++s)
+      if (facts.mapOf(s) == PlaneFacts::Map::Affine)
+        states.push_back(facts.step.yield().getStates()[s]);
+    return states;
+  }
+
+  /// The same in segments of time. Before it, what segments make of states, and what they begin with; behind it, sums over segments.
+  std::vector<Launch> emitSegments(const ScanTensors &of, StringRef symbol) {
+    bool isBack = call.back.facts;
+    PlaneFacts &facts = isBack ? *call.back.facts : *call.forth.facts;
+    std::vector<Launch> launches;
+    PlaneCaller ends(tensors, module, sizes);
+    ends.call.part = PlanePart::Ends;
+    ends.call.mirrored = isBack;
+    ends.call.forth.facts = &facts;
+    ends.addReads(facts, of, affineStates(facts));
+    launches.push_back(ends.emit(symbol.str() + "_ends"));
+    launches.back().cost = inStages(kEndsCost);
+    auto link = [&](PlaneFacts::Map kind) {
+      for (unsigned s = 0; s < facts.scan.numStates(); ++s)
+        if (facts.mapOf(s) == kind) {
+          std::string name = symbol.str() + "_link" + std::to_string(s);
+          launches.push_back(emitPlaneLink(facts, s, isBack, of, tensors.program, module, name));
+          launches.back().cost = kLinkCost;
+        }
+    };
+    link(PlaneFacts::Map::Affine);
+    PlaneCaller within(*this);
+    within.call.part = PlanePart::Within;
+    within.call.tensors.inits.clear();
+    within.call.tensors.finals.clear();
+    launches.push_back(within.emit(symbol.str() + "_within"));
+    launches.back().cost = inStages(kPlaneCost);
+    link(PlaneFacts::Map::Sum);
+    return launches;
+  }
+
   /// Adds up the parts of sums over channels.
   std::vector<Launch> emitSums(StringRef symbol);
 
   PlaneCall call;
 
 private:
+  LaunchCost inStages(LaunchCost cost) const {
+    return {sizes.stage, cost.alone * double(cost.steps == 1 ? sizes.stage : 1), cost.shared * double(sizes.stage),
+            cost.fixed};
+  }
+
   struct Sum {
     Value output;
     int parts, whole;
@@ -182,38 +233,61 @@ PlaneLaunches rondo::cuda::emitPlanes(recur::ScanInterface scan, ModelTensors &t
   caller.call.tensors.finals = of.finals;
   caller.addOutputs(caller.call.forth, llvm::to_vector(llvm::seq<unsigned>(0, of.outputs.size())), of);
   PlaneLaunches made;
-  made.launches.push_back(caller.emit(symbol.str() + "_planes"));
-  llvm::append_range(made.launches, caller.emitSums(symbol.str() + "_planes"));
+  made.ways.push_back({caller.emit(symbol.str() + "_planes")});
+  if (facts.hasMaps(false))
+    made.ways.push_back(caller.emitSegments(of, symbol.str() + "_planes"));
+  for (auto [i, way] : llvm::enumerate(made.ways))
+    llvm::append_range(way, caller.emitSums(symbol.str() + (i ? "_segments" : "_planes")));
   return made;
 }
 
-PlaneLaunches rondo::cuda::emitPlanesBack(recur::ScanInterface forth, recur::ScanInterface back, ModelTensors &tensors,
-                                          ModuleOp module, StringRef symbol) {
+/// The outputs of the way forth that are its states, as the way back reads them, by the state's number; and the others.
+struct Histories {
+  llvm::DenseMap<Value, unsigned> stateOf;
+  SmallVector<unsigned> others;
+  std::string reason;
+};
+
+static Histories findHistories(PlaneFacts &forth, recur::ScanInterface back) {
+  Histories found;
+  auto isBack = [&](Operation *user) { return user == back.getOperation(); };
+  for (auto [o, output] : llvm::enumerate(forth.step.yield().getOutputs())) {
+    Value result = forth.scan.outputs()[o];
+    auto states = llvm::seq<unsigned>(0, forth.scan.numStates());
+    auto state = llvm::find_if(states, [&](unsigned s) { return forth.step.stateArgs(s).front() == output; });
+    if (state != states.end() && llvm::all_of(result.getUsers(), isBack))
+      found.stateOf[result] = *state;
+    else if (llvm::any_of(result.getUsers(), isBack))
+      found.reason = "the way back reads what is no state";
+    else
+      found.others.push_back(o);
+  }
+  if (found.stateOf.empty() || forth.scan.axis(0).getReverse() == back.axis(0).getReverse())
+    found.reason = "it is no way back";
+  return found;
+}
+
+std::string rondo::cuda::whyNoPlanesBack(recur::ScanInterface forth, recur::ScanInterface back) {
   PlaneFacts there(forth), again(back);
   for (const PlaneFacts *facts : {&there, &again})
     if (!facts->reason.empty())
-      return {{}, facts->reason};
-  std::optional<PlaneSizes> sizes = planeSizes(there.channels, there.places, true);
-  if (!sizes || there.channels != again.channels || there.places != again.places)
-    return {{}, "its channels or places do not divide among threads"};
+      return facts->reason;
+  if (there.channels != again.channels || there.places != again.places ||
+      !planeSizes(there.channels, there.places, true))
+    return "its channels or places do not divide among threads";
+  return findHistories(there, back).reason;
+}
+
+std::vector<std::vector<Launch>> rondo::cuda::emitPlanesBack(recur::ScanInterface forth, recur::ScanInterface back,
+                                                             ModelTensors &tensors, ModuleOp module, StringRef symbol) {
+  PlaneFacts there(forth), again(back);
+  PlaneSizes sizes = *planeSizes(there.channels, there.places, true);
+  Histories histories = findHistories(there, back);
   ScanTensors ofForth = tensors.of(forth), ofBack = tensors.of(back);
-  llvm::DenseMap<int, unsigned> histories;
-  SmallVector<unsigned> others;
-  for (auto [o, output] : llvm::enumerate(there.step.yield().getOutputs())) {
-    auto read = llvm::find_if(llvm::seq<unsigned>(0, forth.numStates()),
-                              [&](unsigned s) { return there.step.stateArgs(s).front() == output; });
-    bool isHistory = *read < forth.numStates() &&
-                     llvm::all_of(forth.outputs()[o].getUsers(), [&](Operation *user) { return user == back; });
-    if (isHistory)
-      histories[ofForth.outputs[o]] = *read;
-    else if (llvm::is_contained(forth.outputs()[o].getUsers(), back.getOperation()))
-      return {{}, "the way back reads what is no state"};
-    else
-      others.push_back(o);
-  }
-  if (histories.empty() || forth.axis(0).getReverse() == back.axis(0).getReverse())
-    return {{}, "it is no way back"};
-  PlaneCaller keeps(tensors, module, *sizes), caller(tensors, module, *sizes);
+  llvm::DenseMap<int, unsigned> stateOf;
+  for (auto [value, state] : histories.stateOf)
+    stateOf[tensors.numberOf(value)] = state;
+  PlaneCaller keeps(tensors, module, sizes), caller(tensors, module, sizes);
   keeps.call.forth.facts = caller.call.forth.facts = &there;
   caller.call.back.facts = &again;
   keeps.call.keepsStates = true;
@@ -223,16 +297,24 @@ PlaneLaunches rondo::cuda::emitPlanesBack(recur::ScanInterface forth, recur::Sca
   SmallVector<int> kept = keeps.addKept(there);
   keeps.call.tensors.outputs.append(kept.begin(), kept.end());
   caller.addReads(there, ofForth, there.step.yield()->getOperands());
-  caller.addReads(again, ofBack, again.step.yield()->getOperands(), histories);
+  caller.addReads(again, ofBack, again.step.yield()->getOperands(), stateOf);
   caller.call.tensors.inputs.append(kept.begin(), kept.end());
   caller.call.tensors.inits = ofBack.inits;
   caller.call.tensors.finals = ofBack.finals;
-  caller.addOutputs(caller.call.forth, others, ofForth);
+  caller.addOutputs(caller.call.forth, histories.others, ofForth);
   caller.addOutputs(caller.call.back, llvm::to_vector(llvm::seq<unsigned>(0, ofBack.outputs.size())), ofBack,
-                    llvm::count_if(others, [&](unsigned o) { return there.isChannelSum(o); }));
-  PlaneLaunches made;
-  made.launches.push_back(keeps.emit(symbol.str() + "_kept"));
-  made.launches.push_back(caller.emit(symbol.str() + "_back"));
-  llvm::append_range(made.launches, caller.emitSums(symbol.str() + "_back"));
-  return made;
+                    llvm::count_if(histories.others, [&](unsigned o) { return there.isChannelSum(o); }));
+  std::vector<std::vector<Launch>> ways{{keeps.emit(symbol.str() + "_kept"), caller.emit(symbol.str() + "_back")}};
+  // What the way back makes of its states must be known before the states of the way forth are.
+  llvm::SetVector<Value> read = madeOf(PlaneCaller::affineStates(again));
+  bool isBefore = llvm::none_of(llvm::zip(again.step.inputArgs(), ofBack.inputs), [&](auto input) {
+    return read.contains(std::get<0>(input)) && stateOf.contains(std::get<1>(input));
+  });
+  if (isBefore && there.hasMaps(false) && again.hasMaps(true)) {
+    ways.push_back(keeps.emitSegments(ofForth, symbol.str() + "_kept"));
+    llvm::append_range(ways.back(), caller.emitSegments(ofBack, symbol.str() + "_back"));
+  }
+  for (auto [i, way] : llvm::enumerate(ways))
+    llvm::append_range(way, caller.emitSums(symbol.str() + (i ? "_segments" : "_back")));
+  return ways;
 }

@@ -6,9 +6,9 @@
 
 namespace rondo::cuda {
 
-/// Launches, or why there are none.
+/// Launches of each way that there is, or why there is none.
 struct PlaneLaunches {
-  std::vector<Launch> launches;
+  std::vector<std::vector<Launch>> ways;
   std::string reason;
 };
 
@@ -17,8 +17,9 @@ PlaneLaunches emitPlanes(recur::ScanInterface scan, ModelTensors &tensors, mlir:
                          llvm::StringRef symbol);
 
 /// The kernels of `forth`, whose states at each step `back` reads in reverse, and of `back`. Such states are no tensor then: some are kept, and
-/// the others are computed again.
-PlaneLaunches emitPlanesBack(recur::ScanInterface forth, recur::ScanInterface back, ModelTensors &tensors,
-                             mlir::ModuleOp module, llvm::StringRef symbol);
+/// the others are computed again. For scans that `whyNoPlanesBack` says nothing about.
+std::vector<std::vector<Launch>> emitPlanesBack(recur::ScanInterface forth, recur::ScanInterface back,
+                                                ModelTensors &tensors, mlir::ModuleOp module, llvm::StringRef symbol);
+std::string whyNoPlanesBack(recur::ScanInterface forth, recur::ScanInterface back);
 
 } // namespace rondo::cuda

@@ -153,6 +153,58 @@ bool PlaneFacts::isInvariant(Value value) {
   return invariant[value] = result;
 }
 
+bool PlaneFacts::readsState(Value value) {
+  if (auto known = reading.find(value); known != reading.end())
+    return known->second;
+  bool result;
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    result = !llvm::is_contained(step.paramArgs(), argument) && !llvm::is_contained(step.inputArgs(), argument);
+  else
+    result = llvm::any_of(value.getDefiningOp()->getOperands(), [&](Value operand) { return readsState(operand); });
+  return reading[value] = result;
+}
+
+bool PlaneFacts::reads(Value value, Value state) {
+  Operation *op = value.getDefiningOp();
+  return value == state || (op && readsState(value) &&
+                            llvm::any_of(op->getOperands(), [&](Value operand) { return reads(operand, state); }));
+}
+
+PlaneFacts::Map PlaneFacts::mapOf(unsigned state) {
+  Value made = step.yield().getStates()[state], old = step.stateArgs(state).front();
+  if (isAffineIn(made, old))
+    return Map::Affine;
+  auto add = made.getDefiningOp<recur::MapOp>();
+  if (add && add.getFn() == recur::Fn::Add)
+    for (unsigned i : {0, 1})
+      if (add->getOperand(i) == old && !reads(add->getOperand(1 - i), old))
+        return Map::Sum;
+  return Map::Other;
+}
+
+/// Whether every state is affine; or, with `sums`, a sum.
+bool PlaneFacts::hasMaps(bool sums) {
+  return llvm::all_of(llvm::seq<unsigned>(0, scan.numStates()), [&](unsigned s) {
+    Map map = mapOf(s);
+    return map == Map::Affine || (sums && map == Map::Sum);
+  });
+}
+
+bool PlaneFacts::isAffineIn(Value value, Value state) {
+  if (!readsState(value) || value == state)
+    return true;
+  Operation *op = value.getDefiningOp();
+  if (!op || !cpu::reductionExtents(op).empty() || axes.lookup(value) != axes.lookup(state))
+    return false;
+  int64_t reading = llvm::count_if(op->getOperands(), [&](Value operand) { return readsState(operand); });
+  auto map = dyn_cast<recur::MapOp>(op);
+  using recur::Fn;
+  bool sums = map && llvm::is_contained({Fn::Add, Fn::Sub}, map.getFn());
+  bool scales = isa<recur::ContractOp>(op) || (map && llvm::is_contained({Fn::Mul, Fn::Neg}, map.getFn()));
+  return (sums || (scales && reading == 1)) &&
+         llvm::all_of(op->getOperands(), [&](Value operand) { return isAffineIn(operand, state); });
+}
+
 std::optional<PlaneSizes> rondo::cuda::planeSizes(int64_t channels, int64_t places, bool back) {
   PlaneSizes sizes;
   sizes.channels = channels;

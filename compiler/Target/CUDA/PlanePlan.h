@@ -39,6 +39,13 @@ public:
   bool isChannelSum(unsigned output) const { return llvm::is_contained(channelSums, output); }
   /// Whether a value depends on parameters and constants alone.
   bool isInvariant(mlir::Value value);
+  /// Whether a value depends on a state.
+  bool readsState(mlir::Value value);
+  /// How a segment of time makes a new state of an old one. Affine: a factor times it plus an addend, and these depend on no state. Sum: it
+  /// plus what depends on others.
+  enum class Map { Affine, Sum, Other };
+  Map mapOf(unsigned state);
+  bool hasMaps(bool sums);
 
 private:
   void refuse(std::string why) {
@@ -51,7 +58,10 @@ private:
   void reachOperands(mlir::Operation *op, llvm::ArrayRef<int> at, llvm::ArrayRef<int> reduced);
   int axisOf(int64_t extent) const { return extent == channels ? kChannel : extent == places ? kPlace : kNoAxis; }
 
-  llvm::DenseMap<mlir::Value, bool> invariant;
+  bool isAffineIn(mlir::Value value, mlir::Value state);
+  bool reads(mlir::Value value, mlir::Value state);
+
+  llvm::DenseMap<mlir::Value, bool> invariant, reading;
 };
 
 /// Sizes for one scan; or, `back`, for a scan and the way back over it. Nothing where they do not divide.

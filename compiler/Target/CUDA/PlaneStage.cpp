@@ -49,7 +49,12 @@ void PlaneKernel::planStages() {
 
 /// A step's place in time, by its number on the way forth.
 Value PlaneKernel::timeOf(Value position) {
-  return call.forth.facts->scan.axis(0).getReverse() ? sub(sub(steps, index(1)), position) : position;
+  bool reverse = call.forth.facts->scan.axis(0).getReverse() != call.mirrored;
+  if (call.mirrored)
+    position = sub(sub(steps, index(1)), position);
+  if (first)
+    position = add(first, position);
+  return reverse ? sub(sub(all ? all : steps, index(1)), position) : position;
 }
 
 Value PlaneKernel::pointer(unsigned position, Type element, Value at) {

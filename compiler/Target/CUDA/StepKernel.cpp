@@ -68,8 +68,10 @@ Launch StepKernel::emit(ModuleOp into, StringRef symbol) {
   if (inRegisters && !params.empty() && !oneStep)
     arguments->function()->setAttr("passthrough", b.getStrArrayAttr({kRotateAttr}));
   planCopies();
-  if (oneStep)
+  if (oneStep) {
     alignStates();
+    takeRegisters(arguments->function());
+  }
   emitTask();
   func::ReturnOp::create(b, loc);
   return launch;
