@@ -80,8 +80,9 @@ private:
   Values groupOffsets(const CellJob &job);
   llvm::SmallVector<llvm::SmallVector<Values>> collect(llvm::ArrayRef<CellJob> jobs, mlir::Value number);
   Values pollGroups(mlir::ArrayRef<mlir::Value> addresses);
-  void multiplyAll(llvm::MutableArrayRef<CellJob> jobs, mlir::Value number);
-  void multiply(CellJob &job, llvm::ArrayRef<Values> vector, mlir::Value number);
+  void multiplyAll(CellPhase &phase, mlir::Value number);
+  void multiply(CellJob &job, llvm::ArrayRef<Values> vector, llvm::MutableArrayRef<Accumulator> sums);
+  void storePartial(const CellJob &job, llvm::ArrayRef<Accumulator> sums, mlir::Value number);
   /// The sums of each product and slot, product by product.
   Values readSums(const CellJob &job, mlir::Value number);
   mlir::Value partialBase(const CellJob &job, mlir::Value number);

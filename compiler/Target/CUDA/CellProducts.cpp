@@ -348,15 +348,21 @@ SmallVector<SmallVector<CellKernel::Values>> CellKernel::collect(ArrayRef<CellJo
 }
 
 /// The products of a phase; vectors are waited for together, as many as registers hold.
-void CellKernel::multiplyAll(MutableArrayRef<CellJob> jobs, Value number) {
-  while (!jobs.empty()) {
+void CellKernel::multiplyAll(CellPhase &phase, Value number) {
+  SmallVector<Accumulator> sums;
+  for (MutableArrayRef<CellJob> jobs = phase.jobs; !jobs.empty();) {
     size_t count = 1;
     int64_t groups = jobs.front().warpGroups;
     while (count < jobs.size() && groups + jobs[count].warpGroups <= kGroupsAtOnce)
       groups += jobs[count++].warpGroups;
     auto vectors = collect(jobs.take_front(count), number);
-    for (size_t i = 0; i < count; ++i)
-      multiply(jobs[i], vectors[i], number);
+    for (size_t i = 0; i < count; ++i) {
+      if (sums.empty() || !phase.summed)
+        sums.assign(jobs[i].warpTiles, l.zeros());
+      multiply(jobs[i], vectors[i], sums);
+      if (!phase.summed || &jobs[i] == &phase.jobs.back())
+        storePartial(jobs[i], sums, number);
+    }
     jobs = jobs.drop_front(count);
   }
 }
@@ -366,9 +372,8 @@ Value CellKernel::partialBase(const CellJob &job, Value number) {
   return plan.local() ? l.i32(job.partialOffset) : l.add(l.mul(l.bitAnd(number, 1), bytes), job.partialOffset);
 }
 
-/// This warp's rows of the products, summed over its groups, to shared memory.
-void CellKernel::multiply(CellJob &job, ArrayRef<Values> vector, Value number) {
-  SmallVector<Accumulator> sums(job.warpTiles, l.zeros());
+/// This warp's rows of the products, summed over its groups.
+void CellKernel::multiply(CellJob &job, ArrayRef<Values> vector, MutableArrayRef<Accumulator> sums) {
   for (int64_t group = 0; group < job.warpGroups; ++group)
     for (int64_t half : {0, 1})
       for (int64_t tile = 0; tile < job.warpTiles; ++tile) {
@@ -380,6 +385,9 @@ void CellKernel::multiply(CellJob &job, ArrayRef<Values> vector, Value number) {
           fragment = loadStaged(job.weightOffset + (which - job.keptFragments) * plan.threads() * 16);
         sums[tile] = l.multiply(fragment, {vector[group][2 * half], vector[group][2 * half + 1]}, sums[tile]);
       }
+}
+
+void CellKernel::storePartial(const CellJob &job, ArrayRef<Accumulator> sums, Value number) {
   Value cut = l.rem(warp, job.cuts), part = l.div(warp, job.cuts);
   Value firstTile = l.add(l.mul(cut, job.tiles), l.mul(part, job.warpTiles));
   Value at = l.add(partialBase(job, number), l.add(l.mul(firstTile, 16 * CellPlan::rows * 4), l.mul(lane, 8)));
@@ -390,6 +398,9 @@ void CellKernel::multiply(CellJob &job, ArrayRef<Values> vector, Value number) {
 }
 
 CellKernel::Values CellKernel::readSums(const CellJob &job, Value number) {
+  const CellPhase &phase = plan.phases[job.phase];
+  if (phase.summed && &job != phase.jobs.begin())
+    return Values(slots.size(), l.f32(0));
   Values sums;
   Value base = partialBase(job, number);
   int64_t perProduct = plan.blockUnits * CellPlan::rows * 4, perCut = job.tiles * 16 * CellPlan::rows * 4;
