@@ -78,10 +78,11 @@ private:
   void storeWord(const CellJob &job, mlir::Value number, mlir::Value offset, mlir::Value word);
   void emptyBuffers(llvm::ArrayRef<CellJob> jobs, mlir::Value number);
   Values groupOffsets(const CellJob &job);
-  llvm::SmallVector<llvm::SmallVector<Values>> collect(llvm::ArrayRef<CellJob> jobs, mlir::Value number);
-  Values pollGroups(mlir::ArrayRef<mlir::Value> addresses);
+  Values loadWords(llvm::ArrayRef<mlir::Value> addresses);
+  void awaitFirst(llvm::ArrayRef<mlir::Value> addresses, llvm::MutableArrayRef<mlir::Value> words);
   void multiplyAll(CellPhase &phase, mlir::Value number);
-  void multiply(CellJob &job, llvm::ArrayRef<Values> vector, llvm::MutableArrayRef<Accumulator> sums);
+  void multiply(const CellJob &job, int64_t group, llvm::ArrayRef<mlir::Value> words,
+                llvm::MutableArrayRef<Accumulator> sums);
   void storePartial(const CellJob &job, llvm::ArrayRef<Accumulator> sums, mlir::Value number);
   /// The sums of each product and slot, product by product.
   Values readSums(const CellJob &job, mlir::Value number);

@@ -273,42 +273,50 @@ void CellKernel::orderPublications() {
     inlineAsm(b, loc, {}, {}, "fence.acq_rel.gpu;", "~{memory}");
 }
 
-/// Waits until no word of any group is empty; what has come is not read again.
-CellKernel::Values CellKernel::pollGroups(ArrayRef<Value> addresses) {
+/// Of a lane's words, as they are: 16 bytes from each address.
+CellKernel::Values CellKernel::loadWords(ArrayRef<Value> addresses) {
+  Values words;
+  Type four = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(4, b.getI32Type()));
+  for (Value address : addresses) {
+    Value loaded = inlineAsm(b, loc, four, address, "ld.relaxed.gpu.global.v4.b32 {$0, $1, $2, $3}, [$4];",
+                             "=r,=r,=r,=r,l,~{memory}")
+                       .getResult(0);
+    for (int64_t i = 0; i < 4; ++i)
+      words.push_back(LLVM::ExtractValueOp::create(b, loc, loaded, i));
+  }
+  return words;
+}
+
+/// Waits until no word of the first group is empty. What has come is not read again; of the other groups, what has not is on its way once more.
+void CellKernel::awaitFirst(ArrayRef<Value> addresses, MutableArrayRef<Value> words) {
   size_t count = addresses.size();
-  std::string text = "{\n.reg .pred some;\n", constraints;
   auto number = [](size_t i) { return std::to_string(i); };
-  auto load = [&](size_t i) {
-    std::string registers;
-    for (size_t w = 0; w < 4; ++w)
-      registers += (w ? ", $" : "$") + number(4 * i + w);
-    return "ld.relaxed.gpu.global.v4.b32 {" + registers + "}, [$" + number(4 * count + i) + "];\n";
-  };
+  std::string text = "{\n", constraints;
   for (size_t i = 0; i < count; ++i)
-    text += ".reg .pred p" + number(i) + ";\n.reg .b32 m" + number(i) + ", k" + number(i) + ";\n" + load(i);
+    text += ".reg .pred p" + number(i) + ";\n.reg .b32 m" + number(i) + ", k" + number(i) + ";\n";
   text += "again${:uid}:\n";
   for (size_t i = 0; i < count; ++i) {
     auto reg = [&](size_t w) { return "$" + number(4 * i + w); };
     std::string m = "m" + number(i), k = "k" + number(i), p = "p" + number(i);
     text += "max.u32 " + m + ", " + reg(0) + ", " + reg(1) + ";\nmax.u32 " + k + ", " + reg(2) + ", " + reg(3) +
             ";\nmax.u32 " + m + ", " + m + ", " + k + ";\nsetp.eq.u32 " + p + ", " + m +
-            ", 0xffffffff;\nvote.sync.any.pred " + p + ", " + p + ", 0xffffffff;\n@" + p + " " + load(i);
+            ", 0xffffffff;\nvote.sync.any.pred " + p + ", " + p + ", 0xffffffff;\n@" + p +
+            " ld.relaxed.gpu.global.v4.b32 {" + reg(0) + ", " + reg(1) + ", " + reg(2) + ", " + reg(3) + "}, [$" +
+            number(8 * count + i) + "];\n";
   }
-  text += "mov.pred some, p0;\n";
-  for (size_t i = 1; i < count; ++i)
-    text += "or.pred some, some, p" + number(i) + ";\n";
-  text += "@some bra again${:uid};\n}";
+  text += "@p0 bra again${:uid};\n}";
   for (size_t i = 0; i < 4 * count; ++i)
     constraints += "=&r,";
+  for (size_t i = 0; i < 4 * count; ++i)
+    constraints += number(i) + ",";
   for (size_t i = 0; i < count; ++i)
     constraints += "l,";
-  SmallVector<Type> words(4 * count, b.getI32Type());
-  Type all = LLVM::LLVMStructType::getLiteral(b.getContext(), words);
-  Value loaded = inlineAsm(b, loc, all, addresses, text, constraints + "~{memory}").getResult(0);
-  Values registers;
+  Values operands(words);
+  operands.append(addresses.begin(), addresses.end());
+  Type all = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(4 * count, b.getI32Type()));
+  Value loaded = inlineAsm(b, loc, all, operands, text, constraints + "~{memory}").getResult(0);
   for (size_t i = 0; i < 4 * count; ++i)
-    registers.push_back(LLVM::ExtractValueOp::create(b, loc, loaded, i));
-  return registers;
+    words[i] = LLVM::ExtractValueOp::create(b, loc, loaded, i);
 }
 
 /// i32, bytes: where a warp's groups of a vector lie.
@@ -324,30 +332,7 @@ CellKernel::Values CellKernel::groupOffsets(const CellJob &job) {
   return offsets;
 }
 
-/// A warp's groups of each job's vector: of each, a lane's eight elements of its row.
-SmallVector<SmallVector<CellKernel::Values>> CellKernel::collect(ArrayRef<CellJob> jobs, Value number) {
-  SmallVector<SmallVector<Values>> vectors(jobs.size());
-  Values addresses;
-  for (auto [job, groups] : llvm::zip(jobs, vectors))
-    for (Value offset : groupOffsets(job))
-      if (plan.local()) {
-        Value words =
-            l.loadShared(VectorType::get(4, b.getI32Type()), l.add(offset, localOffset(l, plan, job, number)));
-        groups.push_back({l.part(words, 0), l.part(words, 1), l.part(words, 2), l.part(words, 3)});
-      } else {
-        addresses.push_back(l.add(bufferAt(job, number), l.wide(offset)));
-      }
-  if (plan.local())
-    return vectors;
-  Values words = pollGroups(addresses);
-  const Value *next = words.begin();
-  for (auto [job, groups] : llvm::zip(jobs, vectors))
-    for (int64_t i = 0; i < job.warpGroups; ++i, next += 4)
-      groups.emplace_back(next, next + 4);
-  return vectors;
-}
-
-/// The products of a phase; vectors are waited for together, as many as registers hold.
+/// The products of a phase. As many groups of vectors as registers hold are on their way together; each is multiplied when it has come.
 void CellKernel::multiplyAll(CellPhase &phase, Value number) {
   SmallVector<Accumulator> sums;
   for (MutableArrayRef<CellJob> jobs = phase.jobs; !jobs.empty();) {
@@ -355,13 +340,31 @@ void CellKernel::multiplyAll(CellPhase &phase, Value number) {
     int64_t groups = jobs.front().warpGroups;
     while (count < jobs.size() && groups + jobs[count].warpGroups <= kGroupsAtOnce)
       groups += jobs[count++].warpGroups;
-    auto vectors = collect(jobs.take_front(count), number);
-    for (size_t i = 0; i < count; ++i) {
+    Values addresses, words;
+    for (CellJob &job : jobs.take_front(count))
+      for (Value offset : groupOffsets(job))
+        addresses.push_back(plan.local() ? l.add(offset, localOffset(l, plan, job, number))
+                                         : l.add(bufferAt(job, number), l.wide(offset)));
+    if (plan.local())
+      for (Value offset : addresses) {
+        Value four = l.loadShared(VectorType::get(4, b.getI32Type()), offset);
+        for (int64_t i = 0; i < 4; ++i)
+          words.push_back(l.part(four, i));
+      }
+    else
+      words = loadWords(addresses);
+    size_t at = 0;
+    for (CellJob &job : jobs.take_front(count)) {
       if (sums.empty() || !phase.summed)
-        sums.assign(jobs[i].warpTiles, l.zeros());
-      multiply(jobs[i], vectors[i], sums);
-      if (!phase.summed || &jobs[i] == &phase.jobs.back())
-        storePartial(jobs[i], sums, number);
+        sums.assign(job.warpTiles, l.zeros());
+      for (int64_t group = 0; group < job.warpGroups; ++group, ++at) {
+        MutableArrayRef<Value> left = MutableArrayRef<Value>(words).drop_front(4 * at);
+        if (!plan.local())
+          awaitFirst(ArrayRef<Value>(addresses).drop_front(at), left);
+        multiply(job, group, left.take_front(4), sums);
+      }
+      if (!phase.summed || &job == &phase.jobs.back())
+        storePartial(job, sums, number);
     }
     jobs = jobs.drop_front(count);
   }
@@ -372,19 +375,18 @@ Value CellKernel::partialBase(const CellJob &job, Value number) {
   return plan.local() ? l.i32(job.partialOffset) : l.add(l.mul(l.bitAnd(number, 1), bytes), job.partialOffset);
 }
 
-/// This warp's rows of the products, summed over its groups.
-void CellKernel::multiply(CellJob &job, ArrayRef<Values> vector, MutableArrayRef<Accumulator> sums) {
-  for (int64_t group = 0; group < job.warpGroups; ++group)
-    for (int64_t half : {0, 1})
-      for (int64_t tile = 0; tile < job.warpTiles; ++tile) {
-        int64_t which = (tile * job.warpGroups + group) * 2 + half;
-        Values fragment;
-        if (which < job.keptFragments)
-          fragment = weights[&job][which];
-        else
-          fragment = loadStaged(job.weightOffset + (which - job.keptFragments) * plan.threads() * 16);
-        sums[tile] = l.multiply(fragment, {vector[group][2 * half], vector[group][2 * half + 1]}, sums[tile]);
-      }
+/// This warp's rows of the products: what one group adds to their sums.
+void CellKernel::multiply(const CellJob &job, int64_t group, ArrayRef<Value> words, MutableArrayRef<Accumulator> sums) {
+  for (int64_t half : {0, 1})
+    for (int64_t tile = 0; tile < job.warpTiles; ++tile) {
+      int64_t which = (tile * job.warpGroups + group) * 2 + half;
+      Values fragment;
+      if (which < job.keptFragments)
+        fragment = weights[&job][which];
+      else
+        fragment = loadStaged(job.weightOffset + (which - job.keptFragments) * plan.threads() * 16);
+      sums[tile] = l.multiply(fragment, words.slice(2 * half, 2), sums[tile]);
+    }
 }
 
 void CellKernel::storePartial(const CellJob &job, ArrayRef<Accumulator> sums, Value number) {
