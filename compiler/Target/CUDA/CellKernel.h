@@ -77,9 +77,15 @@ private:
   void awaitPublished(size_t phase, mlir::Value number);
   void storeWord(const CellJob &job, mlir::Value number, mlir::Value offset, mlir::Value word);
   void emptyBuffers(llvm::ArrayRef<CellJob> jobs, mlir::Value number);
-  Values groupOffsets(const CellJob &job);
-  Values loadWords(llvm::ArrayRef<mlir::Value> addresses);
-  void awaitFirst(llvm::ArrayRef<mlir::Value> addresses, llvm::MutableArrayRef<mlir::Value> words);
+  /// 32 elements of each row of a vector: a lane's 16 bytes.
+  struct Group {
+    mlir::Value base;
+    int64_t offset;
+  };
+  llvm::SmallVector<Group> groupsOf(const CellJob &job, mlir::Value number);
+  Values loadShared(llvm::ArrayRef<Group> groups);
+  Values loadWords(llvm::ArrayRef<Group> groups);
+  void awaitGroups(size_t count, llvm::ArrayRef<Group> groups, llvm::MutableArrayRef<mlir::Value> words);
   void multiplyAll(CellPhase &phase, mlir::Value number);
   void multiply(const CellJob &job, int64_t group, llvm::ArrayRef<mlir::Value> words,
                 llvm::MutableArrayRef<Accumulator> sums);

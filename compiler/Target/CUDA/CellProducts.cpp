@@ -15,8 +15,8 @@ using namespace rondo::cuda;
 
 /// Bytes of a group of 32 elements of the eight rows.
 static constexpr int64_t kGroupBytes = CellPlan::groupWidth * CellPlan::rows * 2;
-/// Of vectors that are on their way to a warp, four registers each.
-static constexpr int64_t kGroupsAtOnce = 12;
+/// Of vectors: groups that are on their way to a warp, four registers each, and those that are waited for together.
+static constexpr int64_t kGroupsOnTheWay = 12, kGroupsAwaited = 4;
 
 static LLVM::InlineAsmOp inlineAsm(OpBuilder &b, Location loc, TypeRange results, ValueRange operands, StringRef text,
                                    StringRef constraints) {
@@ -273,100 +273,115 @@ void CellKernel::orderPublications() {
     inlineAsm(b, loc, {}, {}, "fence.acq_rel.gpu;", "~{memory}");
 }
 
-/// Of a lane's words, as they are: 16 bytes from each address.
-CellKernel::Values CellKernel::loadWords(ArrayRef<Value> addresses) {
+/// Four words from each place in shared memory.
+CellKernel::Values CellKernel::loadShared(ArrayRef<Group> groups) {
+  Values words;
+  for (const Group &group : groups) {
+    Value four = l.loadShared(VectorType::get(4, b.getI32Type()), group.base, group.offset);
+    for (int64_t i = 0; i < 4; ++i)
+      words.push_back(l.part(four, i));
+  }
+  return words;
+}
+
+/// Four words from each address, as they are now.
+CellKernel::Values CellKernel::loadWords(ArrayRef<Group> groups) {
   Values words;
   Type four = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(4, b.getI32Type()));
-  for (Value address : addresses) {
-    Value loaded = inlineAsm(b, loc, four, address, "ld.relaxed.gpu.global.v4.b32 {$0, $1, $2, $3}, [$4];",
-                             "=r,=r,=r,=r,l,~{memory}")
-                       .getResult(0);
+  for (const Group &group : groups) {
+    std::string text = "ld.relaxed.gpu.global.v4.b32 {$0, $1, $2, $3}, [$4+" + std::to_string(group.offset) + "];";
+    Value loaded = inlineAsm(b, loc, four, group.base, text, "=r,=r,=r,=r,l,~{memory}").getResult(0);
     for (int64_t i = 0; i < 4; ++i)
       words.push_back(LLVM::ExtractValueOp::create(b, loc, loaded, i));
   }
   return words;
 }
 
-/// Waits until no word of the first group is empty. What has come is not read again; of the other groups, what has not is on its way once more.
-void CellKernel::awaitFirst(ArrayRef<Value> addresses, MutableArrayRef<Value> words) {
-  size_t count = addresses.size();
-  auto number = [](size_t i) { return std::to_string(i); };
-  std::string text = "{\n", constraints;
-  for (size_t i = 0; i < count; ++i)
-    text += ".reg .pred p" + number(i) + ";\n.reg .b32 m" + number(i) + ", k" + number(i) + ";\n";
-  text += "again${:uid}:\n";
-  for (size_t i = 0; i < count; ++i) {
-    auto reg = [&](size_t w) { return "$" + number(4 * i + w); };
-    std::string m = "m" + number(i), k = "k" + number(i), p = "p" + number(i);
-    text += "max.u32 " + m + ", " + reg(0) + ", " + reg(1) + ";\nmax.u32 " + k + ", " + reg(2) + ", " + reg(3) +
-            ";\nmax.u32 " + m + ", " + m + ", " + k + ";\nsetp.eq.u32 " + p + ", " + m +
-            ", 0xffffffff;\nvote.sync.any.pred " + p + ", " + p + ", 0xffffffff;\n@" + p +
-            " ld.relaxed.gpu.global.v4.b32 {" + reg(0) + ", " + reg(1) + ", " + reg(2) + ", " + reg(3) + "}, [$" +
-            number(8 * count + i) + "];\n";
-  }
-  text += "@p0 bra again${:uid};\n}";
-  for (size_t i = 0; i < 4 * count; ++i)
+/// Waits until none of the first `count` groups' words is empty. While one is, all groups' are read again, since others come with it.
+void CellKernel::awaitGroups(size_t count, ArrayRef<Group> groups, MutableArrayRef<Value> words) {
+  size_t all = groups.size();
+  auto reg = [](size_t i) { return "$" + std::to_string(i); };
+  std::string text = "{\n.reg .pred some;\n.reg .b32 most;\nagain${:uid}:\nmax.u32 most, $0, $1;\n", constraints;
+  for (size_t w = 2; w < 4 * count; ++w)
+    text += "max.u32 most, most, " + reg(w) + ";\n";
+  text += "setp.eq.u32 some, most, 0xffffffff;\nvote.sync.any.pred some, some, 0xffffffff;\n@!some bra come${:uid};\n";
+  for (size_t i = 0; i < 4 * all; ++i)
     constraints += "=&r,";
-  for (size_t i = 0; i < 4 * count; ++i)
-    constraints += number(i) + ",";
-  for (size_t i = 0; i < count; ++i)
-    constraints += "l,";
-  Values operands(words);
-  operands.append(addresses.begin(), addresses.end());
-  Type all = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(4 * count, b.getI32Type()));
-  Value loaded = inlineAsm(b, loc, all, operands, text, constraints + "~{memory}").getResult(0);
-  for (size_t i = 0; i < 4 * count; ++i)
+  for (size_t i = 0; i < 4 * all; ++i)
+    constraints += std::to_string(i) + ",";
+  Values operands(words.take_front(4 * all)), bases;
+  for (auto [i, group] : llvm::enumerate(groups)) {
+    if (!llvm::is_contained(bases, group.base)) {
+      bases.push_back(group.base);
+      constraints += "l,";
+    }
+    size_t base = llvm::find(bases, group.base) - bases.begin();
+    text += "ld.relaxed.gpu.global.v4.b32 {" + reg(4 * i) + ", " + reg(4 * i + 1) + ", " + reg(4 * i + 2) + ", " +
+            reg(4 * i + 3) + "}, [" + reg(8 * all + base) + "+" + std::to_string(group.offset) + "];\n";
+  }
+  text += "bra again${:uid};\ncome${:uid}:\n}";
+  operands.append(bases);
+  Type loadedType = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(4 * all, b.getI32Type()));
+  Value loaded = inlineAsm(b, loc, loadedType, operands, text, constraints + "~{memory}").getResult(0);
+  for (size_t i = 0; i < 4 * all; ++i)
     words[i] = LLVM::ExtractValueOp::create(b, loc, loaded, i);
 }
 
-/// i32, bytes: where a warp's groups of a vector lie.
-CellKernel::Values CellKernel::groupOffsets(const CellJob &job) {
-  Value cut = l.rem(warp, job.cuts);
-  Values offsets;
-  for (int64_t i = 0; i < job.warpGroups; ++i) {
-    Value group = l.add(l.mul(cut, job.warpGroups), i);
-    if (job.warpGroups * job.cuts > plan.groups()) // their weights are zeros
-      group = l.least(group, l.i32(plan.groups() - 1));
-    offsets.push_back(l.add(l.mul(group, kGroupBytes), l.mul(lane, 16)));
+/// Where a warp's groups of a vector lie: in shared memory, or (i64) in global memory.
+SmallVector<CellKernel::Group> CellKernel::groupsOf(const CellJob &job, Value number) {
+  int64_t buffer = plan.local() && !plan.cluster ? 0 : plan.vectorBytes();
+  Value turn = l.mul(l.bitAnd(number, plan.local() ? 1 : CellPlan::buffers - 1), buffer);
+  Value first = l.mul(l.rem(warp, job.cuts), job.warpGroups), own = l.add(turn, l.mul(lane, 16));
+  auto place = [&](Value group) {
+    Value offset = l.add(own, l.mul(group, kGroupBytes));
+    return plan.local() ? offset : l.add(exchange, l.wide(offset));
+  };
+  SmallVector<Group> groups;
+  if (job.warpGroups * job.cuts > plan.groups()) { // the weights of those behind the last are zeros
+    for (int64_t i = 0; i < job.warpGroups; ++i)
+      groups.push_back({place(l.least(l.add(first, i), l.i32(plan.groups() - 1))), job.exchangeOffset});
+    return groups;
   }
-  return offsets;
+  Value base = place(first);
+  for (int64_t i = 0; i < job.warpGroups; ++i)
+    groups.push_back({base, job.exchangeOffset + i * kGroupBytes});
+  return groups;
 }
 
-/// The products of a phase. As many groups of vectors as registers hold are on their way together; each is multiplied when it has come.
+/// The products of a phase. As many groups of vectors as registers hold are on their way, a few at a time multiplied when they have come.
 void CellKernel::multiplyAll(CellPhase &phase, Value number) {
+  struct Part {
+    CellJob *job;
+    int64_t first, count;
+  };
+  SmallVector<Part> parts;
+  SmallVector<Group> groups;
+  Values words;
+  for (CellJob &job : phase.jobs) {
+    for (int64_t first = 0; first < job.warpGroups; first += kGroupsAwaited)
+      parts.push_back({&job, first, std::min(kGroupsAwaited, job.warpGroups - first)});
+    SmallVector<Group> mine = groupsOf(job, number);
+    if (!groups.empty() && job.warpGroups * job.cuts <= plan.groups() && phase.jobs.front().cuts == job.cuts)
+      for (Group &group : mine) // the same but for what is known beforehand
+        group.base = groups.front().base;
+    groups.append(mine);
+  }
   SmallVector<Accumulator> sums;
-  for (MutableArrayRef<CellJob> jobs = phase.jobs; !jobs.empty();) {
-    size_t count = 1;
-    int64_t groups = jobs.front().warpGroups;
-    while (count < jobs.size() && groups + jobs[count].warpGroups <= kGroupsAtOnce)
-      groups += jobs[count++].warpGroups;
-    Values addresses, words;
-    for (CellJob &job : jobs.take_front(count))
-      for (Value offset : groupOffsets(job))
-        addresses.push_back(plan.local() ? l.add(offset, localOffset(l, plan, job, number))
-                                         : l.add(bufferAt(job, number), l.wide(offset)));
-    if (plan.local())
-      for (Value offset : addresses) {
-        Value four = l.loadShared(VectorType::get(4, b.getI32Type()), offset);
-        for (int64_t i = 0; i < 4; ++i)
-          words.push_back(l.part(four, i));
-      }
-    else
-      words = loadWords(addresses);
-    size_t at = 0;
-    for (CellJob &job : jobs.take_front(count)) {
-      if (sums.empty() || !phase.summed)
-        sums.assign(job.warpTiles, l.zeros());
-      for (int64_t group = 0; group < job.warpGroups; ++group, ++at) {
-        MutableArrayRef<Value> left = MutableArrayRef<Value>(words).drop_front(4 * at);
-        if (!plan.local())
-          awaitFirst(ArrayRef<Value>(addresses).drop_front(at), left);
-        multiply(job, group, left.take_front(4), sums);
-      }
-      if (!phase.summed || &job == &phase.jobs.back())
-        storePartial(job, sums, number);
-    }
-    jobs = jobs.drop_front(count);
+  size_t at = 0; // groups that are done with
+  for (const Part &part : parts) {
+    CellJob &job = *part.job;
+    size_t ahead = std::min<size_t>(at + kGroupsOnTheWay, groups.size());
+    ArrayRef<Group> more = ArrayRef<Group>(groups).slice(words.size() / 4, ahead - words.size() / 4);
+    words.append(plan.local() ? loadShared(more) : loadWords(more));
+    if (!plan.local())
+      awaitGroups(part.count, ArrayRef<Group>(groups).slice(at, ahead - at),
+                  MutableArrayRef<Value>(words).drop_front(4 * at));
+    if (!part.first && (!phase.summed || part.job == phase.jobs.begin()))
+      sums.assign(job.warpTiles, l.zeros());
+    for (int64_t i = 0; i < part.count; ++i, ++at)
+      multiply(job, part.first + i, ArrayRef<Value>(words).slice(4 * at, 4), sums);
+    if (part.first + part.count == job.warpGroups && (!phase.summed || part.job == &phase.jobs.back()))
+      storePartial(job, sums, number);
   }
 }
 
