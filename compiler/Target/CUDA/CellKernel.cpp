@@ -331,7 +331,7 @@ CellKernel::Values CellKernel::emitStep(Value time, Value number, ValueRange sta
   Values sums, next;
   for (auto [p, phase] : llvm::enumerate(plan.phases)) {
     awaitPublished(p, number);
-    multiplyAll(phase.jobs, number);
+    multiplyAll(phase, number);
     l.barrier();
     bool last = p + 1 == plan.phases.size();
     size_t count = 0;

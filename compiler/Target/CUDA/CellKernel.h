@@ -77,11 +77,19 @@ private:
   void awaitPublished(size_t phase, mlir::Value number);
   void storeWord(const CellJob &job, mlir::Value number, mlir::Value offset, mlir::Value word);
   void emptyBuffers(llvm::ArrayRef<CellJob> jobs, mlir::Value number);
-  Values groupOffsets(const CellJob &job);
-  llvm::SmallVector<llvm::SmallVector<Values>> collect(llvm::ArrayRef<CellJob> jobs, mlir::Value number);
-  Values pollGroups(mlir::ArrayRef<mlir::Value> addresses);
-  void multiplyAll(llvm::MutableArrayRef<CellJob> jobs, mlir::Value number);
-  void multiply(CellJob &job, llvm::ArrayRef<Values> vector, mlir::Value number);
+  /// 32 elements of each row of a vector: a lane's 16 bytes.
+  struct Group {
+    mlir::Value base;
+    int64_t offset;
+  };
+  llvm::SmallVector<Group> groupsOf(const CellJob &job, mlir::Value number);
+  Values loadShared(llvm::ArrayRef<Group> groups);
+  Values loadWords(llvm::ArrayRef<Group> groups);
+  void awaitGroups(size_t count, llvm::ArrayRef<Group> groups, llvm::MutableArrayRef<mlir::Value> words);
+  void multiplyAll(CellPhase &phase, mlir::Value number);
+  void multiply(const CellJob &job, int64_t group, llvm::ArrayRef<mlir::Value> words,
+                llvm::MutableArrayRef<Accumulator> sums);
+  void storePartial(const CellJob &job, llvm::ArrayRef<Accumulator> sums, mlir::Value number);
   /// The sums of each product and slot, product by product.
   Values readSums(const CellJob &job, mlir::Value number);
   mlir::Value partialBase(const CellJob &job, mlir::Value number);

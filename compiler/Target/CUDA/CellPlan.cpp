@@ -147,6 +147,26 @@ private:
   llvm::DenseMap<Value, int> level; // products before a value
 };
 
+/// The sum that a value is used for alone, and that one in turn.
+Value totalOf(Value value) {
+  while (value.hasOneUse()) {
+    auto map = dyn_cast<recur::MapOp>(*value.user_begin());
+    if (!map || map.getFn() != recur::Fn::Add)
+      break;
+    value = map.getResult();
+  }
+  return value;
+}
+
+/// Products of several vectors that the step does nothing with but add them up.
+bool areSummed(const CellPhase &phase) {
+  Value total = totalOf(phase.jobs.front().products.front().result);
+  return phase.jobs.size() > 1 && llvm::all_of(phase.jobs, [&](const CellJob &job) {
+           Value result = job.products.front().result;
+           return job.products.size() == 1 && result != total && totalOf(result) == total;
+         });
+}
+
 /// One block of so many units on so many warps; false where its weights do not fit.
 bool shareOut(CellPlan &plan, const Limits &limits) {
   SmallVector<CellJob *> jobs;
@@ -171,7 +191,11 @@ bool shareOut(CellPlan &plan, const Limits &limits) {
     job->keptFragments = std::min(job->fragments(), kept);
     kept -= job->keptFragments;
     job->weightOffset = take((job->fragments() - job->keptFragments) * plan.threads() * 16);
-    job->partialOffset = take(job->cuts * job->tiles * 16 * plan.rows * 4 * (plan.local() ? 1 : 2));
+    const CellPhase &phase = plan.phases[job->phase];
+    if (phase.summed && job != phase.jobs.begin())
+      job->partialOffset = phase.jobs.front().partialOffset;
+    else
+      job->partialOffset = take(job->cuts * job->tiles * 16 * plan.rows * 4 * (plan.local() ? 1 : 2));
     if (plan.local())
       job->exchangeOffset = take(plan.vectorBytes() * (plan.cluster ? 2 : 1));
     else
@@ -227,8 +251,10 @@ std::optional<CellPlan> rondo::cuda::planCell(recur::ScanInterface scan, StringR
   if (!Reader(scan, plan).read())
     return std::nullopt;
   size_t jobs = 0;
-  for (CellPhase &phase : plan.phases)
+  for (CellPhase &phase : plan.phases) {
     jobs += phase.jobs.size();
+    phase.summed = areSummed(phase);
+  }
   if (jobs > kMostJobs || !choose(plan, limitsOf(arch)))
     return std::nullopt;
   return plan;

@@ -34,6 +34,8 @@ struct CellJob {
 
 struct CellPhase {
   llvm::SmallVector<CellJob> jobs;
+  /// The step adds all products up: they share their sums, and the first one's result stands for all.
+  bool summed = false;
 };
 
 struct CellPlan {

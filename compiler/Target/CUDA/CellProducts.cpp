@@ -15,8 +15,8 @@ using namespace rondo::cuda;
 
 /// Bytes of a group of 32 elements of the eight rows.
 static constexpr int64_t kGroupBytes = CellPlan::groupWidth * CellPlan::rows * 2;
-/// Of vectors that are on their way to a warp, four registers each.
-static constexpr int64_t kGroupsAtOnce = 12;
+/// Of vectors: groups that are on their way to a warp, four registers each, and those that are waited for together.
+static constexpr int64_t kGroupsOnTheWay = 12, kGroupsAwaited = 4;
 
 static LLVM::InlineAsmOp inlineAsm(OpBuilder &b, Location loc, TypeRange results, ValueRange operands, StringRef text,
                                    StringRef constraints) {
@@ -273,91 +273,115 @@ void CellKernel::orderPublications() {
     inlineAsm(b, loc, {}, {}, "fence.acq_rel.gpu;", "~{memory}");
 }
 
-/// Waits until no word of any group is empty; what has come is not read again.
-CellKernel::Values CellKernel::pollGroups(ArrayRef<Value> addresses) {
-  size_t count = addresses.size();
-  std::string text = "{\n.reg .pred some;\n", constraints;
-  auto number = [](size_t i) { return std::to_string(i); };
-  auto load = [&](size_t i) {
-    std::string registers;
-    for (size_t w = 0; w < 4; ++w)
-      registers += (w ? ", $" : "$") + number(4 * i + w);
-    return "ld.relaxed.gpu.global.v4.b32 {" + registers + "}, [$" + number(4 * count + i) + "];\n";
-  };
-  for (size_t i = 0; i < count; ++i)
-    text += ".reg .pred p" + number(i) + ";\n.reg .b32 m" + number(i) + ", k" + number(i) + ";\n" + load(i);
-  text += "again${:uid}:\n";
-  for (size_t i = 0; i < count; ++i) {
-    auto reg = [&](size_t w) { return "$" + number(4 * i + w); };
-    std::string m = "m" + number(i), k = "k" + number(i), p = "p" + number(i);
-    text += "max.u32 " + m + ", " + reg(0) + ", " + reg(1) + ";\nmax.u32 " + k + ", " + reg(2) + ", " + reg(3) +
-            ";\nmax.u32 " + m + ", " + m + ", " + k + ";\nsetp.eq.u32 " + p + ", " + m +
-            ", 0xffffffff;\nvote.sync.any.pred " + p + ", " + p + ", 0xffffffff;\n@" + p + " " + load(i);
+/// Four words from each place in shared memory.
+CellKernel::Values CellKernel::loadShared(ArrayRef<Group> groups) {
+  Values words;
+  for (const Group &group : groups) {
+    Value four = l.loadShared(VectorType::get(4, b.getI32Type()), group.base, group.offset);
+    for (int64_t i = 0; i < 4; ++i)
+      words.push_back(l.part(four, i));
   }
-  text += "mov.pred some, p0;\n";
-  for (size_t i = 1; i < count; ++i)
-    text += "or.pred some, some, p" + number(i) + ";\n";
-  text += "@some bra again${:uid};\n}";
-  for (size_t i = 0; i < 4 * count; ++i)
+  return words;
+}
+
+/// Four words from each address, as they are now.
+CellKernel::Values CellKernel::loadWords(ArrayRef<Group> groups) {
+  Values words;
+  Type four = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(4, b.getI32Type()));
+  for (const Group &group : groups) {
+    std::string text = "ld.relaxed.gpu.global.v4.b32 {$0, $1, $2, $3}, [$4+" + std::to_string(group.offset) + "];";
+    Value loaded = inlineAsm(b, loc, four, group.base, text, "=r,=r,=r,=r,l,~{memory}").getResult(0);
+    for (int64_t i = 0; i < 4; ++i)
+      words.push_back(LLVM::ExtractValueOp::create(b, loc, loaded, i));
+  }
+  return words;
+}
+
+/// Waits until none of the first `count` groups' words is empty. While one is, all groups' are read again, since others come with it.
+void CellKernel::awaitGroups(size_t count, ArrayRef<Group> groups, MutableArrayRef<Value> words) {
+  size_t all = groups.size();
+  auto reg = [](size_t i) { return "$" + std::to_string(i); };
+  std::string text = "{\n.reg .pred some;\n.reg .b32 most;\nagain${:uid}:\nmax.u32 most, $0, $1;\n", constraints;
+  for (size_t w = 2; w < 4 * count; ++w)
+    text += "max.u32 most, most, " + reg(w) + ";\n";
+  text += "setp.eq.u32 some, most, 0xffffffff;\nvote.sync.any.pred some, some, 0xffffffff;\n@!some bra come${:uid};\n";
+  for (size_t i = 0; i < 4 * all; ++i)
     constraints += "=&r,";
-  for (size_t i = 0; i < count; ++i)
-    constraints += "l,";
-  SmallVector<Type> words(4 * count, b.getI32Type());
-  Type all = LLVM::LLVMStructType::getLiteral(b.getContext(), words);
-  Value loaded = inlineAsm(b, loc, all, addresses, text, constraints + "~{memory}").getResult(0);
-  Values registers;
-  for (size_t i = 0; i < 4 * count; ++i)
-    registers.push_back(LLVM::ExtractValueOp::create(b, loc, loaded, i));
-  return registers;
-}
-
-/// i32, bytes: where a warp's groups of a vector lie.
-CellKernel::Values CellKernel::groupOffsets(const CellJob &job) {
-  Value cut = l.rem(warp, job.cuts);
-  Values offsets;
-  for (int64_t i = 0; i < job.warpGroups; ++i) {
-    Value group = l.add(l.mul(cut, job.warpGroups), i);
-    if (job.warpGroups * job.cuts > plan.groups()) // their weights are zeros
-      group = l.least(group, l.i32(plan.groups() - 1));
-    offsets.push_back(l.add(l.mul(group, kGroupBytes), l.mul(lane, 16)));
+  for (size_t i = 0; i < 4 * all; ++i)
+    constraints += std::to_string(i) + ",";
+  Values operands(words.take_front(4 * all)), bases;
+  for (auto [i, group] : llvm::enumerate(groups)) {
+    if (!llvm::is_contained(bases, group.base)) {
+      bases.push_back(group.base);
+      constraints += "l,";
+    }
+    size_t base = llvm::find(bases, group.base) - bases.begin();
+    text += "ld.relaxed.gpu.global.v4.b32 {" + reg(4 * i) + ", " + reg(4 * i + 1) + ", " + reg(4 * i + 2) + ", " +
+            reg(4 * i + 3) + "}, [" + reg(8 * all + base) + "+" + std::to_string(group.offset) + "];\n";
   }
-  return offsets;
+  text += "bra again${:uid};\ncome${:uid}:\n}";
+  operands.append(bases);
+  Type loadedType = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(4 * all, b.getI32Type()));
+  Value loaded = inlineAsm(b, loc, loadedType, operands, text, constraints + "~{memory}").getResult(0);
+  for (size_t i = 0; i < 4 * all; ++i)
+    words[i] = LLVM::ExtractValueOp::create(b, loc, loaded, i);
 }
 
-/// A warp's groups of each job's vector: of each, a lane's eight elements of its row.
-SmallVector<SmallVector<CellKernel::Values>> CellKernel::collect(ArrayRef<CellJob> jobs, Value number) {
-  SmallVector<SmallVector<Values>> vectors(jobs.size());
-  Values addresses;
-  for (auto [job, groups] : llvm::zip(jobs, vectors))
-    for (Value offset : groupOffsets(job))
-      if (plan.local()) {
-        Value words =
-            l.loadShared(VectorType::get(4, b.getI32Type()), l.add(offset, localOffset(l, plan, job, number)));
-        groups.push_back({l.part(words, 0), l.part(words, 1), l.part(words, 2), l.part(words, 3)});
-      } else {
-        addresses.push_back(l.add(bufferAt(job, number), l.wide(offset)));
-      }
-  if (plan.local())
-    return vectors;
-  Values words = pollGroups(addresses);
-  const Value *next = words.begin();
-  for (auto [job, groups] : llvm::zip(jobs, vectors))
-    for (int64_t i = 0; i < job.warpGroups; ++i, next += 4)
-      groups.emplace_back(next, next + 4);
-  return vectors;
+/// Where a warp's groups of a vector lie: in shared memory, or (i64) in global memory.
+SmallVector<CellKernel::Group> CellKernel::groupsOf(const CellJob &job, Value number) {
+  int64_t buffer = plan.local() && !plan.cluster ? 0 : plan.vectorBytes();
+  Value turn = l.mul(l.bitAnd(number, plan.local() ? 1 : CellPlan::buffers - 1), buffer);
+  Value first = l.mul(l.rem(warp, job.cuts), job.warpGroups), own = l.add(turn, l.mul(lane, 16));
+  auto place = [&](Value group) {
+    Value offset = l.add(own, l.mul(group, kGroupBytes));
+    return plan.local() ? offset : l.add(exchange, l.wide(offset));
+  };
+  SmallVector<Group> groups;
+  if (job.warpGroups * job.cuts > plan.groups()) { // the weights of those behind the last are zeros
+    for (int64_t i = 0; i < job.warpGroups; ++i)
+      groups.push_back({place(l.least(l.add(first, i), l.i32(plan.groups() - 1))), job.exchangeOffset});
+    return groups;
+  }
+  Value base = place(first);
+  for (int64_t i = 0; i < job.warpGroups; ++i)
+    groups.push_back({base, job.exchangeOffset + i * kGroupBytes});
+  return groups;
 }
 
-/// The products of a phase; vectors are waited for together, as many as registers hold.
-void CellKernel::multiplyAll(MutableArrayRef<CellJob> jobs, Value number) {
-  while (!jobs.empty()) {
-    size_t count = 1;
-    int64_t groups = jobs.front().warpGroups;
-    while (count < jobs.size() && groups + jobs[count].warpGroups <= kGroupsAtOnce)
-      groups += jobs[count++].warpGroups;
-    auto vectors = collect(jobs.take_front(count), number);
-    for (size_t i = 0; i < count; ++i)
-      multiply(jobs[i], vectors[i], number);
-    jobs = jobs.drop_front(count);
+/// The products of a phase. As many groups of vectors as registers hold are on their way, a few at a time multiplied when they have come.
+void CellKernel::multiplyAll(CellPhase &phase, Value number) {
+  struct Part {
+    CellJob *job;
+    int64_t first, count;
+  };
+  SmallVector<Part> parts;
+  SmallVector<Group> groups;
+  Values words;
+  for (CellJob &job : phase.jobs) {
+    for (int64_t first = 0; first < job.warpGroups; first += kGroupsAwaited)
+      parts.push_back({&job, first, std::min(kGroupsAwaited, job.warpGroups - first)});
+    SmallVector<Group> mine = groupsOf(job, number);
+    if (!groups.empty() && job.warpGroups * job.cuts <= plan.groups() && phase.jobs.front().cuts == job.cuts)
+      for (Group &group : mine) // the same but for what is known beforehand
+        group.base = groups.front().base;
+    groups.append(mine);
+  }
+  SmallVector<Accumulator> sums;
+  size_t at = 0; // groups that are done with
+  for (const Part &part : parts) {
+    CellJob &job = *part.job;
+    size_t ahead = std::min<size_t>(at + kGroupsOnTheWay, groups.size());
+    ArrayRef<Group> more = ArrayRef<Group>(groups).slice(words.size() / 4, ahead - words.size() / 4);
+    words.append(plan.local() ? loadShared(more) : loadWords(more));
+    if (!plan.local())
+      awaitGroups(part.count, ArrayRef<Group>(groups).slice(at, ahead - at),
+                  MutableArrayRef<Value>(words).drop_front(4 * at));
+    if (!part.first && (!phase.summed || part.job == phase.jobs.begin()))
+      sums.assign(job.warpTiles, l.zeros());
+    for (int64_t i = 0; i < part.count; ++i, ++at)
+      multiply(job, part.first + i, ArrayRef<Value>(words).slice(4 * at, 4), sums);
+    if (part.first + part.count == job.warpGroups && (!phase.summed || part.job == &phase.jobs.back()))
+      storePartial(job, sums, number);
   }
 }
 
@@ -366,20 +390,21 @@ Value CellKernel::partialBase(const CellJob &job, Value number) {
   return plan.local() ? l.i32(job.partialOffset) : l.add(l.mul(l.bitAnd(number, 1), bytes), job.partialOffset);
 }
 
-/// This warp's rows of the products, summed over its groups, to shared memory.
-void CellKernel::multiply(CellJob &job, ArrayRef<Values> vector, Value number) {
-  SmallVector<Accumulator> sums(job.warpTiles, l.zeros());
-  for (int64_t group = 0; group < job.warpGroups; ++group)
-    for (int64_t half : {0, 1})
-      for (int64_t tile = 0; tile < job.warpTiles; ++tile) {
-        int64_t which = (tile * job.warpGroups + group) * 2 + half;
-        Values fragment;
-        if (which < job.keptFragments)
-          fragment = weights[&job][which];
-        else
-          fragment = loadStaged(job.weightOffset + (which - job.keptFragments) * plan.threads() * 16);
-        sums[tile] = l.multiply(fragment, {vector[group][2 * half], vector[group][2 * half + 1]}, sums[tile]);
-      }
+/// This warp's rows of the products: what one group adds to their sums.
+void CellKernel::multiply(const CellJob &job, int64_t group, ArrayRef<Value> words, MutableArrayRef<Accumulator> sums) {
+  for (int64_t half : {0, 1})
+    for (int64_t tile = 0; tile < job.warpTiles; ++tile) {
+      int64_t which = (tile * job.warpGroups + group) * 2 + half;
+      Values fragment;
+      if (which < job.keptFragments)
+        fragment = weights[&job][which];
+      else
+        fragment = loadStaged(job.weightOffset + (which - job.keptFragments) * plan.threads() * 16);
+      sums[tile] = l.multiply(fragment, words.slice(2 * half, 2), sums[tile]);
+    }
+}
+
+void CellKernel::storePartial(const CellJob &job, ArrayRef<Accumulator> sums, Value number) {
   Value cut = l.rem(warp, job.cuts), part = l.div(warp, job.cuts);
   Value firstTile = l.add(l.mul(cut, job.tiles), l.mul(part, job.warpTiles));
   Value at = l.add(partialBase(job, number), l.add(l.mul(firstTile, 16 * CellPlan::rows * 4), l.mul(lane, 8)));
@@ -390,6 +415,9 @@ void CellKernel::multiply(CellJob &job, ArrayRef<Values> vector, Value number) {
 }
 
 CellKernel::Values CellKernel::readSums(const CellJob &job, Value number) {
+  const CellPhase &phase = plan.phases[job.phase];
+  if (phase.summed && &job != phase.jobs.begin())
+    return Values(slots.size(), l.f32(0));
   Values sums;
   Value base = partialBase(job, number);
   int64_t perProduct = plan.blockUnits * CellPlan::rows * 4, perCut = job.tiles * 16 * CellPlan::rows * 4;
