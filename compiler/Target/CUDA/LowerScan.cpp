@@ -8,6 +8,7 @@
 #include "compiler/Target/CUDA/PlaneLaunches.h"
 #include "compiler/Target/CUDA/ProductKernel.h"
 #include "compiler/Target/CUDA/ProductSums.h"
+#include "compiler/Target/CUDA/RowKernel.h"
 #include "compiler/Target/CUDA/ScanKernel.h"
 #include "compiler/Target/CUDA/StepKernel.h"
 #include "compiler/Target/CUDA/SumKernel.h"
@@ -116,6 +117,8 @@ private:
         return {std::move(*launch)};
       if (auto plan = planProductSums(scan))
         return {ProductSumKernel(scan, tensors.program, of, std::move(*plan)).emit(getOperation(), symbol)};
+      if (auto launch = emitRowKernel(scan, tensors.program, of, getOperation(), symbol.str() + "_rows"))
+        return beside({{std::move(*launch)}}, {emitSteps(scan, tensors.program, of, symbol)});
     }
     std::vector<Launch> made = emitLong(scan, tensors, of, symbol);
     if (form != "step" && isa<recur::ScanOp>(scan.getOperation()))
@@ -142,12 +145,17 @@ private:
       scan.emitRemark("lower-scan-cuda has no kernel of planes: ") << planes.reason;
       return std::nullopt;
     }
+    return beside(std::move(planes.ways), std::move(steps));
+  }
+
+  /// Ways that a call chooses from, and by steps.
+  std::vector<Launch> beside(std::vector<std::vector<Launch>> ways, std::vector<Launch> steps) {
     ++choices;
     for (Launch &launch : steps)
       launch.cost = kStepCost;
-    planes.ways.push_back(std::move(steps));
+    ways.push_back(std::move(steps));
     std::vector<Launch> made;
-    for (auto [w, way] : llvm::enumerate(planes.ways))
+    for (auto [w, way] : llvm::enumerate(ways))
       for (Launch &launch : way) {
         launch.choice = choices;
         launch.way = static_cast<int64_t>(w);
