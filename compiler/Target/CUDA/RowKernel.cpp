@@ -106,9 +106,11 @@ public:
     for (auto [argument, operand] : llvm::zip(step.paramArgs(), params))
       loadParam(argument, operand, positionOf(argument));
     const auto fixed = known;
+    SmallVector<Value> next = loadRow(0);
     for (int64_t r = 0; r < kRowsEach; ++r) {
       known = fixed;
-      emitRow(r);
+      SmallVector<Value> loaded = std::exchange(next, r + 1 < kRowsEach ? loadRow(r + 1) : SmallVector<Value>());
+      emitRow(r, loaded);
     }
     func::ReturnOp::create(b, loc);
     return launch;
@@ -202,13 +204,20 @@ private:
     return LLVM::LoadOp::create(b, loc, VectorType::get(partOf(argument), operand.element), from, kRowAlignment);
   }
 
+  Value wanted(int64_t number) { return add(first, index(number * rowsAtOnce())); }
   /// Rows behind the end are the last one again, and are not stored: all lanes take part in every exchange.
-  void emitRow(int64_t number) {
-    Value wanted = add(first, index(number * rowsAtOnce())), last = arith::SubIOp::create(b, loc, steps, index(1));
-    Value time = arith::MinUIOp::create(b, loc, wanted, last);
+  Value timeOf(int64_t number) {
+    return arith::MinUIOp::create(b, loc, wanted(number), arith::SubIOp::create(b, loc, steps, index(1)));
+  }
+
+  SmallVector<Value> loadRow(int64_t number) {
     SmallVector<Value> loaded;
     for (auto [argument, operand] : llvm::zip(step.inputArgs(), inputs))
-      loaded.push_back(loadInput(argument, operand, positionOf(argument), time));
+      loaded.push_back(loadInput(argument, operand, positionOf(argument), timeOf(number)));
+    return loaded;
+  }
+
+  void emitRow(int64_t number, ArrayRef<Value> loaded) {
     for (auto [argument, value] : llvm::zip(step.inputArgs(), loaded)) {
       void *key = Value(argument).getAsOpaquePointer();
       if (!isRow(argument))
@@ -219,12 +228,12 @@ private:
     SmallVector<Value> made;
     for (auto [output, operand] : llvm::zip(step.yield().getOutputs(), outputs))
       made.push_back(makeOutput(output, operand));
-    Value exists = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, wanted, steps);
+    Value exists = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, wanted(number), steps);
     auto guarded = scf::IfOp::create(b, loc, exists, /*withElseRegion=*/false);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(guarded.thenBlock());
     for (auto [i, output, operand] : llvm::enumerate(step.yield().getOutputs(), outputs)) {
-      Value to = pointer(inputs.size() + params.size() + i, operand.element, placeOf(output, operand, time));
+      Value to = pointer(inputs.size() + params.size() + i, operand.element, placeOf(output, operand, timeOf(number)));
       storeOutput(output, operand, to, made[i]);
     }
   }
