@@ -143,7 +143,7 @@ def tables(rows, peers, gpu):
     failed = sorted({f"{peer}: {result['error']}" for row in rows for peer, result in row.peers if "error" in result})
     first = [[row.name, row.shape, f"{row.forward['compile_ms']['to_first_result']:.0f}",
               f"{row.gradient['compile_ms']['to_first_result']:.0f}" if row.time(True) else ""]
-             for row in rows if row.time(False) and not row.forward["cached"]]
+             for row in rows if row.shape == row.model.shapes[0] and row.time(False) and not row.forward["cached"]]
     parts = [f"{gpu}, {datetime.date.today()}. " + ", ".join(f"{name} {version}" for name, version in peers.versions.items()) + ".",
              "Forward:", table(head, [row.cells(False) for row in rows]),
              "Forward and gradients of all inputs:", table(head, [row.cells(True) for row in both]),
@@ -174,7 +174,7 @@ def gpu_name():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rondo", default=str(HERE.parents[2] / "build/bin/rondo"))
+    parser.add_argument("--rondo", default=os.path.join(HERE, "../../../build/bin/rondo"))
     parser.add_argument("--only", default="", metavar="REGEX", help="models whose name matches")
     parser.add_argument("--shapes", default="", help="by comma; default: all")
     parser.add_argument("--dtype", default="bf16")
