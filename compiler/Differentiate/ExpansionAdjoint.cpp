@@ -191,7 +191,7 @@ private:
       if (viaQueries && handed.scaled)
         ofQueries[i].share = readBy(handed.scaled, {handed.rows, /*alone=*/true}).share;
       else if (viaQueries)
-        ofQueries[i] = readBy(handed.tensor, {read.query});
+        ofQueries[i] = readBy(handed.tensor, {read.query, false, isWide(read.query)});
       if (!ofQueries[i].whole && isAsked(read))
         readWith(i);
     }
@@ -203,20 +203,31 @@ private:
       Query query = handed.tensor ? Query(tensorOf(handed.tensor)) : Query(valueOf(value));
       Reading &ofKey = ofKeys.emplace_back();
       if (active.contains(key) || (viaKeys && !handed.scaled))
-        ofKey = readBy(query, {viaKeys && !handed.scaled ? key : Value()});
+        ofKey = readBy(query, {viaKeys && !handed.scaled ? key : Value(), false, isWide(key)});
       if (viaKeys && handed.scaled)
         ofKey.share = readBy(tensorOf(handed.scaled), {handed.rows, /*alone=*/true}).share;
       if (isWrite(intake)) // a transition has read this
         ofValues.push_back({returned(s), {}});
       else
-        ofValues.push_back(active.contains(value) || viaValues
-                               ? readCotangent(s, axis, valueOf(key), {viaValues ? value : Value()})
-                               : Reading());
+        ofValues.push_back(
+            active.contains(value) || viaValues
+                ? readCotangent(s, axis, valueOf(key), {viaValues ? value : Value(), false, isWide(value)})
+                : Reading());
     }
     for (auto [value, decay] : llvm::zip(given.getDecays(), of.decays))
       ofLogs.push_back(active.contains(value) ? logCotangent(decay.getState(), decay.getAxes()) : Value());
   }
   using Query = std::function<Value(SourceCopier &)>;
+
+  /// Whether a value of the region is computed from a tensor with a cotangent that is stored as f32: what another scan has made, which may
+  /// add up over time what it gets.
+  bool isWide(Value value) {
+    if (auto argument = dyn_cast_or_null<BlockArgument>(value)) {
+      Source source = sources.lookup(argument);
+      return source.operand && !source.isParam && active.contains(value) && !isStoredNarrow(source.operand);
+    }
+    return value && llvm::any_of(value.getDefiningOp()->getOperands(), [&](Value operand) { return isWide(operand); });
+  }
 
   bool isAsked(const StateRead &read) { return read.cotangent.tensor && active.contains(read.query); }
 

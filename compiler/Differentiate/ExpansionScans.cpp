@@ -85,7 +85,7 @@ ArrayAttr ExpansionScans::reversedAxes() {
 ExpansionScans::Reading ExpansionScans::readingOf(recur::ScanOp made, Share asked) {
   Reading reading;
   if (!asked.alone)
-    reading.whole = narrowed(made.outputs().front());
+    reading.whole = asked.isWide ? Value(made.outputs().front()) : narrowed(made.outputs().front());
   if (asked.by)
     reading.share = made.outputs().back(); // sums over many steps: what is rounded here adds up
   return reading;

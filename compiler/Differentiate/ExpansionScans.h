@@ -69,6 +69,7 @@ struct StateRead {
 struct Share {
   mlir::Value by; // of the region of coefficients; null for none
   bool alone = false;
+  bool isWide = false; // the whole is stored as f32
 };
 
 class ExpansionScans {
