@@ -249,12 +249,48 @@ Element CellKernel::evaluate(Value value, Scope &scope) {
 
 void CellKernel::emitSequence(Value first) {
   loadWeights();
-  Values carried = loadStates();
+  Values carried = loadStates(), raw;
   size_t numStates = carried.size();
-  for (int64_t p = 0; p < plan.prefetch; ++p)
-    carried.append(loadInputs(index(p)));
-  Values states(carried.begin(), carried.begin() + numStates);
-  Values raw(carried.begin() + numStates, carried.begin() + numStates + inputs.size() * plan.slots());
+  for (int64_t p = 0; p < plan.ring; ++p)
+    copyInputs(index(p));
+  if (plan.ring) {
+    l.waitCopies(plan.ring - 1);
+    raw = readInputs(index(0));
+  } else {
+    raw = loadInputs(index(0));
+    carried.append(raw);
+  }
+  publishFirst(first, ValueRange(carried).take_front(numStates), raw);
+  auto loop = scf::ForOp::create(b, loc, index(0), steps, index(1), carried);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    Value time = loop.getInductionVar(),
+          number = l.add(first, arith::IndexCastOp::create(b, loc, b.getI32Type(), time));
+    Value following = arith::AddIOp::create(b, loc, time, index(1));
+    ValueRange states = ValueRange(loop.getRegionIterArgs()).take_front(numStates);
+    Values next;
+    if (plan.ring) {
+      l.waitCopies(plan.ring - 2);
+      Values now = readInputs(time), later = readInputs(following);
+      next = emitStep(time, number, states, now, later);
+      copyInputs(arith::AddIOp::create(b, loc, time, index(plan.ring)));
+    } else {
+      Values later = loadInputs(following);
+      next = emitStep(time, number, states, ValueRange(loop.getRegionIterArgs()).drop_front(numStates), later);
+      next.append(later);
+    }
+    scf::YieldOp::create(b, loc, next);
+  }
+  l.waitCopies(0); // what is still on its way goes where the next task's weights pass
+  owners({}, [&] {
+    storeStates(ValueRange(loop.getResults()).take_front(numStates));
+    return Values();
+  });
+}
+
+/// The vectors of the first step's first phase.
+void CellKernel::publishFirst(Value first, ValueRange states, ValueRange raw) {
   owners(
       {},
       [&] {
@@ -271,58 +307,6 @@ void CellKernel::emitSequence(Value first) {
         return Values();
       },
       [&] { emptyBuffers(plan.phases.front().jobs, first); });
-  auto loop = scf::ForOp::create(b, loc, index(0), steps, index(plan.unroll()), carried);
-  {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(loop.getBody());
-    Value number = l.add(first, arith::IndexCastOp::create(b, loc, b.getI32Type(), loop.getInductionVar()));
-    Values after(loop.getRegionIterArgs());
-    for (int64_t p = 0; p < plan.unroll(); ++p)
-      emitNumbered(p, loop.getInductionVar(), l.add(number, p), after);
-    scf::YieldOp::create(b, loc, after);
-  }
-  owners({}, [&] {
-    storeStates(ValueRange(loop.getResults()).take_front(numStates));
-    return Values();
-  });
-}
-
-/// The step that is `p` behind `time`, where there is one. What is carried: states, then the inputs of the next steps as they lie in memory, each
-/// in a place of its own for all steps: registers that are handed on would wait for what is on its way.
-void CellKernel::emitNumbered(int64_t p, Value time, Value number, Values &carried) {
-  size_t numStates = inits.size() * plan.slots(), perStep = inputs.size() * plan.slots();
-  auto inputsOf = [&](int64_t set) {
-    return ValueRange(carried).slice(numStates + set % plan.prefetch * perStep, perStep);
-  };
-  auto run = [&]() -> Values { // new states, and the inputs of a later step
-    Value at = arith::AddIOp::create(b, loc, time, index(p)),
-          far = arith::AddIOp::create(b, loc, at, index(plan.prefetch));
-    Values early;
-    if (plan.unroll() == 1)
-      early = loadInputs(far);
-    Values following = plan.unroll() == 1 ? early : Values(inputsOf(p + 1));
-    Values next = emitStep(at, number, ValueRange(carried).take_front(numStates), inputsOf(p), following);
-    next.append(plan.unroll() == 1 ? early : loadInputs(far));
-    return next;
-  };
-  Values results;
-  if (p == 0) {
-    results = run();
-  } else {
-    Value at = arith::AddIOp::create(b, loc, time, index(p));
-    Values same(ValueRange(carried).take_front(numStates));
-    llvm::append_range(same, inputsOf(p));
-    Value any = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, at, steps);
-    auto choice = scf::IfOp::create(b, loc, ValueRange(same).getTypes(), any, /*withElseRegion=*/true);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToEnd(choice.thenBlock());
-    scf::YieldOp::create(b, loc, run());
-    b.setInsertionPointToEnd(choice.elseBlock());
-    scf::YieldOp::create(b, loc, same);
-    results.assign(choice.getResults().begin(), choice.getResults().end());
-  }
-  std::copy(results.begin(), results.begin() + numStates, carried.begin());
-  std::copy(results.begin() + numStates, results.end(), carried.begin() + numStates + p * perStep);
 }
 
 /// New states. `later`: inputs of the step that follows.

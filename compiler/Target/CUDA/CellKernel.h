@@ -34,13 +34,18 @@ private:
   void emitTask(mlir::Value task, mlir::Value first);
   void openElements(mlir::Value tile);
   void emitSequence(mlir::Value first);
-  void emitNumbered(int64_t p, mlir::Value time, mlir::Value number, Values &carried);
+  void publishFirst(mlir::Value first, mlir::ValueRange states, mlir::ValueRange raw);
   Values emitStep(mlir::Value time, mlir::Value number, mlir::ValueRange states, mlir::ValueRange raw,
                   mlir::ValueRange later);
   Values finishStep(mlir::Value time, mlir::Value number, const Values &sums, mlir::ValueRange states,
                     mlir::ValueRange raw, mlir::ValueRange later);
   void copyInitial();
-  Values loadInputs(mlir::Value time);
+  Values loadInputs(mlir::Value number);
+  // CellInputs.cpp: inputs on their way through shared memory.
+  mlir::Value inputAddress(size_t input, int64_t slot, mlir::Value number);
+  mlir::Value ringOffset(size_t input, int64_t slot, mlir::Value number);
+  void copyInputs(mlir::Value number);
+  Values readInputs(mlir::Value number);
   Values loadStates();
   void storeStates(mlir::ValueRange states);
   cpu::Element loadAt(const Operand &operand, int64_t slot, mlir::Value time);

@@ -16,8 +16,8 @@ constexpr int64_t kWarps = 8, kMostWarps = 16;
 constexpr int64_t kMostJobs = 4;
 /// Units up to which a block, or a cluster, is tried.
 constexpr int64_t kMostLocalUnits = 256, kMostClusterUnits = 512;
-/// Steps of prefetched inputs: a step through shared memory takes less time than device memory.
-constexpr int64_t kPrefetchAlone = 4, kPrefetchInGrid = 1;
+/// Steps of inputs in shared memory: a step takes less time than device memory.
+constexpr int64_t kRing = 4;
 
 struct Limits {
   int64_t multiprocessors, sharedBytes;
@@ -77,6 +77,10 @@ private:
     for (unsigned s = 0; s < scan.numStates(); ++s)
       if (step.stateArgs(s).size() != 1 || scan.state(s).depth() != 1 || !isVector(step.yield().getStates()[s]))
         return false;
+    plan.inputs = step.inputArgs().size();
+    for (Value input : scan.getInputs()) // others go by registers
+      if (unsigned bits = cast<RankedTensorType>(input.getType()).getElementTypeBitWidth(); bits != 16 && bits != 32)
+        plan.inputs = 0;
     for (BlockArgument input : step.inputArgs())
       if (!isElementwise(input) || !cast<RankedTensorType>(input.getType()).getElementType().isF32())
         return false;
@@ -201,6 +205,11 @@ bool shareOut(CellPlan &plan, const Limits &limits) {
     else
       job->exchangeOffset = std::exchange(plan.exchangeBytes, plan.exchangeBytes + plan.buffers * plan.vectorBytes());
   }
+  plan.ring = 0;
+  for (int64_t ring = kRing; ring > 1 && !plan.ring && plan.inputs; ring /= 2)
+    if (at + ring * plan.stepBytes() + 1024 <= limits.sharedBytes)
+      plan.ring = ring;
+  plan.ringOffset = take(plan.ring * plan.stepBytes());
   plan.barrierOffset = take(plan.cluster ? 16 * static_cast<int64_t>(plan.phases.size()) : 0);
   plan.sharedBytes =
       std::max(at, std::min(limits.sharedBytes, registers / 4 * plan.threads() * 16)); // weights come this way
@@ -222,7 +231,6 @@ bool chooseCluster(CellPlan &plan, const Limits &limits) {
 
 bool choose(CellPlan &plan, const Limits &limits) {
   plan.paddedUnits = llvm::alignTo(plan.units, plan.groupWidth);
-  plan.prefetch = kPrefetchAlone;
   if (limits.clusters && chooseCluster(plan, limits))
     return true;
   plan.blocks = 1;
@@ -230,7 +238,6 @@ bool choose(CellPlan &plan, const Limits &limits) {
   plan.warps = std::clamp<int64_t>(llvm::bit_floor(uint64_t(plan.elements() / 32)), 4, kMostWarps);
   if (plan.units <= kMostLocalUnits && shareOut(plan, limits))
     return true;
-  plan.prefetch = kPrefetchInGrid;
   // Two tasks side by side where that leaves blocks enough units.
   int64_t most = plan.paddedUnits / 16 <= limits.multiprocessors ? limits.multiprocessors : limits.multiprocessors / 2;
   for (plan.blockUnits = 16; plan.blockUnits <= 64; plan.blockUnits *= 2) {

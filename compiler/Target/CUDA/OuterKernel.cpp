@@ -118,19 +118,25 @@ void OuterKernel::emitBlocks() {
 OuterKernel::Share OuterKernel::shareOf(int64_t each) {
   Value ofRow = arith::CeilDivUIOp::create(b, loc, steps, index(each));
   Value all = times(times(batch, heads), ofRow);
-  auto bound = [&](Value which) -> Value {
-    return arith::DivUIOp::create(b, loc, times(all, toIndex(which)), index(parts));
+  auto toI32 = [&](Value value) -> Value { return arith::IndexCastOp::create(b, loc, b.getI32Type(), value); };
+  auto bound = [&](Value which) {
+    return toI32(arith::DivUIOp::create(b, loc, times(all, toIndex(which)), index(parts)));
   };
-  return {ofRow, bound(part), bound(l.add(part, 1))};
+  return {toI32(ofRow), toI32(heads), bound(part), bound(l.add(part, 1))};
 }
 
+/// Divisions of 32 bits: there is one for every stage.
 OuterKernel::Place OuterKernel::placeOf(const Share &share, Value number, int64_t each) {
-  Value tile = arith::RemUIOp::create(b, loc, number, share.ofRow),
-        rest = arith::DivUIOp::create(b, loc, number, share.ofRow);
+  Value rest = l.div(number, share.ofRow), tile = l.sub(number, l.mul(rest, share.ofRow));
   Place place;
-  place.head = launch.perHead ? ownHead : arith::RemUIOp::create(b, loc, rest, heads).getResult();
-  place.row = launch.perHead ? rest : arith::DivUIOp::create(b, loc, rest, heads).getResult();
-  place.first = times(tile, index(each));
+  place.head = ownHead;
+  place.row = toIndex(rest);
+  if (!launch.perHead) {
+    Value row = l.div(rest, share.heads);
+    place.row = toIndex(row);
+    place.head = toIndex(l.sub(rest, l.mul(row, share.heads)));
+  }
+  place.first = times(toIndex(tile), index(each));
   Value left = arith::MinUIOp::create(b, loc, arith::SubIOp::create(b, loc, steps, place.first), index(each));
   place.left = arith::IndexCastOp::create(b, loc, b.getI32Type(), left);
   return place;
@@ -192,13 +198,12 @@ void OuterKernel::stage(const Side &side, const Place &place, Value firstColumn,
 SmallVector<Value> OuterKernel::addTerm(const Side &left, const Side &right, Value firstRow, Value firstColumn,
                                         ValueRange sums) {
   Share share = shareOf(BlockProduct::depth);
-  Value count =
-      arith::IndexCastOp::create(b, loc, b.getI32Type(), arith::SubIOp::create(b, loc, share.end, share.begin));
+  Value count = l.sub(share.end, share.begin);
   l.barrier(); // others may still read what a term before this one staged
   auto load = [&](Value number) {
     ifTrue(l.less(number, count), [&] {
       Value slot = l.mul(l.rem(number, kStages), kStageBytes);
-      Place place = placeOf(share, plus(share.begin, toIndex(number)), BlockProduct::depth);
+      Place place = placeOf(share, l.add(share.begin, number), BlockProduct::depth);
       stage(left, place, firstRow, slot);
       stage(right, place, firstColumn, l.add(slot, BlockProduct::sideBytes));
     });

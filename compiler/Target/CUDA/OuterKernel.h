@@ -56,9 +56,9 @@ private:
   /// What is added to a vector's element in a step.
   mlir::Value addend(unsigned state, const Place &place, mlir::Value row, mlir::Value column);
   mlir::Value evaluate(mlir::Value value, Scope &scope, const Place &place, mlir::Value row, mlir::Value column);
-  /// Stages of `steps` steps there are, this block's first one, and one past its last (index).
+  /// Stages of a row of the batch, heads that are summed over, this block's first stage, and one past its last (i32).
   struct Share {
-    mlir::Value ofRow, begin, end;
+    mlir::Value ofRow, heads, begin, end;
   };
   Share shareOf(int64_t steps);
   Place placeOf(const Share &share, mlir::Value number, int64_t steps);

@@ -52,7 +52,7 @@ Value OuterKernel::addend(unsigned state, const Place &place, Value row, Value c
 /// This thread's part of an element's sum.
 Value OuterKernel::sumVector(unsigned state, Value column, Value line) {
   Share share = shareOf(kSteps);
-  auto loop = scf::ForOp::create(b, loc, share.begin, share.end, index(1), ValueRange{l.f32(0)});
+  auto loop = scf::ForOp::create(b, loc, share.begin, share.end, l.i32(1), ValueRange{l.f32(0)});
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   Place place = placeOf(share, loop.getInductionVar(), kSteps);
