@@ -3,7 +3,7 @@
 
 namespace rondo::frontend {
 
-/// The param that a value is, but for its shape; empty when it is computed from more.
+/// The param that a value is, but for its shape and sign; empty when it is computed from more.
 static std::optional<uint32_t> paramBehind(const TypedModel &model, ValueId id) {
   while (true) {
     const Value &value = model.value(id);
@@ -16,6 +16,11 @@ static std::optional<uint32_t> paramBehind(const TypedModel &model, ValueId id) 
     case ValueKind::Merge:
     case ValueKind::Contract:
       if (value.operands.size() != 1)
+        return std::nullopt;
+      id = value.operands[0];
+      break;
+    case ValueKind::Map:
+      if (value.fn != MapFn::Neg)
         return std::nullopt;
       id = value.operands[0];
       break;

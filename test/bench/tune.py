@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """How good the untuned and the tuned plans are: three models at three sizes and seven more models, held against every plan of their pruned
-space, and what every fixed size of a chunk would lose. --write puts the two tables into PLANS.md.
+space, and what every fixed size of a chunk would lose. --write puts the two tables into PLANS.md, at the mark of the --target.
 
 Every plan is compiled first. Then, holding --lock in pieces of --piece seconds so that others can build in between, every plan is measured by
 `rondo tune --exhaustive`, and a search with the usual limits starts from nothing, with an empty cache of compiled code. A plan's
@@ -26,13 +26,19 @@ CASES = [(model, dims, call) for model in ("gla", "gated_delta_net", "retnet") f
 CASES += [("hgrn2", "K=64,V=64", "1,B=1,T=1024,H=4"), ("mamba2", "N=64,P=64", "1,B=1,T=1024,H=4"), ("deltanet", "K=64,V=64", "1,B=1,T=1024,H=4"),
           ("rwkv6", "K=64,V=64", "1,B=1,T=1024,H=4"), ("kda", "K=64,V=64", "1,B=1,T=1024,H=4"), ("mlstm", "K=64,V=64", "1,B=1,T=1024,H=4"),
           ("gsa", "K=64,V=64,M=32", "1,B=1,T=1024,H=4")]
+GPU_SHAPES = [("K=128,V=128", "1,B=8,T=2048,H=16"), ("K=64,V=128", "1,B=4,T=4096,H=16"), ("K=128,V=128", "1,B=1,T=32768,H=16")]
+GPU_CASES = [(model, dims, call) for model in ("gla", "gated_delta_net", "simple_gla") for dims, call in GPU_SHAPES]
+GPU_CASES += [(model, "N=128,P=128" if model == "mamba2" else "K=128,V=128", "1,B=8,T=2048,H=16")
+              for model in ("retnet", "hgrn2", "mamba2", "deltanet", "rwkv6", "kda", "mlstm")]
+OF_TARGET = {"cpu": (CASES, []), "cuda": (GPU_CASES, ["--target", "cuda", "--dtype", "bf16"])}
 MOST = 200  # plans of a space that are measured
 
 
-def tune(options, case, call, cache, *more):
+def tune(options, case, call, cache, *more, records=""):
     model, dims, _ = case
-    command = [str(options.rondo), "tune", model, "--dim", dims, "--random", call, "--threads", str(options.threads), "--json", "--fresh", *more]
-    env = dict(os.environ, RONDO_RECORDS="", RONDO_CACHE_DIR=str(cache), RONDO_CACHE_LIMIT="4096")
+    command = [str(options.rondo), "tune", model, "--dim", dims, "--random", call, "--threads", str(options.threads), "--json", "--fresh",
+               *OF_TARGET[options.target][1], *more]
+    env = dict(os.environ, RONDO_RECORDS=records, RONDO_CACHE_DIR=str(cache), RONDO_CACHE_LIMIT="4096")
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}\n{done.stderr}")
@@ -45,7 +51,7 @@ def load(path):
 
 def cases_left(options):
     known = {tuple(found["case"]) for found in load(options.data)}
-    return [case for case in CASES if case not in known and (not options.examples or case[0] in options.examples.split(","))]
+    return [case for case in OF_TARGET[options.target][0] if case not in known and (not options.examples or case[0] in options.examples.split(","))]
 
 
 def measure(options):
@@ -61,7 +67,7 @@ def measure(options):
                 if time.monotonic() - begin > options.piece:
                     break
                 every = tune(options, case, case[2], options.cache, "--seconds", "60", *whole)
-                found = tune(options, case, case[2], f"{fresh}/{number}", "--seconds", str(options.seconds))
+                found = tune(options, case, case[2], f"{fresh}/{number}", "--seconds", str(options.seconds), records=options.records)
                 data.write(json.dumps({"case": case, "every": every, "found": {k: v for k, v in found.items() if k != "plans"}}) + "\n")
                 print(row(case, every, found), file=sys.stderr, flush=True)
         time.sleep(2)  # for those that wait for the lock
@@ -71,7 +77,9 @@ def short(plan):
     parts = []
     for part in plan.split("; "):
         form, chunk = re.search(r"form = (\w+)", part)[1], re.search(r"chunk = (\d+)", part)[1]
-        parts.append(chunk if form == "chunk" else form)
+        tiles = re.search(r"value_tile = (\d+), warps = (\d+)", part)
+        parts.append("/".join([chunk, *(tiles.groups() if tiles else []), *(["ahead"] if "ahead = true" in part else [])])
+                     if form == "chunk" else form)
     return ", ".join(parts)
 
 
@@ -92,7 +100,7 @@ def row(case, every, found):
 def uniform(plan):
     """The one size of all of a plan's chunks, "step" where all scans go by steps (on one thread, by an associative operator too); a scan that
     has no chunks does not count."""
-    sizes = set(short(plan).replace("scan", "step").split(", "))
+    sizes = {re.match(r"\w+", part)[0] for part in short(plan).replace("scan", "step").split(", ")}
     return sizes.pop() if len(sizes) == 1 else (sizes - {"step"}).pop() if len(sizes) == 2 and "step" in sizes else None
 
 
@@ -132,6 +140,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rondo", default=SOURCE / "build" / "bin" / "rondo")
     parser.add_argument("--examples", help="some of the models, by comma")
+    parser.add_argument("--target", choices=list(OF_TARGET), default="cpu")
+    parser.add_argument("--records", default="", help="where the searches put what they find; default: nowhere")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=30, help="that a search may take")
     parser.add_argument("--data", default=SOURCE / "build" / "plans.jsonl")
@@ -145,7 +155,8 @@ def main():
     print(text)
     if options.write:
         page = PAGE.read_text()
-        PAGE.write_text(re.sub(r"(<!-- tables -->\n).*(<!-- end of tables -->)", lambda m: m[1] + text + "\n" + m[2], page, flags=re.S))
+        mark = re.compile(rf"(<!-- tables: {options.target} -->\n).*?(<!-- end of tables -->)", re.S)
+        PAGE.write_text(mark.sub(lambda m: m[1] + text + "\n" + m[2], page))
 
 
 if __name__ == "__main__":

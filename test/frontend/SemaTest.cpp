@@ -88,6 +88,10 @@ TEST_CASE("intervals, sharing and recurrent params are kept", "[sema]") {
   REQUIRE(gru->model);
   for (const TensorDecl &tensor : gru->model->tensors)
     CHECK(tensor.recurrent == (tensor.name == "U" || tensor.name == "Q"));
+  auto negated = check(model("input x: [3]\n  param A: [3, 3]\n  state h: [3] = 0\n  part = transpose(-A)\n"
+                             "  h[t] = x[t] + transpose(part) @ h[t-1]\n  output h"));
+  REQUIRE(negated->model);
+  CHECK(negated->model->tensors[1].recurrent);
 }
 
 TEST_CASE("initial values", "[sema]") {

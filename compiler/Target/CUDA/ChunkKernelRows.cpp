@@ -46,7 +46,8 @@ void ChunkKernelEmitter::emitRowsOf(const RowThread &at, const ChunkAt &chunk) {
       continue;
     Rows rows = makeRows(tile, at, chunk);
     for (auto [r, row] : llvm::enumerate(rows))
-      l.storeShared(l.pack(row[0], row[1]), rowOffset(shared, r, at), shared.offset + r * shared.rowBytes());
+      if (row[0]) // the half of a level tile that nothing is in is left
+        l.storeShared(l.pack(row[0], row[1]), rowOffset(shared, r, at), shared.offset + r * shared.rowBytes());
   }
   for (auto [decay, total] : llvm::zip(program.keyDecays, map.totals)) {
     DecayRows rows = decayRows(decay, at, chunk);
@@ -164,7 +165,8 @@ ChunkKernelEmitter::Rows ChunkKernelEmitter::makeRows(const Tile &tile, const Ro
 
 ChunkKernelEmitter::Rows ChunkKernelEmitter::makeLevel(const Tile &tile, const DecayRows &decay, const RowThread &at,
                                                        const ChunkAt &chunk) {
-  Rows keys = rowsOf(tile.value, at, chunk, 0), queries = rowsOf(tile.queries, at, chunk, 0), rows(at.rows);
+  Rows keys = rowsOf(tile.value ? tile.value : tile.queries, at, chunk, 0);
+  Rows queries = rowsOf(tile.queries ? tile.queries : tile.value, at, chunk, 0), rows(at.rows);
   int64_t level = tile.level;
   if (level >= at.rows) { // a group of steps is in one half
     int64_t groups = level / at.rows;
@@ -184,7 +186,10 @@ ChunkKernelEmitter::Rows ChunkKernelEmitter::makeLevel(const Tile &tile, const D
     for (int64_t i : {0, 1}) {
       Value product;
       auto grow = [&](Value by) { product = product ? l.mulf(product, by) : by; };
-      if ((start / level) % 2) { // the later half, from the middle on
+      bool later = (start / level) % 2;
+      if (!(later ? tile.queries : tile.value))
+        continue;
+      if (later) { // from the middle on
         for (int64_t r = start; r < start + level; ++r) {
           if (!tile.before)
             grow(decay.values[r][i]);

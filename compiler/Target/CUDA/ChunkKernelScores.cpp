@@ -88,8 +88,8 @@ ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::multiplyTiles(int64_t queries
 
 ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::multiplyBlock(const Score &score, Value i, Value j,
                                                                  const ChunkAt &chunk) {
-  return score.levels.empty() ? multiplyTiles(score.query.tile, score.key.tile, i, j, chunk)
-                              : multiplyLevels(score, i, j, chunk);
+  return score.levels ? multiplyLevels(score, i, j, chunk)
+                      : multiplyTiles(score.query.tile, score.key.tile, i, j, chunk);
 }
 
 /// Two blocks part at one level; the steps of one block part at all levels below.
@@ -108,20 +108,20 @@ ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::multiplyLevels(const Score &s
     b.setInsertionPointToStart(diagonal.thenBlock());
     yield(multiplyDiagonal(score, i, chunk));
     b.setInsertionPointToStart(diagonal.elseBlock());
-    // All level tiles have one size, and lie behind each other where they were added together: the level is an offset.
+    // The levels of a side lie behind each other: the level is an offset, the same for both sides.
     int64_t first = llvm::Log2_64(kBlock);
-    const SharedTile &base = map.tiles[score.levels[first]];
+    const SharedTile &queries = map.tiles[score.queryLevels + first], &keys = map.tiles[score.keyLevels + first];
     Value offset = l.i32(0);
-    for (size_t level = first + 1; level < score.levels.size(); ++level) {
+    for (int64_t level = first + 1; level < score.levels; ++level) {
       int64_t shift =
           level - first; // blocks part at this level where they are in one group of 2 << shift, and not in one half
       Value apart = l.less(l.shr(j, shift), l.shr(i, shift));
-      offset = l.select(apart, l.i32(map.tiles[score.levels[level]].offset - base.offset), offset);
+      offset = l.select(apart, l.i32((level - first) * queries.bytes()), offset);
     }
     ScoreBlock sums = {l.zeros(), l.zeros()};
-    for (int64_t k = 0; k < base.columns; k += kBlock) {
-      SmallVector<Value> a = loadBlock(base, offset, l.shl(i, 4), 0, k, /*rowsFirst=*/true, /*transposed=*/false);
-      SmallVector<Value> bs = loadBlock(base, offset, l.shl(j, 4), 0, k, /*rowsFirst=*/false, /*transposed=*/false);
+    for (int64_t k = 0; k < queries.columns; k += kBlock) {
+      SmallVector<Value> a = loadBlock(queries, offset, l.shl(i, 4), 0, k, /*rowsFirst=*/true, /*transposed=*/false);
+      SmallVector<Value> bs = loadBlock(keys, offset, l.shl(j, 4), 0, k, /*rowsFirst=*/false, /*transposed=*/false);
       for (int64_t half : {0, 1})
         sums[half] = l.multiply(a, {bs[2 * half], bs[2 * half + 1]}, sums[half]);
     }
@@ -139,7 +139,7 @@ ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::multiplyDiagonal(const Score 
     sums = multiplyTiles(score.query.tile, score.key.tile, i, i, chunk);
   Value laneRow = l.shr(lane, 2), laneColumn = l.shl(l.bitAnd(lane, 3), 1);
   for (int64_t bit = 0; (1 << bit) < kBlock; ++bit) {
-    ScoreBlock level = multiplyTiles(score.levels[bit], score.levels[bit], i, i, chunk);
+    ScoreBlock level = multiplyTiles(score.queryLevels + bit, score.keyLevels + bit, i, i, chunk);
     for (int64_t half : {0, 1})
       for (int64_t r = 0; r < 4; ++r) {
         Value t = l.add(laneRow, instruction.c[r / 2].row), s = l.add(laneColumn, instruction.n * half + r % 2);

@@ -16,7 +16,7 @@ int64_t sharedTraffic(const TileProgram &program, const TilePlan &plan) {
       bytes += plan.warps * 2 * chunk * program.tiles[update.key.tile].columns;
   for (const Score &score : program.scores) {
     int64_t block = 2 * 2 * kBlock * program.tiles[score.query.tile].columns;
-    bytes += below * block + (score.levels.empty() ? 0 : blocks * 4 * block);
+    bytes += below * block + (score.levels ? blocks * 4 * block : 0);
     bytes += plan.warps * below * 2 * kBlock * kBlock; // used once, by products with columns
   }
   return bytes;
@@ -30,7 +30,8 @@ int64_t residentBlocks(const TileProgram &program, const TilePlan &plan) {
   for (const TileState &state : program.states)
     keys += state.keys;
   int64_t registers = std::min<int64_t>(255, 110 + keys * plan.columnTiles());
-  return std::min(sharedLimit(plan.arch) / (SharedMap(program, plan).total + 1024),
+  constexpr int64_t reserved = 1024; // bytes of shared memory that every block takes beside what it may use
+  return std::min((sharedLimit(plan.arch) + reserved) / (SharedMap(program, plan).total + reserved),
                   65536 / (registers * plan.threads()));
 }
 

@@ -36,8 +36,10 @@ public:
         Value grouped = groupedColumns(output);
         visitColumns(grouped ? grouped : output);
       }
-    if (reason.empty())
+    if (reason.empty()) {
+      addLevelTiles(program);
       addSlots(program, perStepInColumns);
+    }
     return {std::move(program), reason};
   }
 
@@ -357,20 +359,13 @@ private:
     addFactor(score.key.factor);
     if (score.query.factor.decay || score.key.factor.decay)
       decline("scores of rows that are decayed already");
-    if (score.decay && isRows(score.decay))
-      addLevels(score);
-    else if (score.decay)
+    if (score.decay && isRows(score.decay)) {
+      addInputs(score.decay, Role::Key);
+      std::swap(score.keyDecay, score.decay);
+    } else if (score.decay) {
       addDecay(score.decay);
+    }
     program.scores.push_back(score);
-  }
-
-  void addLevels(Score &score) {
-    addInputs(score.decay, Role::Key);
-    const Tile query = program.tiles[score.query.tile], key = program.tiles[score.key.tile];
-    for (int64_t level = 1; level < program.scan.size(); level *= 2)
-      score.levels.push_back(
-          addMade({key.value, Role::Key, key.columns, Make::Level, -1, score.decay, level, query.value, score.before}));
-    score.decay = {};
   }
 
   /// A number per step that waits for scores: what it is computed from.

@@ -65,16 +65,17 @@ enum class Make {
 ///
 /// A level tile serves the scores of a decay along the keys. Steps fall into blocks of 2 * level; the later half of each block has the
 /// queries, decayed from the middle of the block, the earlier half the keys, decayed up to the middle. So a product of a later row with an
-/// earlier one is a score, exactly, and both factors only ever shrink. Each pair of steps has one level at which they part.
+/// earlier one, of this tile or of another one of its level, is a score, exactly, and both factors only ever shrink. Each pair of steps has one
+/// level at which they part.
 struct Tile {
-  mlir::Value value; // of the chunk's region; of a level tile the keys
+  mlir::Value value; // of the chunk's region; of a level tile the keys, or null
   Role role;
   int64_t columns; // along the whole axis
   Make make = Make::Staged;
   int64_t input = -1; // of a staged tile: the scan's input
   mlir::Value decay;  // <time | key>
   int64_t level = 0;
-  mlir::Value queries; // of a level tile
+  mlir::Value queries; // of a level tile, or null
   bool before = false; // of a level tile: the decay of the query's own step does not count
   bool operator==(const Tile &) const = default;
 };
@@ -90,7 +91,9 @@ struct Score {
   ScaledRows query, key;
   mlir::Value decay; // <time>, or null
   bool before;
-  llvm::SmallVector<int64_t, 6> levels; // of a decay along the keys: tiles, the smallest level first
+  mlir::Value keyDecay; // <time | key>, or null
+  int64_t levels = 0, queryLevels = 0,
+          keyLevels = 0; // of a decay along the keys: how many, and the first tile of each side, of level 1
 };
 
 /// state · query over the key axis.
@@ -170,6 +173,8 @@ bool isOnes(mlir::Value value);
 /// Whether a product is a number per step: the inner product of rows with rows.
 bool isInner(recur::ContractOp contract);
 
+/// Adds the level tiles of a program whose scores are known.
+void addLevelTiles(TileProgram &program);
 /// Adds the slots of a program that is complete otherwise; `perStepInColumns` are numbers per step that values with a value axis take.
 void addSlots(TileProgram &program, llvm::ArrayRef<mlir::Value> perStepInColumns);
 

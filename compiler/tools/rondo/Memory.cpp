@@ -39,11 +39,15 @@ Memory memoryOf(const Program &program, const CallShape &shape) {
     for (int64_t size : shapeOf(spec, shape))
       bytes *= double(size);
     int64_t steps = 1;
+    bool alongTime = false;
     for (const AxisSpec &axis : spec.axes)
-      if (axis.axis == Axis::Time)
+      if (axis.axis == Axis::Time) {
+        alongTime = true;
         steps = std::max(steps, axis.steps);
+      }
     if (spec.kind != TensorKind::Temporary) {
       memory.tensors += bytes;
+      memory.alongTime += alongTime ? bytes : 0;
     } else if (steps == 1) {
       memory.between += bytes;
     } else {

@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""Rondo beside its peers on a GPU, in one run: forward, and forward with gradients, shape by shape, with the distance from the floor.
+
+    run.py [--only REGEX] [--shapes A,S2] [--no-peers] [--compile-jobs 16] [--write test/bench/GPU.md] [--json FILE]
+
+Needs a GPU and `rondo`; peers are Python packages (peers.py), and where one is not there the table says so. `--write` puts the tables
+between the file's marks. `--compile-jobs` processes compile the peers' autotuned kernels beforehand, which takes minutes one by one.
+"""
+import argparse
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from cases import BANDWIDTH, DECODED, MODELS, PRODUCTS, SHAPES, exps_ms
+
+HERE = Path(__file__).resolve().parent
+BEGIN, END = "<!-- tables: made by gpu/run.py -->", "<!-- end of tables -->"
+
+
+def last_line(text):
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "no output"
+
+
+def bench(options, model, shape, gradient):
+    """What `rondo bench --json` says; {'error': ...} where it fails."""
+    sizes = SHAPES[shape]
+    spec = str(HERE / model.spec) if model.spec.endswith(".rondo") else model.spec
+    command = [options.rondo, "bench", spec, "--target", "cuda", "--json", "--dtype", options.dtype, "--seconds", str(options.seconds),
+               "--dim", *(f"{name}={sizes[size]}" for name, size in model.dims.items()),
+               "--random", "1,B={B},T={T},H={H}".format(**sizes)]
+    command += ["--grad"] if gradient else []
+    command += ["--graph"] if shape in DECODED else []
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=options.limit, check=False)
+    except subprocess.TimeoutExpired:
+        return {"error": f"longer than {options.limit} s"}
+    return json.loads(done.stdout) if done.returncode == 0 else {"error": last_line(done.stderr)}
+
+
+class Peers:
+    """Measures peers in a process of their own; one that dies takes only the peer that it was measuring with it."""
+
+    def __init__(self, wanted, compile_jobs):
+        self.results, self.versions = {}, {}
+        if compile_jobs and wanted:
+            jobs = [self.start("--compile", wanted, subprocess.DEVNULL) for _ in range(compile_jobs)]
+            for job in jobs:
+                job.wait()
+        while wanted:
+            process = self.start("--measure", wanted, subprocess.PIPE)
+            output, _ = process.communicate()
+            for line in output.splitlines():
+                if line.startswith("{"):
+                    self.take(json.loads(line))
+            left = [case for case in wanted if self.key(case) not in self.results]
+            if left and process.returncode:
+                self.results[self.key(left[0])] = {"error": f"the process ended with status {process.returncode}"}
+                left = left[1:]
+            wanted = left if process.returncode else []
+
+    @staticmethod
+    def key(case):
+        return tuple(case.split(":")[:2])
+
+    @staticmethod
+    def start(what, wanted, output):
+        return subprocess.Popen([sys.executable, HERE / "peers.py", what, *wanted], stdout=output, stderr=subprocess.DEVNULL, text=True)
+
+    def take(self, line):
+        if "versions" in line:
+            self.versions = line["versions"]
+        else:
+            self.results[line["peer"], line["shape"]] = line
+
+
+def milliseconds(value):
+    return "" if value is None else f"{value:.3g}" if value < 10 else f"{value:.1f}"
+
+
+class Row:
+    """One model at one shape: our times, the best peer's, and the floor."""
+
+    def __init__(self, name, model, shape, forward, gradient, peers):
+        self.name, self.model, self.shape = name, model, shape
+        self.forward, self.gradient = forward, gradient
+        self.peers = [(peer, peers.results.get((peer, shape), {})) for peer in model.peers if shape not in DECODED]
+
+    def floor(self, both):
+        """The largest of what bytes, exps and products need, and which it is."""
+        memory = self.forward["memory"]
+        used = memory["tensors"] if self.shape in DECODED else memory["along_time"]
+        products, exps = self.forward.get("products", 0), exps_ms(self.model, self.shape)
+        if both:
+            used, products, exps = used + self.gradient["memory"]["along_time"], products + self.gradient.get("products", 0), 2 * exps
+        floors = {"bytes": 1e3 * used / BANDWIDTH, "exps": exps, "products": 1e3 * products / PRODUCTS}
+        return max((floor, kind) for kind, floor in floors.items())
+
+    def time(self, both):
+        runs = [self.forward, self.gradient] if both else [self.forward]
+        if any(run is None or "error" in run for run in runs):
+            return None
+        return sum(run["median_ms"] for run in runs)
+
+    def best_peer(self, both):
+        times = [(result["both" if both else "forward"], peer) for peer, result in self.peers if ("both" if both else "forward") in result]
+        return min(times) if times else (None, "")
+
+    def error(self, both):
+        run = self.gradient if both else self.forward
+        return (run or {}).get("error")
+
+    def cells(self, both):
+        ours, (peer, who) = self.time(both), self.best_peer(both)
+        ratio = f"{peer / ours:.2f}" if ours and peer else ""
+        if ours is None:
+            return [self.name, self.shape, self.error(both) or "not measured", "", "", "", milliseconds(peer), who, ratio]
+        floor, kind = self.floor(both)
+        goal = self.model.goal_both if both else self.model.goal
+        floored = ["", "", ""] if self.shape in ("768", "2048", "16x128") else [f"{floor:.3f} {kind}", f"{ours / floor:.2f}", f"{goal:g}"]
+        return [self.name, self.shape, milliseconds(ours), *floored, milliseconds(peer), who, ratio]
+
+    def memory(self):
+        """MB that a gradient needs beside its tensors: ours, and the peer's with all that forward saves."""
+        mine = self.gradient["memory"]
+        theirs = [result["memory"] for _, result in self.peers if "memory" in result]
+        return (mine["kept"] + mine["between"]) / 1e6, min(theirs) / 1e6 if theirs else None
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def tables(rows, peers, gpu):
+    head = ["model", "shape", "ms", "floor, ms", "x floor", "goal", "best peer, ms", "peer", "peer / ours"]
+    both = [row for row in rows if row.gradient]
+    memory = [(row, *row.memory()) for row in both if row.time(True)]
+    failed = sorted({f"{peer}: {result['error']}" for row in rows for peer, result in row.peers if "error" in result})
+    first = [[row.name, row.shape, f"{row.forward['compile_ms']['to_first_result']:.0f}",
+              f"{row.gradient['compile_ms']['to_first_result']:.0f}" if row.time(True) else ""]
+             for row in rows if row.shape == row.model.shapes[0] and row.time(False) and not row.forward["cached"]]
+    parts = [f"{gpu}, {datetime.date.today()}. " + ", ".join(f"{name} {version}" for name, version in peers.versions.items()) + ".",
+             "Forward:", table(head, [row.cells(False) for row in rows]),
+             "Forward and gradients of all inputs:", table(head, [row.cells(True) for row in both]),
+             "Memory of gradients beside inputs, results and gradients, MB:",
+             table(["model", "shape", "ours", "peer's"], [[r.name, r.shape, f"{mine:.0f}", f"{theirs:.0f}" if theirs else ""] for r, mine, theirs in memory]),
+             "From the spec's text to the end of the first run, the tensors on the host, ms:", table(["model", "shape", "forward", "gradient"], first)]
+    if failed:
+        parts += ["Peers that gave no number: " + "; ".join(failed) + "."]
+    return "\n\n".join(parts)
+
+
+def write(path, text):
+    """Between the marks of the file, which appears whole."""
+    before, rest = path.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    new = path.with_suffix(".new")
+    new.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+    os.replace(new, path)
+
+
+def gpu_name():
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip().replace(", ", ", driver ")
+    except (OSError, subprocess.CalledProcessError):
+        sys.exit("run.py: no NVIDIA GPU here (nvidia-smi does not answer)")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rondo", default=os.path.join(HERE, "../../../build/bin/rondo"))
+    parser.add_argument("--only", default="", metavar="REGEX", help="models whose name matches")
+    parser.add_argument("--shapes", default="", help="by comma; default: all")
+    parser.add_argument("--dtype", default="bf16")
+    parser.add_argument("--seconds", type=float, default=0.2, help="measure each case for so long")
+    parser.add_argument("--limit", type=float, default=60, help="seconds after which a case is given up")
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--compile-jobs", type=int, default=0)
+    parser.add_argument("--write", type=Path)
+    parser.add_argument("--json", type=Path, help="all that was measured")
+    options = parser.parse_args()
+    gpu = gpu_name()
+    cases = [(name, model, shape) for name, model in MODELS.items() for shape in model.shapes
+             if re.search(options.only, name) and (not options.shapes or shape in options.shapes.split(","))]
+    wanted = {f"{peer}:{shape}" + (":gradient" if shape in model.gradients else "")
+              for _, model, shape in cases if shape not in DECODED for peer in model.peers}
+    peers = Peers([] if options.no_peers else sorted(wanted), options.compile_jobs)
+    rows = []
+    for name, model, shape in cases:
+        forward = bench(options, model, shape, False)
+        gradient = bench(options, model, shape, True) if shape in model.gradients else None
+        rows.append(Row(name, model, shape, forward, gradient, peers))
+        print(" | ".join(rows[-1].cells(False) + (rows[-1].cells(True)[2:] if gradient else [])), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps([vars(row) | {"model": row.name} for row in rows], indent=1), encoding="utf-8")
+    text = tables(rows, peers, gpu)
+    print("\n" + text)
+    if options.write:
+        write(options.write, text)
+
+
+if __name__ == "__main__":
+    main()
