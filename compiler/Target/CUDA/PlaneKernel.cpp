@@ -341,7 +341,15 @@ void PlaneKernel::storeOutputs(Scope &scope, const PlaneLeg &leg, ArrayRef<Value
   });
 }
 
-void PlaneKernel::takeSteps(Value from, Value begin, Value end, int64_t unrolled, Values &states, Values &cursors) {
+/// Steps of the stage, several written out, and the rest one by one.
+void PlaneKernel::takeSteps(Value begin, Value end, Values &states, Values &cursors) {
+  Value several = mul(arith::DivUIOp::create(b, loc, sub(end, begin), index(kUnrolled)), index(kUnrolled));
+  Value rest = add(begin, several);
+  takeSteps(begin, rest, kUnrolled, states, cursors);
+  takeSteps(rest, end, 1, states, cursors);
+}
+
+void PlaneKernel::takeSteps(Value begin, Value end, int64_t unrolled, Values &states, Values &cursors) {
   size_t words = states.size();
   Values carried = states;
   carried.append(cursors);
@@ -381,13 +389,17 @@ void PlaneKernel::emitForth() {
     storeStage(loaded);
     l.barrier();
     loaded = loadStage(add(from, index(sizes.stage)));
-    if (call.keepsStates)
-      keepStates(states, arith::DivUIOp::create(b, loc, first ? add(first, from) : from, index(sizes.stage)));
     Value count = arith::MinUIOp::create(b, loc, index(sizes.stage), sub(steps, from));
-    Value whole = mul(arith::DivUIOp::create(b, loc, count, index(kUnrolled)), index(kUnrolled));
     Values cursors = cursorsAt(call.forth, from);
-    takeSteps(from, index(0), whole, kUnrolled, states, cursors);
-    takeSteps(from, whole, count, 1, states, cursors);
+    if (call.keepsStates)
+      states = loop(index(0), count, sizes.kept, states, [&](Value begin, Values states) {
+        Value at = add(from, begin);
+        keepStates(states, arith::DivUIOp::create(b, loc, first ? add(first, at) : at, index(sizes.kept)));
+        takeSteps(begin, arith::MinUIOp::create(b, loc, add(begin, index(sizes.kept)), count), states, cursors);
+        return states;
+      });
+    else
+      takeSteps(index(0), count, states, cursors);
     addPartials(from, count);
     states.append(loaded);
     return states;

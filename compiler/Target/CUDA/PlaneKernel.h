@@ -133,8 +133,8 @@ private:
   void addPartial(size_t sum, unsigned operand, mlir::Value from, mlir::Value count);
   // loops
   void emitForth();
-  void takeSteps(mlir::Value from, mlir::Value begin, mlir::Value end, int64_t unrolled, Values &states,
-                 Values &cursors);
+  void takeSteps(mlir::Value begin, mlir::Value end, Values &states, Values &cursors);
+  void takeSteps(mlir::Value begin, mlir::Value end, int64_t unrolled, Values &states, Values &cursors);
   void emitBack();
   Values takeStage(const Values &kept, Values states, mlir::Value from, mlir::Value count, bool whole);
 

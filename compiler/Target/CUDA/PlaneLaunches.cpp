@@ -82,7 +82,7 @@ public:
       kept.push_back(tensors.addTemporary(keptType(facts.scan, s)));
       for (AxisSpec &axis : tensors.program.tensors[kept.back()].axes)
         if (axis.axis == Axis::Time)
-          axis.steps = sizes.stage;
+          axis.steps = sizes.kept;
     }
     return kept;
   }
@@ -273,7 +273,7 @@ std::string rondo::cuda::whyNoPlanesBack(recur::ScanInterface forth, recur::Scan
     if (!facts->reason.empty())
       return facts->reason;
   if (there.channels != again.channels || there.places != again.places ||
-      !planeSizes(there.channels, there.places, true))
+      !planeSizes(there.channels, there.places, true) || !planeSizes(there.channels, there.places, false))
     return "its channels or places do not divide among threads";
   return findHistories(there, back).reason;
 }
@@ -287,7 +287,7 @@ std::vector<std::vector<Launch>> rondo::cuda::emitPlanesBack(recur::ScanInterfac
   llvm::DenseMap<int, unsigned> stateOf;
   for (auto [value, state] : histories.stateOf)
     stateOf[tensors.numberOf(value)] = state;
-  PlaneCaller keeps(tensors, module, sizes), caller(tensors, module, sizes);
+  PlaneCaller keeps(tensors, module, *planeSizes(there.channels, there.places, false)), caller(tensors, module, sizes);
   keeps.call.forth.facts = caller.call.forth.facts = &there;
   caller.call.back.facts = &again;
   keeps.call.keepsStates = true;

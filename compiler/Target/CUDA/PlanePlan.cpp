@@ -210,6 +210,7 @@ std::optional<PlaneSizes> rondo::cuda::planeSizes(int64_t channels, int64_t plac
   sizes.channels = channels;
   sizes.places = places;
   sizes.stage = back ? kStageBack : kStage;
+  sizes.kept = kStageBack;
   // Forth, sums over places are all that threads share, and a thread has many of them; back, there are sums over channels as well.
   sizes.placesEach = back || places % 8 ? kFour : 8;
   sizes.channelsEach = back ? 2 : 1;

@@ -15,6 +15,7 @@ struct PlaneSizes {
   int64_t channels = 1, places = 1;
   int64_t channelsEach = 1, placesEach = 4, threads = 128;
   int64_t stage = 16; // steps whose inputs come at once
+  int64_t kept = 8;   // steps from one kept state to the next: a stage of the way back
 
   int64_t lanes() const { return places / placesEach; }
   int64_t groups() const { return threads / lanes(); }

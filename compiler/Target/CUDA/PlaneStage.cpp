@@ -278,16 +278,15 @@ void PlaneKernel::addPartials(Value from, Value count) {
   }
 }
 
-/// Several threads share four places of a step, and all groups.
+/// Several threads share four places of a step: each has every so manieth group. Neighbours read neighbouring places, then groups: all banks.
 void PlaneKernel::addPartial(size_t sum, unsigned operand, Value from, Value count) {
   int64_t perSum = 4 * sizes.groups() * sizes.places, perStep = numSums * perSum, fours = sizes.places / kFour;
   int64_t all = fours * sizes.stage, sharers = 1;
-  while (2 * sharers * all <= sizes.threads && 2 * sharers <= sizes.groups())
+  while (2 * sharers * all <= sizes.threads && 2 * sharers <= sizes.groups() && 2 * sharers * fours <= 32)
     sharers *= 2;
-  Value own = l.rem(thread, sharers);
+  Value four = l.rem(thread, fours), own = l.rem(l.div(thread, fours), sharers);
   for (int64_t first = 0; first < all; first += sizes.threads / sharers) {
-    Value number = l.add(l.div(thread, sharers), first);
-    Value valid = l.equal(own, l.i32(0)), inStage = l.div(number, fours), four = l.rem(number, fours);
+    Value valid = l.equal(own, l.i32(0)), inStage = l.add(l.div(thread, fours * sharers), first / fours);
     Value isStep = l.less(inStage, arith::IndexCastOp::create(b, loc, b.getI32Type(), count));
     inStage = l.least(inStage, l.i32(sizes.stage - 1));
     Value offset = l.add(l.add(l.mul(inStage, perStep), l.mul(four, 4 * kFour)), l.mul(own, 4 * sizes.places));
@@ -301,7 +300,7 @@ void PlaneKernel::addPartial(size_t sum, unsigned operand, Value from, Value cou
         else
           total[i] = l.addf(total[i], l.part(some, i));
     }
-    for (int64_t by = 1; by < sharers; by *= 2)
+    for (int64_t by = fours; by < fours * sharers; by *= 2)
       for (Value &value : total)
         value = l.addf(value, l.exchange(value, by));
     ifTrue(l.both(valid, isStep), [&] {
