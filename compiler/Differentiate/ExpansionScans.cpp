@@ -168,7 +168,9 @@ void ExpansionScans::markLast() {
   RankedTensorType number = axesOf(stateType(0), {});
   Value behind = made.state(stateNamed("d_behind"), zeros(number)).front();
   made.input(scan.getInputs().front()); // something must say how many steps there are
-  notLast = made.finish(b, constantOf(made.body, loc, number, 1), behind).outputs().front();
+  // A maximum, and not 1 itself: a recurrence in a semiring can be cut in time, where a delay is not.
+  Value next = map(made, recur::Fn::Max, {behind, constantOf(made.body, loc, number, 1)});
+  notLast = made.finish(b, next, behind).outputs().front();
 }
 
 ExpansionScans::Reading ExpansionScans::readState(unsigned s, int64_t axis, bool before,
