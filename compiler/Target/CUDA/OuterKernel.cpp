@@ -84,7 +84,13 @@ Launch OuterKernel::emit(ModuleOp module, StringRef symbol) {
   openBlock();
   emitBlocks();
   func::ReturnOp::create(b, loc);
-  BlockProduct::placeTwo(b, arguments->function());
+  // Rows that no copy in the background takes need more registers.
+  if (llvm::all_of(plan.matrices, [&](const OuterState &state) {
+        return state.rows % 8 == 0 && state.columns % 8 == 0 && llvm::all_of(state.terms, [&](const OuterTerm &term) {
+                 return isPlain(term.rows) && isPlain(term.columns);
+               });
+      }))
+    BlockProduct::placeTwo(b, arguments->function());
   return launch;
 }
 
