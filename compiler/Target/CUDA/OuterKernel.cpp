@@ -10,8 +10,8 @@ using namespace rondo;
 using namespace rondo::cuda;
 
 static constexpr int64_t kStages = 3, kStageBytes = 2 * BlockProduct::sideBytes, kSide = BlockProduct::side;
-/// Blocks that fill a GPU twice; the most parts of a cluster that every GPU takes.
-static constexpr int64_t kBlocks = 264, kMostParts = 8;
+/// Blocks that fill a GPU, two on each multiprocessor, so often that the last ones matter little; the most parts of a cluster that every GPU takes.
+static constexpr int64_t kBlocks = 1200, kMostParts = 8;
 
 OuterKernel::OuterKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, OuterPlan plan,
                          bool clusters)
