@@ -10,8 +10,8 @@ using namespace rondo;
 using namespace rondo::cuda;
 
 static constexpr int64_t kStages = 3, kStageBytes = 2 * BlockProduct::sideBytes, kSide = BlockProduct::side;
-/// Blocks that fill a GPU twice; the most parts of a cluster that every GPU takes.
-static constexpr int64_t kBlocks = 264, kMostParts = 8;
+/// Blocks that fill a GPU, two on each multiprocessor, so often that the last ones matter little; the most parts of a cluster that every GPU takes.
+static constexpr int64_t kBlocks = 1200, kMostParts = 8;
 
 OuterKernel::OuterKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, OuterPlan plan,
                          bool clusters)
@@ -84,7 +84,13 @@ Launch OuterKernel::emit(ModuleOp module, StringRef symbol) {
   openBlock();
   emitBlocks();
   func::ReturnOp::create(b, loc);
-  BlockProduct::placeTwo(b, arguments->function());
+  // Rows that no copy in the background takes need more registers.
+  if (llvm::all_of(plan.matrices, [&](const OuterState &state) {
+        return state.rows % 8 == 0 && state.columns % 8 == 0 && llvm::all_of(state.terms, [&](const OuterTerm &term) {
+                 return isPlain(term.rows) && isPlain(term.columns);
+               });
+      }))
+    BlockProduct::placeTwo(b, arguments->function());
   return launch;
 }
 
