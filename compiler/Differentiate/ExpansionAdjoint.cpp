@@ -179,33 +179,55 @@ private:
     auto valueOf = [](Value value) { return [value](SourceCopier &from) { return from.get(value); }; };
     auto tensorOf = [](Value tensor) { return [tensor](SourceCopier &from) { return from.input(tensor); }; };
     ofQueries.resize(reads.size());
+    for (unsigned s = 0; s < scan.numStates() && !notLast; ++s)
+      if (ofFinals[s] && decayIsActive(s))
+        markLast();
     for (auto [i, read] : llvm::enumerate(reads)) {
-      Value cotangent = read.cotangent.tensor;
-      if (decayIsActive(read.state) && cotangent)
-        ofQueries[i] = readState(read.state, 1 - read.axis, read.before, tensorOf(cotangent), read.query);
-      else if (!ofQueries[i].whole && isAsked(read))
+      const Handed &handed = read.cotangent;
+      const bool viaQueries = decayIsActive(read.state) && handed.tensor;
+      auto readBy = [&](Value tensor, Share asked) {
+        return readState(read.state, 1 - read.axis, read.before, tensorOf(tensor), asked);
+      };
+      if (viaQueries && handed.scaled)
+        ofQueries[i].share = readBy(handed.scaled, {handed.rows, /*alone=*/true}).share;
+      else if (viaQueries)
+        ofQueries[i] = readBy(handed.tensor, {read.query, false, isWide(read.query)});
+      if (!ofQueries[i].whole && isAsked(read))
         readWith(i);
     }
     for (const Intake &intake : intakes) {
       auto [s, key, value, handed] = intake;
       int64_t axis = of.keyAxes[s];
-      bool viaValues = decaysAlong(s, 1 - axis), viaKeys = decayIsActive(s);
-      ofKeys.push_back(active.contains(key) || viaKeys
-                           ? readCotangent(s, 1 - axis,
-                                           handed.tensor ? Query(tensorOf(handed.tensor)) : Query(valueOf(value)),
-                                           viaKeys ? key : Value())
-                           : Reading());
+      bool viaValues = decaysAlong(s, 1 - axis), viaKeys = decayIsActive(s) && !viaValues;
+      auto readBy = [&](Query query, Share asked) { return readCotangent(s, 1 - axis, query, asked); };
+      Query query = handed.tensor ? Query(tensorOf(handed.tensor)) : Query(valueOf(value));
+      Reading &ofKey = ofKeys.emplace_back();
+      if (active.contains(key) || (viaKeys && !handed.scaled))
+        ofKey = readBy(query, {viaKeys && !handed.scaled ? key : Value(), false, isWide(key)});
+      if (viaKeys && handed.scaled)
+        ofKey.share = readBy(tensorOf(handed.scaled), {handed.rows, /*alone=*/true}).share;
       if (isWrite(intake)) // a transition has read this
         ofValues.push_back({returned(s), {}});
       else
-        ofValues.push_back(active.contains(value) || viaValues
-                               ? readCotangent(s, axis, valueOf(key), viaValues ? value : Value())
-                               : Reading());
+        ofValues.push_back(
+            active.contains(value) || viaValues
+                ? readCotangent(s, axis, valueOf(key), {viaValues ? value : Value(), false, isWide(value)})
+                : Reading());
     }
     for (auto [value, decay] : llvm::zip(given.getDecays(), of.decays))
       ofLogs.push_back(active.contains(value) ? logCotangent(decay.getState(), decay.getAxes()) : Value());
   }
   using Query = std::function<Value(SourceCopier &)>;
+
+  /// Whether a value of the region is computed from a tensor with a cotangent that is stored as f32: what another scan has made, which may
+  /// add up over time what it gets.
+  bool isWide(Value value) {
+    if (auto argument = dyn_cast_or_null<BlockArgument>(value)) {
+      Source source = sources.lookup(argument);
+      return source.operand && !source.isParam && active.contains(value) && !isStoredNarrow(source.operand);
+    }
+    return value && llvm::any_of(value.getDefiningOp()->getOperands(), [&](Value operand) { return isWide(operand); });
+  }
 
   bool isAsked(const StateRead &read) { return read.cotangent.tensor && active.contains(read.query); }
 
@@ -333,6 +355,16 @@ private:
     return success();
   }
 
+  /// `quotient` where its divisor is no smaller than rounding errors are, and 0 elsewhere.
+  Value guarded(OpBuilder &inside, Value quotient, Value divisor) {
+    RankedTensorType number = axesOf(typeOf(quotient), {});
+    Value least = constantOf(inside, loc, number, kSmallestDecay), zero = constantOf(inside, loc, number, 0);
+    Value isLarge = recur::MapOp::create(inside, loc, typeOf(divisor).clone(inside.getI1Type()), recur::Fn::Le,
+                                         ValueRange{least, divisor});
+    return recur::MapOp::create(inside, loc, quotient.getType(), recur::Fn::Select,
+                                ValueRange{isLarge, quotient, zero});
+  }
+
   void seedLog(StepAdjoint &adjoint, Block &block, IRMapping &into, Value decay, Value log) {
     SmallVector<LogTerm> terms;
     analysis::Ranges ranges;
@@ -346,9 +378,9 @@ private:
         part = recur::ReduceOp::create(inside, loc, value.getType(), recur::Reduction::Sum, part, ArrayRef<int64_t>{0});
       if (term.sign < 0)
         part = recur::MapOp::create(inside, loc, part.getType(), recur::Fn::Neg, part);
-      if (term.divide)
+      if (term.part != LogPart::Whole)
         part = recur::MapOp::create(inside, loc, part.getType(), recur::Fn::Div, ValueRange{part, value});
-      adjoint.add(value, part);
+      adjoint.add(value, term.part == LogPart::Guarded ? guarded(inside, part, value) : part);
     }
   }
 

@@ -7,8 +7,8 @@
 //
 // Delta rules are made expansions first: see ExpansionScans.h.
 //
-// The last line of these needs no state for a step either. It is the gradient of a logarithm, whose error is that of dq and dk, which the target has
-// rounded to 16 bits: so it serves tensors that are stored in 16 bits, and decays that are exponentials or bounded away from 0.
+// The last line of these needs no state for a step either. It is the gradient of a logarithm: of decays that are computed from exponentials, or
+// bounded away from 0. Its terms are products of their own, *shares*, which the target computes more exactly than the others.
 #pragma once
 #include "compiler/Differentiate/ScanAdjoint.h"
 #include "compiler/Transforms/RaisedStep.h"

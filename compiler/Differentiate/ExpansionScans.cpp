@@ -82,23 +82,28 @@ ArrayAttr ExpansionScans::reversedAxes() {
   return b.getArrayAttr({recur::AxisAttr::get(b.getContext(), scan.axis(0).getName(), !scan.axis(0).getReverse())});
 }
 
-ExpansionScans::Reading ExpansionScans::readingOf(recur::ScanOp made) {
-  Reading reading{narrowed(made.outputs().front()), {}};
-  if (made.outputs().size() > 1)
+ExpansionScans::Reading ExpansionScans::readingOf(recur::ScanOp made, Share asked) {
+  Reading reading;
+  if (!asked.alone)
+    reading.whole = asked.isWide ? Value(made.outputs().front()) : narrowed(made.outputs().front());
+  if (asked.by)
     reading.share = made.outputs().back(); // sums over many steps: what is rounded here adds up
   return reading;
 }
 
 /// Outputs of a scan that reads `state` along `axis` before it takes in `own`: pairs along that axis, and along the other one.
-SmallVector<Value> ExpansionScans::outputsOf(NewScan &made, unsigned s, Value state, Value query, int64_t axis,
-                                             ArrayRef<std::pair<Value, Value>> own, Value by) {
+SmallVector<Value> ExpansionScans::outputsOf(NewScan &made, SourceCopier &from, unsigned s, Value state, Value query,
+                                             int64_t axis, ArrayRef<std::pair<Value, Value>> own, Share asked,
+                                             Value counts) {
   Value apart = read(made, s, state, query, axis), whole = apart;
   for (auto [along, kept] : own) {
     Value inner = typeOf(along).getRank() == 0 ? map(made, recur::Fn::Mul, {along, query})
                                                : contract(made, "a,a->", {along, query}, axesOf(stateType(s), {}));
     whole = add(made, whole, map(made, recur::Fn::Mul, {kept, inner}));
   }
-  return {whole, shareOf(made, s, map(made, recur::Fn::Mul, {by, apart}))};
+  Value share = map(made, recur::Fn::Mul, {from.get(asked.by), apart});
+  share = shareOf(made, s, counts ? map(made, recur::Fn::Mul, {share, counts}) : share);
+  return asked.alone ? SmallVector<Value>{share} : SmallVector<Value>{whole, share};
 }
 
 /// Where all elements of a state decay alike their sum is wanted: of 16 neighbours each, which takes no memory to speak of.
@@ -158,32 +163,44 @@ SmallVector<Value> ExpansionScans::readTogether(ArrayRef<const StateRead *> aske
   return llvm::map_to_vector(forward.outputs(), [&](Value output) { return narrowed(output); });
 }
 
+void ExpansionScans::markLast() {
+  NewScan made(loc, reversedAxes(), Value(), Value());
+  RankedTensorType number = axesOf(stateType(0), {});
+  Value behind = made.state(stateNamed("d_behind"), zeros(number)).front();
+  made.input(scan.getInputs().front()); // something must say how many steps there are
+  notLast = made.finish(b, constantOf(made.body, loc, number, 1), behind).outputs().front();
+}
+
 ExpansionScans::Reading ExpansionScans::readState(unsigned s, int64_t axis, bool before,
-                                                  function_ref<Value(SourceCopier &)> makeQuery, Value by) {
+                                                  function_ref<Value(SourceCopier &)> makeQuery, Share asked) {
   NewScan made(loc, scan.getAxes(), Value(), Value());
   SourceCopier from(made, sources);
   Value old = made.state(scan.state(s), scan.getInits()[s]).front(), kept = decayed(made, from, s, old), next = kept;
   SmallVector<std::pair<Value, Value>> own;
   for (auto [x, y] : intakesOf(s, from)) {
     own.push_back(axis == of.keyAxes[s] ? std::make_pair(x, y) : std::make_pair(y, x));
+    if (asked.by && notLast) { // a factor of what is summed over is the cheaper one
+      Value &summed = axis == of.keyAxes[s] ? x : y;
+      summed = map(made, recur::Fn::Mul, {summed, from.input(notLast)});
+    }
     next = add(made, next, outer(made, s, x, y, of.keyAxes[s]));
   }
   Value query = makeQuery(from);
   SmallVector<Value> outputs;
-  if (!by)
+  if (!asked.by)
     outputs.push_back(read(made, s, before ? old : next, query, axis));
   else if (before)
-    outputs = outputsOf(made, s, old, query, axis, {}, from.get(by));
+    outputs = outputsOf(made, from, s, old, query, axis, {}, asked);
   else
-    outputs = outputsOf(made, s, kept, query, axis, own, from.get(by));
+    outputs = outputsOf(made, from, s, kept, query, axis, own, asked);
   recur::ScanOp forward = made.finish(b, next, outputs);
-  if (!finals[s])
+  if (!finals[s] || asked.by) // shares end with these very states
     finals[s] = forward.finals().front();
-  return readingOf(forward);
+  return readingOf(forward, asked);
 }
 
 ExpansionScans::Reading ExpansionScans::readCotangent(unsigned s, int64_t axis,
-                                                      function_ref<Value(SourceCopier &)> makeQuery, Value by) {
+                                                      function_ref<Value(SourceCopier &)> makeQuery, Share asked) {
   NewScan made(loc, reversedAxes(), Value(), Value());
   SourceCopier from(made, sources);
   Value init = ofFinals[s] ? ofFinals[s] : zeros(stateType(s));
@@ -203,8 +220,9 @@ ExpansionScans::Reading ExpansionScans::readCotangent(unsigned s, int64_t axis,
   at = takeIn(at, false);
   Value next = takeIn(decayed(made, from, s, at), true);
   SmallVector<Value> outputs;
-  if (makeQuery && by)
-    outputs = outputsOf(made, s, later, makeQuery(from), axis, own, from.get(by));
+  if (makeQuery && asked.by)
+    outputs =
+        outputsOf(made, from, s, later, makeQuery(from), axis, own, asked, notLast ? from.input(notLast) : Value());
   else if (makeQuery)
     outputs.push_back(read(made, s, at, makeQuery(from), axis));
   if (!made.hasInputs())
@@ -212,7 +230,7 @@ ExpansionScans::Reading ExpansionScans::readCotangent(unsigned s, int64_t axis,
   recur::ScanOp backward = made.finish(b, next, outputs);
   if (!ofInits[s])
     ofInits[s] = backward.finals().front();
-  return makeQuery ? readingOf(backward) : Reading();
+  return makeQuery ? readingOf(backward, asked) : Reading();
 }
 
 bool ExpansionScans::isWrite(const Intake &intake) const {

@@ -64,6 +64,14 @@ struct StateRead {
   Handed cotangent;
 };
 
+/// How a share is read: `by` times what the query reads, beside the whole or alone. Both are what the states take in, to the bit: the sums
+/// there and back cancel, and what is rounded in one of them alone would be left of all later steps.
+struct Share {
+  mlir::Value by; // of the region of coefficients; null for none
+  bool alone = false;
+  bool isWide = false; // the whole is stored as f32
+};
+
 class ExpansionScans {
 protected:
   ExpansionScans(mlir::OpBuilder &b, const Expansion &expansion, llvm::ArrayRef<mlir::Value> ofFinals);
@@ -73,21 +81,25 @@ protected:
   struct Reading {
     mlir::Value whole, share;
   };
-  /// What a query, given by `makeQuery` inside the scan, reads of state s along `axis`; with a share where `by` is given.
+  /// What a query, given by `makeQuery` inside the scan, reads of state s along `axis`; with a share where one is asked for.
   Reading readState(unsigned s, int64_t axis, bool before, llvm::function_ref<mlir::Value(SourceCopier &)> makeQuery,
-                    mlir::Value by = nullptr);
+                    Share asked = {});
   /// What the cotangents of several readouts of one state along one axis read along the other one, in one scan, without shares.
   llvm::SmallVector<mlir::Value> readTogether(llvm::ArrayRef<const StateRead *> asked);
-  /// What `makeQuery` reads of the cotangent of state s along `axis`, against time; with a share where `by` is given. Without a query
+  /// What `makeQuery` reads of the cotangent of state s along `axis`, against time; with a share where one is asked for. Without a query
   /// nothing: for the cotangent of the initial state.
   Reading readCotangent(unsigned s, int64_t axis, llvm::function_ref<mlir::Value(SourceCopier &)> makeQuery,
-                        mlir::Value by = nullptr);
+                        Share asked = {});
   /// What transition i reads, from the beginning on: it becomes an intake.
   void followTransition(size_t i);
   /// The cotangent of that, against time: it becomes a read.
   void returnTransition(size_t i);
   /// The intake that a transition's write belongs to.
   bool isWrite(const Intake &intake) const;
+
+  /// Makes `notLast`. What the last step takes in meets the cotangent of the final state, however strong decays are: it would be in the
+  /// final states' part of a decay's cotangent, and in the last share, and cancel but for rounding errors that all steps get.
+  void markLast();
 
   mlir::Value map(NewScan &made, recur::Fn fn, llvm::ArrayRef<mlir::Value> operands);
   mlir::Value add(NewScan &made, mlir::Value x, mlir::Value y);
@@ -113,6 +125,8 @@ protected:
   llvm::SmallVector<Intake> intakes;              // the outer products, then transitions that write along no key
   llvm::SmallVector<StateRead> reads;             // the readouts, then what transitions read
   llvm::SmallVector<mlir::Value> finals, ofInits; // per state
+  mlir::Value
+      notLast; // a number per step, 0 at the last one and 1 elsewhere; null where no final state has a cotangent
 
 private:
   /// A delta_scan of one state in the making.
@@ -132,11 +146,12 @@ private:
   mlir::Value read(NewScan &made, unsigned s, mlir::Value state, mlir::Value query, int64_t axis);
   mlir::Value decayed(NewScan &made, SourceCopier &from, unsigned s, mlir::Value state);
   mlir::Value decayedKey(NewScan &made, SourceCopier &from, unsigned s, mlir::Value key);
-  Reading readingOf(recur::ScanOp made);
+  Reading readingOf(recur::ScanOp made, Share asked);
   mlir::Value shareOf(NewScan &made, unsigned s, mlir::Value share);
-  llvm::SmallVector<mlir::Value> outputsOf(NewScan &made, unsigned s, mlir::Value state, mlir::Value query,
-                                           int64_t axis, llvm::ArrayRef<std::pair<mlir::Value, mlir::Value>> own,
-                                           mlir::Value by);
+  llvm::SmallVector<mlir::Value> outputsOf(NewScan &made, SourceCopier &from, unsigned s, mlir::Value state,
+                                           mlir::Value query, int64_t axis,
+                                           llvm::ArrayRef<std::pair<mlir::Value, mlir::Value>> own, Share asked,
+                                           mlir::Value counts = nullptr);
 };
 
 } // namespace rondo

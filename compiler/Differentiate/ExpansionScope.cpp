@@ -6,9 +6,6 @@
 using namespace mlir;
 using namespace rondo;
 
-/// The least that a decay whose gradient is a running sum leaves of a state at a step: e^-1, about.
-static constexpr double kWeakest = 0.35;
-
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
 DenseSet<Value> rondo::activeValues(const Expansion &of, const WantedCotangents &wanted) {
@@ -54,14 +51,15 @@ std::string rondo::noExpansionAdjoint(const Expansion &of, const WantedCotangent
   for (auto [value, decay] : llvm::zip(of.given().getDecays(), of.decays)) {
     if (!active.contains(value))
       continue;
-    // The running sum carries the errors of all later steps past strong decays, behind which there is nothing left to carry.
-    if (ranges.of(value).lo < kWeakest)
-      return "a decay whose gradient is wanted may be below 0.35; declare its inputs' intervals";
     SmallVector<LogTerm> terms;
     if (decay.getAxes().size() > 1)
       return "a decay varies elementwise";
     if (!findLogTerms(value, 1, [&](Value x) { return active.contains(x); }, ranges, terms))
       return "a decay is no exponential, and may be near 0";
+    for (recur::DecayAttr other : of.decays)
+      if (other.getState() == decay.getState() && !other.getAxes().empty() &&
+          other.getAxes()[0] != (decay.getAxes().empty() ? of.keyAxes[decay.getState()] : decay.getAxes()[0]))
+        return "a state decays along both of its axes";
     for (recur::ReadoutAttr readout : of.readouts)
       if (readout.getState() == decay.getState() && !decay.getAxes().empty() && decay.getAxes()[0] != readout.getAxis())
         return "a state decays along the axis that its readout keeps";

@@ -2,6 +2,8 @@
 #include "compiler/Driver/Roundings.h"
 #include "compiler/Reference/Sizes.h"
 #include "compiler/Target/CUDA/CellPlan.h"
+#include "compiler/Target/CUDA/OuterPlan.h"
+#include "compiler/Target/CUDA/ProductSums.h"
 #include "dialects/Chunk/Chunk.h"
 #include "dialects/Recur/Recur.h"
 
@@ -23,18 +25,43 @@ DType operandType(ModuleOp formed) {
   return type;
 }
 
-/// Marks what cells multiply by matrix instructions; the type of their operands, f64 where there are none.
-DType markCells(ModuleOp formed, StringRef arch) {
-  DType type = DType::F64;
-  formed.walk([&](recur::ScanOp op) {
-    std::optional<cuda::CellPlan> plan = cuda::planCell(cast<recur::ScanInterface>(op.getOperation()), arch);
-    if (!plan)
-      return;
-    type = plan->element.isBF16() ? DType::BF16 : DType::F16;
+/// The products of a scan that matrix instructions compute, and the type of their operands.
+struct Products {
+  SmallVector<Value> results;
+  Type element;
+};
+
+Products productsOf(recur::ScanInterface scan, StringRef arch) {
+  Products products;
+  if (std::optional<cuda::CellPlan> plan = cuda::planCell(scan, arch)) {
+    products.element = plan->element;
     for (const cuda::CellPhase &phase : plan->phases)
       for (const cuda::CellJob &job : phase.jobs)
         for (const cuda::CellProduct &product : job.products)
-          product.result.getDefiningOp()->setAttr(reference::kRoundedAttr, UnitAttr::get(op.getContext()));
+          products.results.push_back(product.result);
+  } else if (std::optional<cuda::OuterPlan> plan = cuda::planOuter(scan)) {
+    products.element = plan->element;
+    for (const cuda::OuterState &state : plan->matrices)
+      for (const cuda::OuterTerm &term : state.terms)
+        products.results.push_back(term.result);
+  } else if (std::optional<cuda::ProductSumPlan> plan = cuda::planProductSums(scan)) {
+    products.element = plan->element;
+    for (const cuda::ProductSum &sum : plan->outputs)
+      for (const cuda::SummedProduct &product : sum.products)
+        products.results.push_back(product.result);
+  }
+  return products;
+}
+
+/// Marks what scans that keep their steps multiply by matrix instructions; the type of the operands, f64 where there are none.
+DType markProducts(ModuleOp formed, StringRef arch) {
+  DType type = DType::F64;
+  formed.walk([&](recur::ScanOp op) {
+    Products products = productsOf(cast<recur::ScanInterface>(op.getOperation()), arch);
+    for (Value result : products.results) {
+      type = products.element.isBF16() ? DType::BF16 : DType::F16;
+      result.getDefiningOp()->setAttr(reference::kRoundedAttr, UnitAttr::get(op.getContext()));
+    }
   });
   return type;
 }
@@ -42,6 +69,6 @@ DType markCells(ModuleOp formed, StringRef arch) {
 } // namespace
 
 DType driver::markRoundings(ModuleOp formed, StringRef architecture) {
-  DType products = operandType(formed), cells = architecture.empty() ? DType::F64 : markCells(formed, architecture);
+  DType products = operandType(formed), cells = architecture.empty() ? DType::F64 : markProducts(formed, architecture);
   return products == DType::F64 ? cells : products;
 }

@@ -5,7 +5,7 @@
 
 namespace rondo::driver {
 
-/// The 16-bit type that operands of matrix products are rounded to, f64 where there are no such products. Marks what cells multiply by matrix
+/// The 16-bit type that operands of matrix products are rounded to, f64 where there are no such products. Marks what steps multiply by matrix
 /// instructions of `architecture` ("sm_90a"; empty: none). `formed` is a module after phase `form`.
 DType markRoundings(mlir::ModuleOp formed, llvm::StringRef architecture);
 

@@ -134,10 +134,16 @@ void buildPlanCuda(OpPassManager &passes, const PhaseOptions &options) {
   passes.addPass(cuda::createChooseTiles(tiles));
 }
 
+/// Of what one kernel hands to another on a GPU.
+void narrowOperands(OpPassManager &passes, const PhaseOptions &options) {
+  if (options.backBySteps && options.form != "step")
+    passes.addNestedPass<func::FuncOp>(cuda::createNarrowOperands());
+}
+
 /// The way back: chunks go by chunks; what goes by steps has its forms found anew.
 void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
   if (!options.gradient)
-    return;
+    return narrowOperands(passes, options);
   DifferentiateOptions by;
   by.wrt.assign(options.wrt.begin(), options.wrt.end());
   by.steps = options.backBySteps;
@@ -162,6 +168,7 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
   again.plan.clear();
   (options.backBySteps ? buildPlanCuda : buildPlan)(passes, again);
   buildForm(passes, again);
+  narrowOperands(passes, options);
 }
 
 /// More blocks would repeat more of what they have in common than they gain.

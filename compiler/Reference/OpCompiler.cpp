@@ -2,6 +2,7 @@
 // table of offsets.
 #include "compiler/Reference/OpCompiler.h"
 #include "compiler/Reference/Functions.h"
+#include "dialects/Chunk/TwoTerms.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -92,9 +93,13 @@ OpCompiler::Closure OpCompiler::compileRounded(Operation &op) {
   Array &result = slot(op.getResult(0));
   recur::DimsAttr dims = recur::dimsOf(op.getResult(0).getType());
   bool alongTime = !dims.getAxes().empty() && (dims.getAxes()[0] == "time" || dims.getAxes()[0] == "source");
+  auto scan = dyn_cast<chunk::ScanOp>(op.getParentOp());
+  const int terms = scan && chunk::hasTwoTerms(scan) ? 2 : 1;
   return std::function<void()>([=, exact = std::move(*run), &result, &rounding = sizes.rounding] {
+    Rounding operand = rounding;
+    operand.bits *= terms;
     for (auto [from, to] : operands)
-      llvm::transform(from->data, to->data.begin(), rounding);
+      llvm::transform(from->data, to->data.begin(), operand);
     exact();
     if (alongTime && rounding.steps >= 0)
       std::fill(result.data.begin() + result.data.size() / result.shape[0] * rounding.steps, result.data.end(), 0.0);

@@ -22,6 +22,7 @@ struct Noise {
 inline constexpr const char *kRoundedAttr = "recur.rounded";
 
 /// For error analysis of matrix instructions: operands of products inside a chunk are rounded to `bits` significant bits, sums are exact.
+/// With chunk::hasTwoTerms an operand has two terms, of twice as many bits together.
 /// So are tensors of 16-bit elements that one op of the function hands to another. Chunks are taken to the end then, as such kernels do: steps
 /// behind it are zeros and decay nothing.
 struct Rounding {

@@ -1,5 +1,5 @@
 // chunk.scan: text and verifier. The constraints are numbered in the op's document (ChunkOps.td).
-#include "dialects/Chunk/Chunk.h"
+#include "dialects/Chunk/TwoTerms.h"
 #include "dialects/Recur/ScanChecks.h"
 #include "dialects/Recur/ScanSyntax.h"
 
@@ -70,4 +70,14 @@ LogicalResult ScanOp::verifyRegions() {
     if (Type expected = withAxis(ofStep.getType(), "time", size()); output.getType() != expected)
       return yield.emitOpError() << "expected the output " << expected << ", got " << output.getType() << " (C4)";
   return success();
+}
+
+bool rondo::chunk::hasTwoTerms(ScanOp scan) {
+  auto elementOf = [](Value tensor) { return cast<RankedTensorType>(tensor.getType()).getElementType(); };
+  auto isNarrow = [&](Value input) { return elementOf(input).isBF16() || elementOf(input).isF16(); };
+  auto isWide = [&](Value output) {
+    return elementOf(output).isF32() && !recur::dimsOf(output.getType()).getNames().empty();
+  };
+  return llvm::any_of(scan.getInputs(), isNarrow) && llvm::any_of(scan.outputs(), isWide) &&
+         scan.getChunk().getOps<SolveOp>().empty();
 }

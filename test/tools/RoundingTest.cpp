@@ -22,6 +22,15 @@ const std::map<std::string, std::string> specs = {
 };
 
 std::string specOf(const std::string &name) {
+  if (name == "cell")
+    return R"(model cell<K, V> {
+      input x: [V]
+      param W: [K, V]
+      param U: [K, K]
+      state h: [K] = 0
+      h[t] = tanh(W @ x[t] + U @ h[t-1])
+      output h
+    })";
   return "model " + name + R"(<K, V> {
     input q, k: [K]
     input v: [V]
@@ -107,4 +116,17 @@ TEST_CASE("a gradient is rounded where its own chunks round") {
       CHECK(bf16 > 0x1p-11);
       CHECK(bf16 < 0x1p-6);
     }
+}
+
+TEST_CASE("a cell and its gradient round what their products take") {
+  for (bool gradient : {false, true}) {
+    INFO((gradient ? "gradient" : "model"));
+    const double bf16 = distance("cell", DType::BF16, 17, false, gradient),
+                 f16 = distance("cell", DType::F16, 17, false, gradient);
+    CHECK(bf16 > 5e-4);
+    CHECK(bf16 < 2e-2);
+    CHECK(f16 > bf16 / 16); // three bits more
+    CHECK(f16 < bf16 / 4);
+    CHECK(distance("cell", DType::F32, 17, false, gradient) < 1e-13);
+  }
 }

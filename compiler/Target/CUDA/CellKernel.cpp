@@ -1,6 +1,7 @@
 // Operands, tasks and steps. See CellKernel.h; matrices are in CellProducts.cpp.
 #include "compiler/Target/CUDA/CellKernel.h"
 #include "compiler/Target/CPU/ElementOps.h"
+#include "compiler/Target/CUDA/SingleMath.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -33,6 +34,7 @@ Launch CellKernel::emit(ModuleOp module, StringRef symbol) {
   openThread();
   emitTasks();
   func::ReturnOp::create(b, loc);
+  useFullDivision(arguments->function());
   return launch;
 }
 
@@ -152,8 +154,8 @@ void CellKernel::ifTrue(Value condition, function_ref<void()> body) {
   body();
 }
 
-/// By the threads that have elements; the others get zeros.
-CellKernel::Values CellKernel::owners(TypeRange types, function_ref<Values()> body) {
+/// By the threads that have elements; the others do what `others` says, and get zeros.
+CellKernel::Values CellKernel::owners(TypeRange types, function_ref<Values()> body, function_ref<void()> others) {
   if (plan.elements() >= plan.threads())
     return body();
   Value has = l.less(thread, l.i32(plan.elements()));
@@ -170,6 +172,8 @@ CellKernel::Values CellKernel::owners(TypeRange types, function_ref<Values()> bo
   };
   yield(choice.thenBlock(), body);
   yield(choice.elseBlock(), [&] {
+    if (others)
+      others();
     Values zeros;
     for (Type type : types)
       zeros.push_back(arith::ConstantOp::create(b, loc, b.getZeroAttr(type)));
@@ -245,89 +249,109 @@ Element CellKernel::evaluate(Value value, Scope &scope) {
 
 void CellKernel::emitSequence(Value first) {
   loadWeights();
-  Values carried = loadStates();
+  Values carried = loadStates(), raw;
   size_t numStates = carried.size();
-  for (int64_t p = 0; p < plan.prefetch; ++p)
-    carried.append(loadInputs(index(p)));
-  Values states(carried.begin(), carried.begin() + numStates);
-  Values raw(carried.begin() + numStates, carried.begin() + numStates + inputs.size() * plan.slots());
-  owners({}, [&] {
-    SmallVector<Scope> scopes;
-    for (int64_t s = 0; s < plan.slots(); ++s)
-      scopes.push_back(scopeOf(s, states, raw, {}));
-    for (const CellJob &job : plan.phases.front().jobs) {
-      Values values;
-      for (Scope &scope : scopes)
-        values.push_back(evaluate(job.vector, scope).re);
-      publish(job, first, values);
-    }
-    orderPublications();
-    return Values();
-  });
+  for (int64_t p = 0; p < plan.ring; ++p)
+    copyInputs(index(p));
+  if (plan.ring) {
+    l.waitCopies(plan.ring - 1);
+    raw = readInputs(index(0));
+  } else {
+    raw = loadInputs(index(0));
+    carried.append(raw);
+  }
+  publishFirst(first, ValueRange(carried).take_front(numStates), raw);
   auto loop = scf::ForOp::create(b, loc, index(0), steps, index(1), carried);
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
-    Value number = l.add(first, arith::IndexCastOp::create(b, loc, b.getI32Type(), loop.getInductionVar()));
-    scf::YieldOp::create(b, loc, emitStep(loop.getInductionVar(), number, loop.getRegionIterArgs()));
+    Value time = loop.getInductionVar(),
+          number = l.add(first, arith::IndexCastOp::create(b, loc, b.getI32Type(), time));
+    Value following = arith::AddIOp::create(b, loc, time, index(1));
+    ValueRange states = ValueRange(loop.getRegionIterArgs()).take_front(numStates);
+    Values next;
+    if (plan.ring) {
+      l.waitCopies(plan.ring - 2);
+      Values now = readInputs(time), later = readInputs(following);
+      next = emitStep(time, number, states, now, later);
+      copyInputs(arith::AddIOp::create(b, loc, time, index(plan.ring)));
+    } else {
+      Values later = loadInputs(following);
+      next = emitStep(time, number, states, ValueRange(loop.getRegionIterArgs()).drop_front(numStates), later);
+      next.append(later);
+    }
+    scf::YieldOp::create(b, loc, next);
   }
+  l.waitCopies(0); // what is still on its way goes where the next task's weights pass
   owners({}, [&] {
     storeStates(ValueRange(loop.getResults()).take_front(numStates));
     return Values();
   });
 }
 
-/// What is carried: states, then the inputs of the next steps, as they lie in memory.
-CellKernel::Values CellKernel::emitStep(Value time, Value number, ValueRange carried) {
-  size_t numStates = inits.size() * plan.slots(), perStep = inputs.size() * plan.slots();
-  Values states(carried.take_front(numStates)), flight(carried.drop_front(numStates));
-  Values raw(flight.begin(), flight.begin() + perStep);
-  Values later(flight.begin() + perStep, flight.end());
-  later.append(loadInputs(arith::AddIOp::create(b, loc, time, index(plan.prefetch))));
+/// The vectors of the first step's first phase.
+void CellKernel::publishFirst(Value first, ValueRange states, ValueRange raw) {
+  owners(
+      {},
+      [&] {
+        SmallVector<Scope> scopes;
+        for (int64_t s = 0; s < plan.slots(); ++s)
+          scopes.push_back(scopeOf(s, states, raw, {}));
+        for (const CellJob &job : plan.phases.front().jobs) {
+          Values values;
+          for (Scope &scope : scopes)
+            values.push_back(evaluate(job.vector, scope).re);
+          publish(job, first, values);
+        }
+        orderPublications();
+        return Values();
+      },
+      [&] { emptyBuffers(plan.phases.front().jobs, first); });
+}
+
+/// New states. `later`: inputs of the step that follows.
+CellKernel::Values CellKernel::emitStep(Value time, Value number, ValueRange states, ValueRange raw, ValueRange later) {
+  size_t numStates = states.size();
   Values sums, next;
   for (auto [p, phase] : llvm::enumerate(plan.phases)) {
-    if (plan.local())
-      exchangeBarrier();
-    for (CellJob &job : phase.jobs)
-      multiply(job, number);
+    awaitPublished(p, number);
+    multiplyAll(phase, number);
     l.barrier();
     bool last = p + 1 == plan.phases.size();
     size_t count = 0;
     for (const CellJob &job : phase.jobs)
       count += job.products.size() * plan.slots();
     SmallVector<Type> types(last ? numStates : count, b.getF32Type());
-    Values results = owners(types, [&] {
-      Values all = sums;
-      for (const CellJob &job : phase.jobs)
-        all.append(readSums(job, number));
-      if (last) {
-        Values before = states;
-        before.append(raw);
-        return finishStep(time, number, all, before, later);
-      }
-      SmallVector<Scope> scopes;
-      for (int64_t s = 0; s < plan.slots(); ++s)
-        scopes.push_back(scopeOf(s, states, raw, all));
-      for (const CellJob &job : plan.phases[p + 1].jobs) {
-        Values values;
-        for (Scope &scope : scopes)
-          values.push_back(evaluate(job.vector, scope).re);
-        publish(job, number, values);
-      }
-      orderPublications();
-      return Values(all.begin() + sums.size(), all.end());
-    });
+    Values results = owners(
+        types,
+        [&] {
+          Values all = sums;
+          for (const CellJob &job : phase.jobs)
+            all.append(readSums(job, number));
+          if (last) {
+            return finishStep(time, number, all, states, raw, later);
+          }
+          SmallVector<Scope> scopes;
+          for (int64_t s = 0; s < plan.slots(); ++s)
+            scopes.push_back(scopeOf(s, states, raw, all));
+          for (const CellJob &job : plan.phases[p + 1].jobs) {
+            Values values;
+            for (Scope &scope : scopes)
+              values.push_back(evaluate(job.vector, scope).re);
+            publish(job, number, values);
+          }
+          orderPublications();
+          return Values(all.begin() + sums.size(), all.end());
+        },
+        [&] { emptyBuffers(plan.phases[last ? 0 : p + 1].jobs, last ? l.add(number, 1) : number); });
     (last ? next : sums).append(results);
   }
-  next.append(later);
   return next;
 }
 
 /// New states; the vectors that the next step begins with go out first, then the outputs.
-CellKernel::Values CellKernel::finishStep(Value time, Value number, const Values &sums, const Values &before,
-                                          const Values &later) {
-  size_t numStates = inits.size() * plan.slots();
-  ValueRange states = ValueRange(before).take_front(numStates), raw = ValueRange(before).drop_front(numStates);
+CellKernel::Values CellKernel::finishStep(Value time, Value number, const Values &sums, ValueRange states,
+                                          ValueRange raw, ValueRange later) {
   SmallVector<Scope> scopes;
   for (int64_t s = 0; s < plan.slots(); ++s)
     scopes.push_back(scopeOf(s, states, raw, sums));
@@ -339,7 +363,7 @@ CellKernel::Values CellKernel::finishStep(Value time, Value number, const Values
   ifTrue(arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, following, steps), [&] {
     SmallVector<Scope> after;
     for (int64_t s = 0; s < plan.slots(); ++s)
-      after.push_back(scopeOf(s, next, ValueRange(later).take_front(raw.size()), {}));
+      after.push_back(scopeOf(s, next, later, {}));
     for (const CellJob &job : plan.phases.front().jobs) {
       Values values;
       for (Scope &scope : after)

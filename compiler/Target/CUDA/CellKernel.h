@@ -22,6 +22,10 @@ private:
   using Values = llvm::SmallVector<mlir::Value>;
   /// What is known of one element of every vector.
   using Scope = llvm::DenseMap<mlir::Value, cpu::Element>;
+  struct Slot {
+    mlir::Value unit, valid; // valid: null where always true
+    mlir::Value element;     // i32, within the block
+  };
 
   // CellKernel.cpp: operands, tasks, steps.
   void openOperands(mlir::ModuleOp module, llvm::StringRef symbol);
@@ -30,16 +34,24 @@ private:
   void emitTask(mlir::Value task, mlir::Value first);
   void openElements(mlir::Value tile);
   void emitSequence(mlir::Value first);
-  Values emitStep(mlir::Value time, mlir::Value number, mlir::ValueRange carried);
-  Values finishStep(mlir::Value time, mlir::Value number, const Values &sums, const Values &before, const Values &next);
+  void publishFirst(mlir::Value first, mlir::ValueRange states, mlir::ValueRange raw);
+  Values emitStep(mlir::Value time, mlir::Value number, mlir::ValueRange states, mlir::ValueRange raw,
+                  mlir::ValueRange later);
+  Values finishStep(mlir::Value time, mlir::Value number, const Values &sums, mlir::ValueRange states,
+                    mlir::ValueRange raw, mlir::ValueRange later);
   void copyInitial();
-  Values loadInputs(mlir::Value time);
+  Values loadInputs(mlir::Value number);
+  // CellInputs.cpp: inputs on their way through shared memory.
+  mlir::Value inputAddress(size_t input, int64_t slot, mlir::Value number);
+  mlir::Value ringOffset(size_t input, int64_t slot, mlir::Value number);
+  void copyInputs(mlir::Value number);
+  Values readInputs(mlir::Value number);
   Values loadStates();
   void storeStates(mlir::ValueRange states);
   cpu::Element loadAt(const Operand &operand, int64_t slot, mlir::Value time);
   mlir::Value addressOf(const Operand &operand, int64_t slot, mlir::Value time);
   void storeAt(const Operand &operand, int64_t slot, mlir::Value time, cpu::Element element);
-  Values owners(mlir::TypeRange types, llvm::function_ref<Values()> body);
+  Values owners(mlir::TypeRange types, llvm::function_ref<Values()> body, llvm::function_ref<void()> others = {});
   void ifTrue(mlir::Value condition, llvm::function_ref<void()> body);
   Scope scopeOf(int64_t slot, mlir::ValueRange states, mlir::ValueRange raw, mlir::ValueRange sums);
   cpu::Element evaluate(mlir::Value value, Scope &scope);
@@ -58,14 +70,31 @@ private:
   Values loadStaged(int64_t offset);
   /// The value of each slot, published as step `number`'s.
   void publish(const CellJob &job, mlir::Value number, llvm::ArrayRef<mlir::Value> values);
-  void publishLocally(const CellJob &job, mlir::Value number, mlir::Value offset, mlir::Value word);
+  void publishInCluster(const CellJob &job, mlir::Value number, const Slot &slot, mlir::Value value,
+                        mlir::Value writes);
+  mlir::Value offsetOf(const Slot &slot, mlir::Value inBlock);
+  void openBarriers();
+  mlir::Value barrierAt(size_t phase, mlir::Value number);
+  void expectPublished(size_t phase, mlir::Value barrier);
   /// What was published and emptied comes before what will be published.
   void orderPublications();
-  /// What was published through shared memory can be read.
-  void exchangeBarrier();
-  llvm::SmallVector<Values> collect(const CellJob &job, mlir::Value number);
-  Values pollGroups(mlir::ArrayRef<mlir::Value> addresses);
-  void multiply(CellJob &job, mlir::Value number);
+  /// Waits until what a phase multiplies has been published through shared memory.
+  void awaitPublished(size_t phase, mlir::Value number);
+  void storeWord(const CellJob &job, mlir::Value number, mlir::Value offset, mlir::Value word);
+  void emptyBuffers(llvm::ArrayRef<CellJob> jobs, mlir::Value number);
+  /// 32 elements of each row of a vector: a lane's 16 bytes.
+  struct Group {
+    mlir::Value base;
+    int64_t offset;
+  };
+  llvm::SmallVector<Group> groupsOf(const CellJob &job, mlir::Value number);
+  Values loadShared(llvm::ArrayRef<Group> groups);
+  Values loadWords(llvm::ArrayRef<Group> groups);
+  void awaitGroups(size_t count, llvm::ArrayRef<Group> groups, llvm::MutableArrayRef<mlir::Value> words);
+  void multiplyAll(CellPhase &phase, mlir::Value number);
+  void multiply(const CellJob &job, int64_t group, llvm::ArrayRef<mlir::Value> words,
+                llvm::MutableArrayRef<Accumulator> sums);
+  void storePartial(const CellJob &job, llvm::ArrayRef<Accumulator> sums, mlir::Value number);
   /// The sums of each product and slot, product by product.
   Values readSums(const CellJob &job, mlir::Value number);
   mlir::Value partialBase(const CellJob &job, mlir::Value number);
@@ -84,12 +113,9 @@ private:
   Launch launch;
   mlir::Value steps, batch, heads, headsPerGroup;
   mlir::Value thread, warp, lane, blockInTask; // i32
+  Values others;                               // i32: shared memory of the cluster's blocks that a lane writes to
   mlir::Value exchange;                        // i64: the task's buffers in global memory
   mlir::Value row, rowValid;                   // of the thread's elements
-  struct Slot {
-    mlir::Value unit, valid; // valid: null where always true
-    mlir::Value element;     // i32, within the block
-  };
   llvm::SmallVector<Slot> slots;
   llvm::DenseMap<const CellJob *, llvm::SmallVector<Values>> weights;
 };

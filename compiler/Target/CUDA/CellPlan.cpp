@@ -16,8 +16,8 @@ constexpr int64_t kWarps = 8, kMostWarps = 16;
 constexpr int64_t kMostJobs = 4;
 /// Units up to which a block, or a cluster, is tried.
 constexpr int64_t kMostLocalUnits = 256, kMostClusterUnits = 512;
-/// Steps of prefetched inputs: a step through shared memory takes less time than device memory.
-constexpr int64_t kPrefetchAlone = 3, kPrefetchInGrid = 1;
+/// Steps of inputs in shared memory: a step takes less time than device memory.
+constexpr int64_t kRing = 4;
 
 struct Limits {
   int64_t multiprocessors, sharedBytes;
@@ -77,6 +77,10 @@ private:
     for (unsigned s = 0; s < scan.numStates(); ++s)
       if (step.stateArgs(s).size() != 1 || scan.state(s).depth() != 1 || !isVector(step.yield().getStates()[s]))
         return false;
+    plan.inputs = step.inputArgs().size();
+    for (Value input : scan.getInputs()) // others go by registers
+      if (unsigned bits = cast<RankedTensorType>(input.getType()).getElementTypeBitWidth(); bits != 16 && bits != 32)
+        plan.inputs = 0;
     for (BlockArgument input : step.inputArgs())
       if (!isElementwise(input) || !cast<RankedTensorType>(input.getType()).getElementType().isF32())
         return false;
@@ -138,7 +142,7 @@ private:
     for (CellJob &job : plan.phases[phase].jobs)
       if (job.vector == vector)
         return job.products.push_back(product);
-    plan.phases[phase].jobs.push_back({vector, {product}});
+    plan.phases[phase].jobs.push_back({vector, {product}, phase});
   }
 
   recur::ScanInterface scan;
@@ -146,6 +150,26 @@ private:
   recur::Step step;
   llvm::DenseMap<Value, int> level; // products before a value
 };
+
+/// The sum that a value is used for alone, and that one in turn.
+Value totalOf(Value value) {
+  while (value.hasOneUse()) {
+    auto map = dyn_cast<recur::MapOp>(*value.user_begin());
+    if (!map || map.getFn() != recur::Fn::Add)
+      break;
+    value = map.getResult();
+  }
+  return value;
+}
+
+/// Products of several vectors that the step does nothing with but add them up.
+bool areSummed(const CellPhase &phase) {
+  Value total = totalOf(phase.jobs.front().products.front().result);
+  return phase.jobs.size() > 1 && llvm::all_of(phase.jobs, [&](const CellJob &job) {
+           Value result = job.products.front().result;
+           return job.products.size() == 1 && result != total && totalOf(result) == total;
+         });
+}
 
 /// One block of so many units on so many warps; false where its weights do not fit.
 bool shareOut(CellPlan &plan, const Limits &limits) {
@@ -171,12 +195,22 @@ bool shareOut(CellPlan &plan, const Limits &limits) {
     job->keptFragments = std::min(job->fragments(), kept);
     kept -= job->keptFragments;
     job->weightOffset = take((job->fragments() - job->keptFragments) * plan.threads() * 16);
-    job->partialOffset = take(job->cuts * job->tiles * 16 * plan.rows * 4 * (plan.local() ? 1 : 2));
+    const CellPhase &phase = plan.phases[job->phase];
+    if (phase.summed && job != phase.jobs.begin())
+      job->partialOffset = phase.jobs.front().partialOffset;
+    else
+      job->partialOffset = take(job->cuts * job->tiles * 16 * plan.rows * 4 * (plan.local() ? 1 : 2));
     if (plan.local())
       job->exchangeOffset = take(plan.vectorBytes() * (plan.cluster ? 2 : 1));
     else
       job->exchangeOffset = std::exchange(plan.exchangeBytes, plan.exchangeBytes + plan.buffers * plan.vectorBytes());
   }
+  plan.ring = 0;
+  for (int64_t ring = kRing; ring > 1 && !plan.ring && plan.inputs; ring /= 2)
+    if (at + ring * plan.stepBytes() + 1024 <= limits.sharedBytes)
+      plan.ring = ring;
+  plan.ringOffset = take(plan.ring * plan.stepBytes());
+  plan.barrierOffset = take(plan.cluster ? 16 * static_cast<int64_t>(plan.phases.size()) : 0);
   plan.sharedBytes =
       std::max(at, std::min(limits.sharedBytes, registers / 4 * plan.threads() * 16)); // weights come this way
   return at <= limits.sharedBytes;
@@ -197,7 +231,6 @@ bool chooseCluster(CellPlan &plan, const Limits &limits) {
 
 bool choose(CellPlan &plan, const Limits &limits) {
   plan.paddedUnits = llvm::alignTo(plan.units, plan.groupWidth);
-  plan.prefetch = kPrefetchAlone;
   if (limits.clusters && chooseCluster(plan, limits))
     return true;
   plan.blocks = 1;
@@ -205,7 +238,6 @@ bool choose(CellPlan &plan, const Limits &limits) {
   plan.warps = std::clamp<int64_t>(llvm::bit_floor(uint64_t(plan.elements() / 32)), 4, kMostWarps);
   if (plan.units <= kMostLocalUnits && shareOut(plan, limits))
     return true;
-  plan.prefetch = kPrefetchInGrid;
   // Two tasks side by side where that leaves blocks enough units.
   int64_t most = plan.paddedUnits / 16 <= limits.multiprocessors ? limits.multiprocessors : limits.multiprocessors / 2;
   for (plan.blockUnits = 16; plan.blockUnits <= 64; plan.blockUnits *= 2) {
@@ -226,8 +258,10 @@ std::optional<CellPlan> rondo::cuda::planCell(recur::ScanInterface scan, StringR
   if (!Reader(scan, plan).read())
     return std::nullopt;
   size_t jobs = 0;
-  for (CellPhase &phase : plan.phases)
+  for (CellPhase &phase : plan.phases) {
     jobs += phase.jobs.size();
+    phase.summed = areSummed(phase);
+  }
   if (jobs > kMostJobs || !choose(plan, limitsOf(arch)))
     return std::nullopt;
   return plan;

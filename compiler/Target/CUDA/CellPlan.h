@@ -21,6 +21,7 @@ struct CellProduct {
 struct CellJob {
   mlir::Value vector;
   llvm::SmallVector<CellProduct> products;
+  size_t phase = 0;
   int64_t tiles = 0;               // of 16 rows, in a block
   int64_t tileParts = 1, cuts = 1; // warps = tileParts * cuts
   int64_t warpTiles = 0, warpGroups = 0;
@@ -33,6 +34,8 @@ struct CellJob {
 
 struct CellPhase {
   llvm::SmallVector<CellJob> jobs;
+  /// The step adds all products up: they share their sums, and the first one's result stands for all.
+  bool summed = false;
 };
 
 struct CellPlan {
@@ -44,13 +47,24 @@ struct CellPlan {
   int64_t blockUnits = 0, blocks = 0;       // units of a block, blocks of a task
   bool cluster = false;                     // the blocks of a task reach each other's shared memory (sm_90)
   int64_t warps = 0;
-  int64_t prefetch = 1; // steps
+  int64_t inputs = 0; // of 16 or 32 bits
+  int64_t ring = 0; // steps whose inputs are in shared memory or on their way there; 0: the next one's go to registers
+  int64_t ringOffset = 0; // bytes in shared memory
   llvm::SmallVector<CellPhase> phases;
   int64_t sharedBytes = 0, exchangeBytes = 0;
+  int64_t barrierOffset = 0; // bytes in shared memory: of a cluster, two for each phase, by turns
 
   int64_t threads() const { return warps * 32; }
   int64_t elements() const { return blockUnits * rows; }
   int64_t slots() const { return (elements() + threads() - 1) / threads(); }
+  /// In a grid: threads that own nothing empty buffers.
+  bool sparesThreads() const { return !local() && 2 * elements() <= threads(); }
+  /// Threads that own units.
+  int64_t owners() const { return std::min(threads(), elements()); }
+  /// Bytes of a step's inputs.
+  int64_t stepBytes() const { return inputs * slots() * owners() * 4; }
+  /// Bytes that a phase exchanges.
+  int64_t phaseBytes(const CellPhase &phase) const { return static_cast<int64_t>(phase.jobs.size()) * vectorBytes(); }
   /// Vectors are exchanged through shared memory.
   bool local() const { return blocks == 1 || cluster; }
   int64_t groups() const { return paddedUnits / groupWidth; }

@@ -15,6 +15,8 @@ using namespace rondo::cuda;
 
 /// Bytes of a group of 32 elements of the eight rows.
 static constexpr int64_t kGroupBytes = CellPlan::groupWidth * CellPlan::rows * 2;
+/// Of vectors: groups that are on their way to a warp, four registers each, and those that are waited for together.
+static constexpr int64_t kGroupsOnTheWay = 12, kGroupsAwaited = 4;
 
 static LLVM::InlineAsmOp inlineAsm(OpBuilder &b, Location loc, TypeRange results, ValueRange operands, StringRef text,
                                    StringRef constraints) {
@@ -101,7 +103,9 @@ void CellKernel::loadWeights() {
         for (int64_t i = from; i < to; ++i)
           weights[&job].push_back(loadStaged((i - from) * plan.threads() * 16));
       }
-  plan.cluster ? exchangeBarrier() : l.barrier();
+  l.barrier();
+  if (plan.cluster)
+    openBarriers();
   for (CellPhase &phase : plan.phases)
     for (CellJob &job : phase.jobs)
       if (job.keptFragments < job.fragments())
@@ -125,24 +129,55 @@ void CellKernel::publish(const CellJob &job, Value number, ArrayRef<Value> value
     Value mine = value;
     if (plan.paddedUnits > plan.units && slot.valid)
       mine = l.select(slot.valid, value, l.f32(0));
-    Value other = NVVM::ShflOp::create(b, loc, mine.getType(), l.i32(-1), mine, l.i32(8), l.i32(31),
-                                       NVVM::ShflKind::bfly, UnitAttr());
-    Value word = l.pack(mine, other);
-    Value inBlock = l.shr(slot.element, 3), rowInTask = l.bitAnd(slot.element, CellPlan::rows - 1);
-    Value unit = l.add(l.mul(blockInTask, plan.blockUnits), inBlock);
-    Value offset = l.add(l.mul(l.shr(unit, 5), kGroupBytes), l.add(l.mul(rowInTask, 64), l.mul(l.bitAnd(unit, 31), 2)));
-    Value writes = l.equal(l.bitAnd(inBlock, 1), l.i32(0));
+    Value exists;
     if (slot.valid && plan.elements() % plan.threads() && plan.elements() > plan.threads())
-      writes = l.both(writes, l.less(l.add(thread, (&slot - slots.data()) * plan.threads()), l.i32(plan.elements())));
+      exists = l.less(l.add(thread, (&slot - slots.data()) * plan.threads()), l.i32(plan.elements()));
+    if (plan.cluster) {
+      publishInCluster(job, number, slot, mine, exists);
+      continue;
+    }
+    Value word = l.pack(mine, l.exchange(mine, 8));
+    Value inBlock = l.shr(slot.element, 3);
+    Value offset = offsetOf(slot, inBlock);
+    Value writes = l.equal(l.bitAnd(inBlock, 1), l.i32(0));
+    if (exists)
+      writes = l.both(writes, exists);
     ifTrue(writes, [&] {
       if (plan.local())
-        return publishLocally(job, number, offset, word);
-      Value at = l.add(bufferAt(job, number), l.wide(offset));
-      inlineAsm(b, loc, {}, {at, word}, "st.relaxed.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
-      Value empty = l.add(bufferAt(job, l.add(number, 2)), l.wide(offset));
-      inlineAsm(b, loc, {}, {empty, l.i32(-1)}, "st.relaxed.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
+        return l.storeShared(word, l.add(offset, job.exchangeOffset));
+      storeWord(job, number, offset, word);
+      if (!plan.sparesThreads())
+        storeWord(job, l.add(number, 2), offset, l.i32(-1));
     });
   }
+}
+
+void CellKernel::storeWord(const CellJob &job, Value number, Value offset, Value word) {
+  Value at = l.add(bufferAt(job, number), l.wide(offset));
+  inlineAsm(b, loc, {}, {at, word}, "st.relaxed.gpu.global.b32 [$0], $1;", "l,r,~{memory}");
+}
+
+/// What is published next in the buffers behind step `number`'s, by threads that own nothing while the others compute: they wait for the fence.
+/// The barrier behind the next products lies between it and that publication.
+void CellKernel::emptyBuffers(ArrayRef<CellJob> jobs, Value number) {
+  if (!plan.sparesThreads())
+    return;
+  const Slot &slot = slots.front();
+  Value inBlock = l.shr(slot.element, 3);
+  Value mine = l.both(l.equal(l.bitAnd(inBlock, 1), l.i32(0)), l.less(thread, l.i32(2 * plan.elements())));
+  ifTrue(mine, [&] {
+    Value offset = offsetOf(slot, inBlock);
+    for (const CellJob &job : jobs)
+      storeWord(job, l.add(number, 2), offset, l.i32(-1));
+    inlineAsm(b, loc, {}, {}, "fence.acq_rel.gpu;", "~{memory}");
+  });
+}
+
+/// i32, bytes: where unit `inBlock` of this block lies in a vector.
+Value CellKernel::offsetOf(const Slot &slot, Value inBlock) {
+  Value rowInTask = l.bitAnd(slot.element, CellPlan::rows - 1);
+  Value unit = l.add(l.mul(blockInTask, plan.blockUnits), inBlock);
+  return l.add(l.mul(l.shr(unit, 5), kGroupBytes), l.add(l.mul(rowInTask, 64), l.mul(l.bitAnd(unit, 31), 2)));
 }
 
 /// Where step `number`'s vector lies in shared memory: a block of a cluster may be a step ahead of another.
@@ -151,92 +186,203 @@ static Value localOffset(Lanes &l, const CellPlan &plan, const CellJob &job, Val
   return plan.cluster ? l.add(base, l.mul(l.bitAnd(number, 1), plan.vectorBytes())) : base;
 }
 
-void CellKernel::publishLocally(const CellJob &job, Value number, Value offset, Value word) {
+/// A warp has four units of each row, whose eight bytes go to every block of the cluster, and are counted there as they come. The four lanes of
+/// a row share out the blocks.
+void CellKernel::publishInCluster(const CellJob &job, Value number, const Slot &slot, Value value, Value writes) {
+  auto inOrder = [&](Value mine, int64_t bit, function_ref<Value(Value, Value)> body) {
+    Value other = l.exchange(mine, bit), isFirst = l.equal(l.bitAnd(lane, bit), l.i32(0));
+    return body(l.select(isFirst, mine, other), l.select(isFirst, other, mine));
+  };
+  Value word = inOrder(value, 8, [&](Value low, Value high) { return l.pack(low, high); });
+  Value offset = offsetOf(slot, l.bitAnd(l.shr(slot.element, 3), ~int64_t(3) & 0xffffffff));
   offset = l.add(offset, localOffset(l, plan, job, number));
+  Value barrier = barrierAt(job.phase, number);
+  inOrder(word, 16, [&](Value low, Value high) {
+    for (auto [i, there] : llvm::enumerate(others)) {
+      Value exists = l.less(l.add(l.shr(lane, 3), 4 * i), l.i32(plan.blocks));
+      if (writes)
+        exists = l.both(exists, writes);
+      auto send = [&, there = there] {
+        inlineAsm(b, loc, {}, {l.add(there, offset), low, high, l.add(there, barrier)},
+                  "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [$0], {$1, $2}, [$3];",
+                  "r,r,r,r,~{memory}");
+      };
+      if (writes || plan.blocks < 4)
+        ifTrue(exists, send);
+      else
+        send();
+    }
+    return Value();
+  });
+}
+
+/// i32: the barrier of a phase in step `number`, as an offset.
+Value CellKernel::barrierAt(size_t phase, Value number) {
+  return l.add(l.shl(l.bitAnd(number, 1), 3), plan.barrierOffset + 16 * static_cast<int64_t>(phase));
+}
+
+static Value sharedAddress(OpBuilder &b, Location loc, Value pointer) {
+  return LLVM::PtrToIntOp::create(b, loc, b.getI32Type(), pointer);
+}
+
+/// The next vectors that come to this block are counted by `barrier`: one arrival, and their bytes.
+void CellKernel::expectPublished(size_t phase, Value barrier) {
+  Value bytes = l.i32(plan.phaseBytes(plan.phases[phase]));
+  inlineAsm(b, loc, {}, {barrier, bytes}, "mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;", "r,r,~{memory}");
+}
+
+/// Every block's barriers are there before another one sends anything.
+void CellKernel::openBarriers() {
+  Value mine = sharedAddress(b, loc, arguments->sharedPointer());
+  ifTrue(l.equal(thread, l.i32(0)), [&] {
+    for (size_t phase = 0; phase < plan.phases.size(); ++phase)
+      for (int64_t turn : {0, 1}) {
+        Value barrier = l.add(mine, barrierAt(phase, l.i32(turn)));
+        inlineAsm(b, loc, {}, {barrier}, "mbarrier.init.shared::cta.b64 [$0], 1;", "r,~{memory}");
+        expectPublished(phase, barrier);
+      }
+    inlineAsm(b, loc, {}, {}, "fence.mbarrier_init.release.cluster;", "~{memory}");
+  });
+  inlineAsm(b, loc, {}, {}, "barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;", "~{memory}");
+  others.clear();
+  for (int64_t first = 0; first < plan.blocks; first += 4) {
+    Value rank = l.least(l.add(l.shr(lane, 3), first), l.i32(plan.blocks - 1));
+    others.push_back(
+        inlineAsm(b, loc, b.getI32Type(), {mine, rank}, "mapa.shared::cluster.u32 $0, $1, $2;", "=r,r,r").getResult(0));
+  }
+}
+
+/// Of a cluster: a barrier's phases end when all bytes have come; steps take two barriers by turns. A block sends a step's vector when it has
+/// read the one before, so that two buffers, and two barriers, are enough.
+void CellKernel::awaitPublished(size_t phase, Value number) {
+  if (!plan.local())
+    return;
   if (!plan.cluster)
-    return l.storeShared(word, offset);
-  Value mine = LLVM::PtrToIntOp::create(b, loc, b.getI32Type(), arguments->sharedPointer());
-  for (int64_t rank = 0; rank < plan.blocks; ++rank)
-    inlineAsm(b, loc, {}, {l.add(mine, offset), l.i32(rank), word},
-              "{\n.reg .b32 there;\nmapa.shared::cluster.u32 there, $0, $1;\nst.shared::cluster.b32 [there], $2;\n}",
-              "r,r,r,~{memory}");
+    return l.barrier();
+  Value barrier = l.add(sharedAddress(b, loc, arguments->sharedPointer()), barrierAt(phase, number));
+  Value parity = l.bitAnd(l.shr(number, 1), 1);
+  inlineAsm(b, loc, {}, {barrier, parity},
+            "{\n.reg .pred come;\nagain${:uid}:\nmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 come, [$0], "
+            "$1;\n@!come bra again${:uid};\n}",
+            "r,r,~{memory}");
+  ifTrue(l.equal(thread, l.i32(0)), [&] { expectPublished(phase, barrier); });
 }
 
 void CellKernel::orderPublications() {
-  if (!plan.local())
+  if (!plan.local() && !plan.sparesThreads())
     inlineAsm(b, loc, {}, {}, "fence.acq_rel.gpu;", "~{memory}");
 }
 
-void CellKernel::exchangeBarrier() {
-  if (!plan.cluster)
-    return l.barrier();
-  inlineAsm(b, loc, {}, {}, "barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;", "~{memory}");
+/// Four words from each place in shared memory.
+CellKernel::Values CellKernel::loadShared(ArrayRef<Group> groups) {
+  Values words;
+  for (const Group &group : groups) {
+    Value four = l.loadShared(VectorType::get(4, b.getI32Type()), group.base, group.offset);
+    for (int64_t i = 0; i < 4; ++i)
+      words.push_back(l.part(four, i));
+  }
+  return words;
 }
 
-/// Waits until no word of any group is empty; what has come is not read again.
-CellKernel::Values CellKernel::pollGroups(ArrayRef<Value> addresses) {
-  size_t count = addresses.size();
-  std::string text = "{\n.reg .pred some;\n", constraints;
-  auto number = [](size_t i) { return std::to_string(i); };
-  auto load = [&](size_t i) {
-    std::string registers;
-    for (size_t w = 0; w < 4; ++w)
-      registers += (w ? ", $" : "$") + number(4 * i + w);
-    return "ld.relaxed.gpu.global.v4.b32 {" + registers + "}, [$" + number(4 * count + i) + "];\n";
-  };
-  for (size_t i = 0; i < count; ++i)
-    text += ".reg .pred p" + number(i) + ";\n.reg .b32 m" + number(i) + ", k" + number(i) + ";\n" + load(i);
-  text += "again${:uid}:\n";
-  for (size_t i = 0; i < count; ++i) {
-    auto reg = [&](size_t w) { return "$" + number(4 * i + w); };
-    std::string m = "m" + number(i), k = "k" + number(i), p = "p" + number(i);
-    text += "max.u32 " + m + ", " + reg(0) + ", " + reg(1) + ";\nmax.u32 " + k + ", " + reg(2) + ", " + reg(3) +
-            ";\nmax.u32 " + m + ", " + m + ", " + k + ";\nsetp.eq.u32 " + p + ", " + m +
-            ", 0xffffffff;\nvote.sync.any.pred " + p + ", " + p + ", 0xffffffff;\n@" + p + " " + load(i);
+/// Four words from each address, as they are now.
+CellKernel::Values CellKernel::loadWords(ArrayRef<Group> groups) {
+  Values words;
+  Type four = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(4, b.getI32Type()));
+  for (const Group &group : groups) {
+    std::string text = "ld.relaxed.gpu.global.v4.b32 {$0, $1, $2, $3}, [$4+" + std::to_string(group.offset) + "];";
+    Value loaded = inlineAsm(b, loc, four, group.base, text, "=r,=r,=r,=r,l,~{memory}").getResult(0);
+    for (int64_t i = 0; i < 4; ++i)
+      words.push_back(LLVM::ExtractValueOp::create(b, loc, loaded, i));
   }
-  text += "mov.pred some, p0;\n";
-  for (size_t i = 1; i < count; ++i)
-    text += "or.pred some, some, p" + number(i) + ";\n";
-  text += "@some bra again${:uid};\n}";
-  for (size_t i = 0; i < 4 * count; ++i)
+  return words;
+}
+
+/// Waits until none of the first `count` groups' words is empty. While one is, all groups' are read again, since others come with it.
+void CellKernel::awaitGroups(size_t count, ArrayRef<Group> groups, MutableArrayRef<Value> words) {
+  size_t all = groups.size();
+  auto reg = [](size_t i) { return "$" + std::to_string(i); };
+  std::string text = "{\n.reg .pred some;\n.reg .b32 most;\nagain${:uid}:\nmax.u32 most, $0, $1;\n", constraints;
+  for (size_t w = 2; w < 4 * count; ++w)
+    text += "max.u32 most, most, " + reg(w) + ";\n";
+  text += "setp.eq.u32 some, most, 0xffffffff;\nvote.sync.any.pred some, some, 0xffffffff;\n@!some bra come${:uid};\n";
+  for (size_t i = 0; i < 4 * all; ++i)
     constraints += "=&r,";
-  for (size_t i = 0; i < count; ++i)
-    constraints += "l,";
-  SmallVector<Type> words(4 * count, b.getI32Type());
-  Type all = LLVM::LLVMStructType::getLiteral(b.getContext(), words);
-  Value loaded = inlineAsm(b, loc, all, addresses, text, constraints + "~{memory}").getResult(0);
-  Values registers;
-  for (size_t i = 0; i < 4 * count; ++i)
-    registers.push_back(LLVM::ExtractValueOp::create(b, loc, loaded, i));
-  return registers;
+  for (size_t i = 0; i < 4 * all; ++i)
+    constraints += std::to_string(i) + ",";
+  Values operands(words.take_front(4 * all)), bases;
+  for (auto [i, group] : llvm::enumerate(groups)) {
+    if (!llvm::is_contained(bases, group.base)) {
+      bases.push_back(group.base);
+      constraints += "l,";
+    }
+    size_t base = llvm::find(bases, group.base) - bases.begin();
+    text += "ld.relaxed.gpu.global.v4.b32 {" + reg(4 * i) + ", " + reg(4 * i + 1) + ", " + reg(4 * i + 2) + ", " +
+            reg(4 * i + 3) + "}, [" + reg(8 * all + base) + "+" + std::to_string(group.offset) + "];\n";
+  }
+  text += "bra again${:uid};\ncome${:uid}:\n}";
+  operands.append(bases);
+  Type loadedType = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(4 * all, b.getI32Type()));
+  Value loaded = inlineAsm(b, loc, loadedType, operands, text, constraints + "~{memory}").getResult(0);
+  for (size_t i = 0; i < 4 * all; ++i)
+    words[i] = LLVM::ExtractValueOp::create(b, loc, loaded, i);
 }
 
-/// A warp's groups of the vector: of each, a lane's eight elements of its row.
-SmallVector<CellKernel::Values> CellKernel::collect(const CellJob &job, Value number) {
-  SmallVector<Values> groups;
-  Value cut = l.rem(warp, job.cuts);
-  SmallVector<Value> offsets;
-  for (int64_t i = 0; i < job.warpGroups; ++i) {
-    Value group = l.add(l.mul(cut, job.warpGroups), i);
-    if (job.warpGroups * job.cuts > plan.groups()) // their weights are zeros
-      group = l.least(group, l.i32(plan.groups() - 1));
-    offsets.push_back(l.add(l.mul(group, kGroupBytes), l.mul(lane, 16)));
-  }
-  if (plan.local()) {
-    Type four = VectorType::get(4, b.getI32Type());
-    for (Value offset : offsets) {
-      Value words = l.loadShared(four, l.add(offset, localOffset(l, plan, job, number)));
-      groups.push_back({l.part(words, 0), l.part(words, 1), l.part(words, 2), l.part(words, 3)});
-    }
+/// Where a warp's groups of a vector lie: in shared memory, or (i64) in global memory.
+SmallVector<CellKernel::Group> CellKernel::groupsOf(const CellJob &job, Value number) {
+  int64_t buffer = plan.local() && !plan.cluster ? 0 : plan.vectorBytes();
+  Value turn = l.mul(l.bitAnd(number, plan.local() ? 1 : CellPlan::buffers - 1), buffer);
+  Value first = l.mul(l.rem(warp, job.cuts), job.warpGroups), own = l.add(turn, l.mul(lane, 16));
+  auto place = [&](Value group) {
+    Value offset = l.add(own, l.mul(group, kGroupBytes));
+    return plan.local() ? offset : l.add(exchange, l.wide(offset));
+  };
+  SmallVector<Group> groups;
+  if (job.warpGroups * job.cuts > plan.groups()) { // the weights of those behind the last are zeros
+    for (int64_t i = 0; i < job.warpGroups; ++i)
+      groups.push_back({place(l.least(l.add(first, i), l.i32(plan.groups() - 1))), job.exchangeOffset});
     return groups;
   }
-  Value base = bufferAt(job, number);
-  for (Value &offset : offsets)
-    offset = l.add(base, l.wide(offset));
-  Values words = pollGroups(offsets);
-  for (size_t i = 0; i < offsets.size(); ++i)
-    groups.emplace_back(words.begin() + 4 * i, words.begin() + 4 * i + 4);
+  Value base = place(first);
+  for (int64_t i = 0; i < job.warpGroups; ++i)
+    groups.push_back({base, job.exchangeOffset + i * kGroupBytes});
   return groups;
+}
+
+/// The products of a phase. As many groups of vectors as registers hold are on their way, a few at a time multiplied when they have come.
+void CellKernel::multiplyAll(CellPhase &phase, Value number) {
+  struct Part {
+    CellJob *job;
+    int64_t first, count;
+  };
+  SmallVector<Part> parts;
+  SmallVector<Group> groups;
+  Values words;
+  for (CellJob &job : phase.jobs) {
+    for (int64_t first = 0; first < job.warpGroups; first += kGroupsAwaited)
+      parts.push_back({&job, first, std::min(kGroupsAwaited, job.warpGroups - first)});
+    SmallVector<Group> mine = groupsOf(job, number);
+    if (!groups.empty() && job.warpGroups * job.cuts <= plan.groups() && phase.jobs.front().cuts == job.cuts)
+      for (Group &group : mine) // the same but for what is known beforehand
+        group.base = groups.front().base;
+    groups.append(mine);
+  }
+  SmallVector<Accumulator> sums;
+  size_t at = 0; // groups that are done with
+  for (const Part &part : parts) {
+    CellJob &job = *part.job;
+    size_t ahead = std::min<size_t>(at + kGroupsOnTheWay, groups.size());
+    ArrayRef<Group> more = ArrayRef<Group>(groups).slice(words.size() / 4, ahead - words.size() / 4);
+    words.append(plan.local() ? loadShared(more) : loadWords(more));
+    if (!plan.local())
+      awaitGroups(part.count, ArrayRef<Group>(groups).slice(at, ahead - at),
+                  MutableArrayRef<Value>(words).drop_front(4 * at));
+    if (!part.first && (!phase.summed || part.job == phase.jobs.begin()))
+      sums.assign(job.warpTiles, l.zeros());
+    for (int64_t i = 0; i < part.count; ++i, ++at)
+      multiply(job, part.first + i, ArrayRef<Value>(words).slice(4 * at, 4), sums);
+    if (part.first + part.count == job.warpGroups && (!phase.summed || part.job == &phase.jobs.back()))
+      storePartial(job, sums, number);
+  }
 }
 
 Value CellKernel::partialBase(const CellJob &job, Value number) {
@@ -244,21 +390,21 @@ Value CellKernel::partialBase(const CellJob &job, Value number) {
   return plan.local() ? l.i32(job.partialOffset) : l.add(l.mul(l.bitAnd(number, 1), bytes), job.partialOffset);
 }
 
-/// This warp's rows of the products, summed over its groups, to shared memory.
-void CellKernel::multiply(CellJob &job, Value number) {
-  SmallVector<Values> vector = collect(job, number);
-  SmallVector<Accumulator> sums(job.warpTiles, l.zeros());
-  for (int64_t group = 0; group < job.warpGroups; ++group)
-    for (int64_t half : {0, 1})
-      for (int64_t tile = 0; tile < job.warpTiles; ++tile) {
-        int64_t which = (tile * job.warpGroups + group) * 2 + half;
-        Values fragment;
-        if (which < job.keptFragments)
-          fragment = weights[&job][which];
-        else
-          fragment = loadStaged(job.weightOffset + (which - job.keptFragments) * plan.threads() * 16);
-        sums[tile] = l.multiply(fragment, {vector[group][2 * half], vector[group][2 * half + 1]}, sums[tile]);
-      }
+/// This warp's rows of the products: what one group adds to their sums.
+void CellKernel::multiply(const CellJob &job, int64_t group, ArrayRef<Value> words, MutableArrayRef<Accumulator> sums) {
+  for (int64_t half : {0, 1})
+    for (int64_t tile = 0; tile < job.warpTiles; ++tile) {
+      int64_t which = (tile * job.warpGroups + group) * 2 + half;
+      Values fragment;
+      if (which < job.keptFragments)
+        fragment = weights[&job][which];
+      else
+        fragment = loadStaged(job.weightOffset + (which - job.keptFragments) * plan.threads() * 16);
+      sums[tile] = l.multiply(fragment, words.slice(2 * half, 2), sums[tile]);
+    }
+}
+
+void CellKernel::storePartial(const CellJob &job, ArrayRef<Accumulator> sums, Value number) {
   Value cut = l.rem(warp, job.cuts), part = l.div(warp, job.cuts);
   Value firstTile = l.add(l.mul(cut, job.tiles), l.mul(part, job.warpTiles));
   Value at = l.add(partialBase(job, number), l.add(l.mul(firstTile, 16 * CellPlan::rows * 4), l.mul(lane, 8)));
@@ -269,6 +415,9 @@ void CellKernel::multiply(CellJob &job, Value number) {
 }
 
 CellKernel::Values CellKernel::readSums(const CellJob &job, Value number) {
+  const CellPhase &phase = plan.phases[job.phase];
+  if (phase.summed && &job != phase.jobs.begin())
+    return Values(slots.size(), l.f32(0));
   Values sums;
   Value base = partialBase(job, number);
   int64_t perProduct = plan.blockUnits * CellPlan::rows * 4, perCut = job.tiles * 16 * CellPlan::rows * 4;

@@ -30,76 +30,12 @@ void ChunkKernelEmitter::emitColumns(const ChunkAt &chunk) {
     updateState(state, chunk);
 }
 
-/// The accumulators of the states, rounded to matrix elements, as operands A.
-void ChunkKernelEmitter::packStates() {
-  SmallVector<Chained> chained = *accumulatorsAsA(instruction);
-  packedStates.clear();
-  for (const State &state : states) {
-    auto &packed = packedStates.emplace_back();
-    for (size_t i = 0; i < state.size(); i += 2) {
-      auto &a = packed.emplace_back();
-      for (Chained from : chained) {
-        const Accumulator &accumulator = state[i + from.accumulator];
-        a.push_back(l.pack(accumulator[2 * from.core], accumulator[2 * from.core + 1]));
-      }
-    }
-  }
-}
-
-SmallVector<SmallVector<Value>> ChunkKernelEmitter::pack(const Columns &columns) {
-  SmallVector<SmallVector<Value>> packed;
-  SmallVector<Chained> chained = *accumulatorsAsA(instruction);
-  for (size_t i = 0; i < columns.size(); i += 2) {
-    auto &a = packed.emplace_back();
-    for (Chained from : chained) {
-      const Accumulator &accumulator = columns[i + from.accumulator];
-      a.push_back(l.pack(accumulator[2 * from.core], accumulator[2 * from.core + 1]));
-    }
-  }
-  return packed;
-}
-
-ChunkKernelEmitter::Columns ChunkKernelEmitter::unpack(ArrayRef<SmallVector<Value>> packed) {
-  Columns columns;
-  SmallVector<Chained> chained = *accumulatorsAsA(instruction);
-  for (const SmallVector<Value> &a : packed) {
-    Accumulator pair[2];
-    for (auto [core, from] : llvm::zip(a, chained)) {
-      auto [low, high] = l.unpack(core);
-      pair[from.accumulator][2 * from.core] = low;
-      pair[from.accumulator][2 * from.core + 1] = high;
-    }
-    columns.append({pair[0], pair[1]});
-  }
-  return columns;
-}
-
-SmallVector<SmallVector<Value>> ChunkKernelEmitter::packedColumns(Value value, int64_t block, const ChunkAt &chunk) {
-  if (auto source = value.getDefiningOp<chunk::AsSourceOp>())
-    return packedColumns(source.getOperand(), block, chunk);
-  if (auto known = packedCache.find({value, block}); known != packedCache.end())
-    return known->second;
-  SmallVector<SmallVector<Value>> packed;
-  if (int64_t tile = program.tileOf(value, Role::Value); tile >= 0) {
-    Value columnsOfWarp = l.mul(warp, 16 * plan.columnTiles()); // the exchange of units needs it as a value
-    const SharedTile &shared = map.tiles[tile];
-    for (int64_t i = 0; i < plan.columnTiles(); ++i) {
-      Value near = l.rem(l.shl(l.add(columnsOfWarp, 16 * i), 1), 128);
-      Value offset =
-          l.bitXor(laneOffset(shared, /*rowsFirst=*/false), l.bitXor(near, shared.swizzle(block * kBlock) << 4));
-      Value far = l.sub(l.shl(l.add(columnsOfWarp, 16 * i), 1), near);
-      packed.push_back(l.loadCores(l.add(chunk.stage, l.add(offset, far)),
-                                   shared.offset + block * kBlock * shared.rowBytes(), /*transposed=*/true));
-    }
-  } else {
-    packed = pack(columnsOf(value, block, chunk));
-  }
-  packedCache[{value, block}] = packed;
-  return packed;
-}
-
 const ChunkKernelEmitter::Columns &ChunkKernelEmitter::columnsOf(Value value, int64_t block, const ChunkAt &chunk) {
   auto known = columnCache.find({value, block});
+  if (const Read *read = program.twoTerms && known == columnCache.end() ? program.readOf(value) : nullptr) {
+    readInTerms(*read, chunk);
+    known = columnCache.find({value, block});
+  }
   if (known == columnCache.end()) {
     Columns columns = computeColumns(value, block, chunk);
     known = columnCache.try_emplace({value, block}, std::move(columns)).first;
@@ -285,13 +221,11 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::readColumns(const Read &read, in
 }
 
 void ChunkKernelEmitter::accumulateApply(recur::ContractOp apply, int64_t block, const ChunkAt &chunk, Columns &into) {
-  const SharedTile &scores = map.scores[program.scoreOf(apply.getOperand(0))];
   for (int64_t from = 0; from <= block; ++from) {
     SmallVector<SmallVector<Value>> a = packedColumns(apply.getOperand(1), from, chunk);
-    SmallVector<Value> bs =
-        loadBlock(scores, chunk.scores, {}, block * kBlock, from * kBlock, /*rowsFirst=*/false, /*transposed=*/false);
+    Terms scores = loadScores(apply.getOperand(0), block, from, chunk);
     for (size_t i = 0; i < into.size(); ++i)
-      into[i] = l.multiply(a[i / 2], {bs[2 * (i % 2)], bs[2 * (i % 2) + 1]}, into[i]);
+      into[i] = multiplyTerms(a[i / 2], scores, i % 2, into[i]);
   }
 }
 
@@ -376,7 +310,7 @@ void ChunkKernelEmitter::updateState(int64_t index, const ChunkAt &chunk) {
         for (int64_t i = 0; i < plan.columnTiles(); ++i)
           for (int64_t half : {0, 1}) {
             Accumulator &sum = accumulators[i * across + k / instruction.n + half];
-            sum = l.multiply(a[i], {bs[2 * half], bs[2 * half + 1]}, sum);
+            sum = multiplyTerms(a[i], {bs, {}}, half, sum);
           }
       }
     }
@@ -392,11 +326,12 @@ void ChunkKernelEmitter::stageOutput(unsigned output, int64_t block, const Chunk
     if (plan.arch >= 90) {
       Value offset = l.add(base, l.bitXor(laneOffset(staging, /*rowsFirst=*/false),
                                           (32 * i % 128) ^ staging.swizzle(block * kBlock) << 4));
-      l.storeCores(offset, map.stagingAt + block * kBlock * staging.rowBytes() + 32 * i / 128 * 128, packed[i]);
+      l.storeCores(offset, map.stagingAt + block * kBlock * staging.rowBytes() + 32 * i / 128 * 128,
+                   highTerm(packed[i]));
       continue;
     }
     SmallVector<Chained> chained = *accumulatorsAsA(instruction);
-    for (auto [core, from] : llvm::zip(packed[i], chained)) {
+    for (auto [core, from] : llvm::zip(highTerm(packed[i]), chained)) {
       Value row = l.add(l.shr(lane, 2), 8 * from.accumulator);
       Value unit = l.bitXor(swizzle(staging, row), (2 * i + from.core) ^ staging.swizzle(block * kBlock));
       Value offset =

@@ -91,12 +91,8 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::productColumns(chunk::ProductsOp
 /// y[t] = sum over s of scores[t, s] (decays between s and t) ∘ values[s], for the steps t of one block.
 ChunkKernelEmitter::Columns ChunkKernelEmitter::decayedApply(chunk::ApplyOp apply, int64_t block,
                                                              const ChunkAt &chunk) {
-  const SharedTile &scores = map.scores[program.scoreOf(apply.getScores())];
   Value decay = apply.getDecay();
-  auto scoresOf = [&](int64_t from) {
-    return loadBlock(scores, chunk.scores, {}, block * kBlock, from * kBlock, /*rowsFirst=*/false,
-                     /*transposed=*/false);
-  };
+  auto scoresOf = [&](int64_t from) { return loadScores(apply.getScores(), block, from, chunk); };
   Columns sums(2 * plan.columnTiles(), l.zeros());
   for (int64_t from = 0; from < block; ++from) {
     Columns values = columnsOf(apply.getValues(), from, chunk);
@@ -113,9 +109,9 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::decayedApply(chunk::ApplyOp appl
       }
     }
     SmallVector<SmallVector<Value>> a = pack(values);
-    SmallVector<Value> bs = scoresOf(from);
+    Terms bs = scoresOf(from);
     for (size_t i = 0; i < sums.size(); ++i)
-      sums[i] = l.multiply(a[i / 2], {bs[2 * (i % 2)], bs[2 * (i % 2) + 1]}, sums[i]);
+      sums[i] = multiplyTerms(a[i / 2], bs, i % 2, sums[i]);
   }
   if (block)
     for (int64_t column = 0; column < 2 * plan.columnTiles(); ++column) {
@@ -162,7 +158,7 @@ Value ChunkKernelEmitter::maskScores(Value pair, int64_t level, bool sameHalf) {
 }
 
 /// The block on the diagonal.
-void ChunkKernelEmitter::applyLevels(chunk::ApplyOp apply, ArrayRef<Value> scores, int64_t block, const ChunkAt &chunk,
+void ChunkKernelEmitter::applyLevels(chunk::ApplyOp apply, const Terms &scores, int64_t block, const ChunkAt &chunk,
                                      Columns &into) {
   const SmallVector<ColumnDecays> all = columnDecays(apply.getDecay(), block, chunk);
   const Columns values = columnsOf(apply.getValues(), block, chunk);
@@ -186,9 +182,12 @@ void ChunkKernelEmitter::applyLevels(chunk::ApplyOp apply, ArrayRef<Value> score
       int64_t half = i % 2;
       if (level == 8 && !half)
         continue;
-      SmallVector<Value> bs = {maskScores(scores[2 * half], level, half == 0),
-                               maskScores(scores[2 * half + 1], level, half == 1)};
-      Accumulator sums = l.multiply(a[i / 2], bs, level ? l.zeros() : into[i]);
+      Terms bs;
+      for (auto [from, to] : {std::make_pair(&scores.high, &bs.high), std::make_pair(&scores.rest, &bs.rest)})
+        for (size_t core = 0; core < from->size(); ++core) // of the other half of the steps nothing is used
+          to->push_back(int64_t(core / 2) == half ? maskScores((*from)[core], level, int64_t(core % 2) == half)
+                                                  : Value());
+      Accumulator sums = multiplyTerms(a[i / 2], bs, half, level ? l.zeros() : into[i]);
       for (int64_t row : {0, 1}) {
         const ColumnDecays &decays = all[i / 2 * 2 + row];
         Value start = level == 8 ? decays.before[half] : level == 4 ? decays.pairBefore[half] : Value();

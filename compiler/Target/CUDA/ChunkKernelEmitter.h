@@ -151,7 +151,8 @@ private:
   ScoreBlock multiplyLevels(const Score &score, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
   ScoreBlock multiplyDiagonal(const Score &score, mlir::Value i, const ChunkAt &chunk);
   ScoreBlock scaleBlock(const Score &score, const ScoreBlock &sums, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
-  void storeBlock(const SharedTile &to, const ScoreBlock &block, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  void storeBlock(const SharedTile &to, const ScoreBlock &block, mlir::Value i, mlir::Value j, const ChunkAt &chunk,
+                  bool rest = false);
   void invertBlock(const SharedTile &to, const ScoreBlock &block, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
   mlir::Value between(const Score &score, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
   mlir::Value slotOffset(const StepFactor &factor, mlir::Value decay, Partial partial, const ChunkAt &chunk);
@@ -197,10 +198,14 @@ private:
   mlir::Value decayOfBlocks(mlir::Value decay, int64_t column, int64_t from, int64_t to, const ChunkAt &chunk);
   Columns productColumns(chunk::ProductsOp products, int64_t block, const ChunkAt &chunk);
   Columns decayedApply(chunk::ApplyOp apply, int64_t block, const ChunkAt &chunk);
-  void applyLevels(chunk::ApplyOp apply, llvm::ArrayRef<mlir::Value> scores, int64_t block, const ChunkAt &chunk,
-                   Columns &into);
+  /// An operand B, and what rounding left of it; `rest` is empty where the operand is exact.
+  struct Terms {
+    llvm::SmallVector<mlir::Value> high, rest;
+  };
+  void applyLevels(chunk::ApplyOp apply, const Terms &scores, int64_t block, const ChunkAt &chunk, Columns &into);
   mlir::Value maskScores(mlir::Value pair, int64_t level, bool sameHalf);
   void decayState(int64_t state, const ChunkAt &chunk);
+  void readInTerms(const Read &read, const ChunkAt &chunk);
   Columns readColumns(const Read &read, int64_t block, const ChunkAt &chunk);
   void accumulateApply(recur::ContractOp apply, int64_t block, const ChunkAt &chunk, Columns &into);
   Columns solveColumns(chunk::SolveOp solve, mlir::Value solution, Columns right, int64_t block, const ChunkAt &chunk);
@@ -208,8 +213,11 @@ private:
   /// Operand A of each column tile: the columns of a block, transposed, as matrix elements.
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> packedColumns(mlir::Value value, int64_t block,
                                                                   const ChunkAt &chunk);
-  llvm::SmallVector<llvm::SmallVector<mlir::Value>> pack(const Columns &columns);
+  llvm::SmallVector<llvm::SmallVector<mlir::Value>> pack(llvm::ArrayRef<Accumulator> columns);
   Columns unpack(llvm::ArrayRef<llvm::SmallVector<mlir::Value>> packed);
+  static llvm::ArrayRef<mlir::Value> highTerm(llvm::ArrayRef<mlir::Value> a) { return a.take_front(4); }
+  Terms loadScores(mlir::Value scores, int64_t block, int64_t from, const ChunkAt &chunk);
+  Accumulator multiplyTerms(llvm::ArrayRef<mlir::Value> a, const Terms &bs, int64_t half, Accumulator c);
   void scale(Columns &columns, llvm::ArrayRef<mlir::Value> perStep);
   /// For one block, the four numbers per step that a lane's accumulators meet: steps 2 (lane % 4) + {0, 1}, and 8 later.
   llvm::SmallVector<mlir::Value> factorOf(const StepFactor &factor, int64_t block, const ChunkAt &chunk);
@@ -242,7 +250,7 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> scalars;      // arguments of the region without axes
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> columnParams; // a lane's columns: two of each tile
   llvm::DenseMap<std::pair<int64_t, int>, mlir::Value> laneOffsets;
-  llvm::SmallVector<State> states;
+  llvm::SmallVector<State> states, startStates;                  // now, and at the chunk's start
   llvm::SmallVector<GlobalRows> segmentStates, segmentDecays;    // scratch, of this segment
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> decayTotals; // of `Ends`, per state: 1, or a lane's keys
   mlir::Value segmentSteps, segments, segment, workspace;

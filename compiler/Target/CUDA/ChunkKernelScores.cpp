@@ -61,6 +61,8 @@ void ChunkKernelEmitter::emitScoreBlock(int64_t index, Value i, Value j, const C
   ScoreBlock sums = multiplyBlock(score, i, j, chunk);
   ScoreBlock scaled = scaleBlock(score, sums, i, j, chunk);
   storeBlock(map.scores[index], scaled, i, j, chunk);
+  if (program.twoTerms)
+    storeBlock(map.scoreRests[index], scaled, i, j, chunk, /*rest=*/true);
   for (auto [solve, inverse] : llvm::zip(program.solves, map.inverses))
     if (chunk::SolveOp(solve).getMatrix().getDefiningOp() == score.op)
       invertBlock(inverse, scaled, i, j, chunk);
@@ -209,7 +211,7 @@ ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::scaleBlock(const Score &score
 }
 
 void ChunkKernelEmitter::storeBlock(const SharedTile &to, const ScoreBlock &block, Value i, Value j,
-                                    const ChunkAt &chunk) {
+                                    const ChunkAt &chunk, bool rest) {
   for (int64_t core : {0, 1})
     for (int64_t half : {0, 1}) {
       Value t = l.add(l.shl(i, 4), l.add(l.shr(lane, 2), instruction.c[core].row));
@@ -217,7 +219,8 @@ void ChunkKernelEmitter::storeBlock(const SharedTile &to, const ScoreBlock &bloc
       unit = l.bitXor(unit, swizzle(to, t));
       Value offset =
           l.add(l.add(chunk.scores, l.mul(t, to.rowBytes())), l.add(l.shl(unit, 4), l.shl(l.bitAnd(lane, 3), 2)));
-      l.storeShared(l.pack(block[half][2 * core], block[half][2 * core + 1]), offset, to.offset);
+      Value low = block[half][2 * core], high = block[half][2 * core + 1], two = l.pack(low, high);
+      l.storeShared(rest ? l.packRest(low, high, two) : two, offset, to.offset);
     }
 }
 

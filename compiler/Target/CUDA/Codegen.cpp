@@ -97,8 +97,8 @@ static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeMachine(StringRe
   const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, why);
   if (!target)
     return llvm::createStringError("this LLVM has no NVPTX back end: " + why);
-  // What tile kernels use wants PTX 8.0; later architectures ask for more by themselves.
-  const char *features = arch.starts_with("sm_8") || arch.starts_with("sm_90") ? "+ptx80" : "";
+  // What tile kernels use wants PTX 8.0, and st.async in clusters 8.1; later architectures ask for more by themselves.
+  const char *features = arch.starts_with("sm_8") ? "+ptx80" : arch.starts_with("sm_90") ? "+ptx81" : "";
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
       triple, arch, features, llvm::TargetOptions(), std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }

@@ -3,9 +3,12 @@
 #include "compiler/Target/CPU/ValueTiles.h"
 #include "compiler/Target/CUDA/CellKernel.h"
 #include "compiler/Target/CUDA/ChunkHook.h"
+#include "compiler/Target/CUDA/OuterKernel.h"
 #include "compiler/Target/CUDA/Passes.h"
 #include "compiler/Target/CUDA/PlaneLaunches.h"
 #include "compiler/Target/CUDA/ProductKernel.h"
+#include "compiler/Target/CUDA/ProductSums.h"
+#include "compiler/Target/CUDA/RowKernel.h"
 #include "compiler/Target/CUDA/ScanKernel.h"
 #include "compiler/Target/CUDA/StepKernel.h"
 #include "compiler/Target/CUDA/SumKernel.h"
@@ -104,11 +107,18 @@ private:
   /// On tensor cores where it can, with steps for the calls that these cannot take.
   std::vector<Launch> lowerScan(recur::ScanInterface scan, ModelTensors &tensors, StringRef symbol) {
     ScanTensors of = tensors.of(scan);
+    if (auto outer = outers.find(scan.getOperation()); outer != outers.end())
+      return {
+          OuterKernel(scan, tensors.program, of, outer->second, capabilityOf(arch) >= 90).emit(getOperation(), symbol)};
     if (form != "step") {
       if (auto launch = emitCellKernel(scan, tensors.program, of, getOperation(), symbol, arch))
         return {std::move(*launch)};
       if (auto launch = emitProductKernel(scan, tensors.program, of, getOperation(), symbol))
         return {std::move(*launch)};
+      if (auto plan = planProductSums(scan))
+        return {ProductSumKernel(scan, tensors.program, of, std::move(*plan)).emit(getOperation(), symbol)};
+      if (auto launch = emitRowKernel(scan, tensors.program, of, getOperation(), symbol.str() + "_rows"))
+        return beside({{std::move(*launch)}}, {emitSteps(scan, tensors.program, of, symbol)});
     }
     std::vector<Launch> made = emitLong(scan, tensors, of, symbol);
     if (form != "step" && isa<recur::ScanOp>(scan.getOperation()))
@@ -135,12 +145,17 @@ private:
       scan.emitRemark("lower-scan-cuda has no kernel of planes: ") << planes.reason;
       return std::nullopt;
     }
+    return beside(std::move(planes.ways), std::move(steps));
+  }
+
+  /// Ways that a call chooses from, and by steps.
+  std::vector<Launch> beside(std::vector<std::vector<Launch>> ways, std::vector<Launch> steps) {
     ++choices;
     for (Launch &launch : steps)
       launch.cost = kStepCost;
-    planes.ways.push_back(std::move(steps));
+    ways.push_back(std::move(steps));
     std::vector<Launch> made;
-    for (auto [w, way] : llvm::enumerate(planes.ways))
+    for (auto [w, way] : llvm::enumerate(ways))
       for (Launch &launch : way) {
         launch.choice = choices;
         launch.way = static_cast<int64_t>(w);
@@ -214,6 +229,8 @@ private:
     }
     if (failed(checkResults(model)))
       return failure();
+    if (form != "step")
+      fuseTotals(model, outers);
     ModelTensors tensors(model);
     std::vector<Launch> launches;
     llvm::DenseMap<Operation *, recur::ScanInterface> forthOf; // scans that come with the way back over them
@@ -244,7 +261,8 @@ private:
     return success();
   }
 
-  int64_t choices = 0; // scans that can be computed in several ways
+  llvm::DenseMap<Operation *, OuterPlan> outers; // scans that sum up outer products
+  int64_t choices = 0;                           // scans that can be computed in several ways
 };
 
 } // namespace

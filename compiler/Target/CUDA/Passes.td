@@ -44,6 +44,37 @@ def ChooseTiles : Pass<"choose-tiles", "::mlir::ModuleOp"> {
   let dependentDialects = ["::rondo::chunk::ChunkDialect"];
 }
 
+def NarrowOperands : Pass<"narrow-operands", "::mlir::func::FuncOp"> {
+  let summary = "what one scan hands to another, and matrix instructions alone take, has their 16 bits in memory";
+  let description = [{
+    An output of a scan that is no result of the function, and of which other scans do nothing but multiply it by matrix instructions
+    (README-cells.md: sums of outer products, and products of parameters) or sum it up, is rounded when it is stored, to the type that it
+    would be rounded to when it is multiplied. It takes half of the memory, and its copies need no registers.
+
+    Requires: chosen element types and forms. Ensures: nothing is rounded twice. Declines: what is also read by anything else.
+    Cost: linear in the operations.
+
+    ```mlir
+    // rondo-opt --narrow-operands
+    func.func @gate(%x: tensor<?x?x64xbf16, #recur.dims<batch, time | "64">>, %W: tensor<64x64xbf16, #recur.dims<| "64", "64">>)
+        -> tensor<?x?x64xbf16, #recur.dims<batch, time | "64">> {
+      %0 = recur.scan over [#recur.axis<"t">] inputs(%x : tensor<?x?x64xbf16, #recur.dims<batch, time | "64">>) {
+      ^bb0(%xt: tensor<64xf32, #recur.dims<| "64">>):
+        %y = recur.map tanh(%xt) : (tensor<64xf32, #recur.dims<| "64">>) -> tensor<64xf32, #recur.dims<| "64">>
+        recur.yield outputs(%y : tensor<64xf32, #recur.dims<| "64">>)
+      } : tensor<?x?x64xf32, #recur.dims<batch, time | "64">>
+      %1 = recur.scan over [#recur.axis<"t">] inputs(%0 : tensor<?x?x64xf32, #recur.dims<batch, time | "64">>)
+          params(%W : tensor<64x64xbf16, #recur.dims<| "64", "64">>) {
+      ^bb0(%yt: tensor<64xf32, #recur.dims<| "64">>, %w: tensor<64x64xf32, #recur.dims<| "64", "64">>):
+        %z = recur.contract "ab,a->b"(%w, %yt) : (tensor<64x64xf32, #recur.dims<| "64", "64">>, tensor<64xf32, #recur.dims<| "64">>) -> tensor<64xf32, #recur.dims<| "64">>
+        recur.yield outputs(%z : tensor<64xf32, #recur.dims<| "64">>)
+      } : tensor<?x?x64xbf16, #recur.dims<batch, time | "64">>
+      return %1 : tensor<?x?x64xbf16, #recur.dims<batch, time | "64">>
+    }
+    ```
+  }];
+}
+
 def LowerScanCuda : Pass<"lower-scan-cuda", "::mlir::ModuleOp"> {
   let summary = "scans to kernels for NVIDIA GPUs: blocks over tasks, threads over the elements of a step";
   let description = [{

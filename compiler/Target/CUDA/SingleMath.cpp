@@ -43,3 +43,16 @@ Value cuda::tanh32(OpBuilder &b, Location loc, Value x) {
   Value isSmall = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, a, number(0.6));
   return math::CopySignOp::create(b, loc, arith::SelectOp::create(b, loc, isSmall, small, large), x);
 }
+
+void cuda::useFullDivision(Operation *kernel) {
+  kernel->walk([](arith::DivFOp op) {
+    if (!op.getType().isF32())
+      return;
+    OpBuilder b(op);
+    Value quotient = LLVM::CallIntrinsicOp::create(b, op.getLoc(), op.getType(), b.getStringAttr("llvm.nvvm.div.full"),
+                                                   ValueRange{op.getLhs(), op.getRhs()})
+                         .getResult(0);
+    op.getResult().replaceAllUsesWith(quotient);
+    op.erase();
+  });
+}

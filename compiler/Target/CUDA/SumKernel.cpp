@@ -15,8 +15,10 @@ namespace {
 enum { kBatch, kTime, kTime1, kHead, kLag, kAxes };
 
 /// Threads of a block, and of those, where axes are summed over, the least that share an element: every eighth summand each. Sums over
-/// time are long, and have as many as there are threads for the features.
-constexpr int64_t kThreads = 256, kSharers = 8;
+/// time are long, and have as many as there are threads for the features, but leave a warp whole sectors of memory.
+constexpr int64_t kThreads = 256, kSharers = 8, kSharersOverTime = 32;
+/// Summands that a thread asks for at once: it waits for memory and does little else.
+constexpr int64_t kAtOnce = 8;
 /// Steps of one block, where the result has a time axis.
 constexpr int64_t kSteps = 16;
 /// Elements of one task are shared out to as many blocks as give each thread one, up to this many.
@@ -49,10 +51,10 @@ public:
     bool overTime = llvm::any_of(operands, [&](const Summand &operand) {
       return (operand.has[kTime] && !result.has[kTime]) || (operand.has[kTime1] && !result.has[kTime1]);
     });
-    sharers = !sums ? 1
-              : !overTime
-                  ? kSharers
-                  : std::clamp<int64_t>(kThreads / llvm::bit_ceil<uint64_t>(result.features), kSharers, kThreads);
+    sharers = !sums       ? 1
+              : !overTime ? kSharers
+                          : std::clamp<int64_t>(kThreads / llvm::bit_ceil<uint64_t>(result.features), kSharersOverTime,
+                                                kThreads);
     launch.threads = kThreads;
     launch.perBatch = result.has[kBatch];
     launch.perHead = result.has[kHead] && !result.isGroup;
@@ -223,19 +225,32 @@ private:
         base = add(base, mul(slice, operand.strides[kLag]));
     }
     // A sharer alone takes what is not summed over.
-    auto loop = scf::ForOp::create(b, loc, sharer, count, index(sharers), ValueRange{total});
+    const int64_t atOnce = summed.empty() ? 1 : kAtOnce;
+    auto loop = scf::ForOp::create(b, loc, sharer, count, index(sharers * atOnce), ValueRange{total});
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
-    Value number = loop.getInductionVar(), place = base;
-    for (const Summed &axis : summed)
-      place = add(place, mul(take(number, axis.extent), axis.stride));
     cpu::ElementOps ops(b, loc, real, /*nativeBF16=*/true);
-    Value loaded = ops.widen(memref::LoadOp::create(b, loc, operand.memref, place));
-    if (exists)
-      loaded = arith::SelectOp::create(b, loc, exists, loaded, ops.constant(0, false).re);
-    scf::YieldOp::create(b, loc, ValueRange{arith::AddFOp::create(b, loc, loop.getRegionIterArg(0), loaded)});
+    Value sum = loop.getRegionIterArg(0);
+    for (int64_t i = 0; i < atOnce; ++i) {
+      Value number = loop.getInductionVar(), place = base, counts = exists;
+      if (i) { // behind the last summand there is the last one again, which does not count
+        number = add(number, index(i * sharers));
+        counts = both(counts, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, number, count));
+        number = arith::MinUIOp::create(b, loc, number, arith::SubIOp::create(b, loc, count, index(1)));
+      }
+      for (const Summed &axis : summed)
+        place = add(place, mul(&axis == &summed.back() ? number : take(number, axis.extent), axis.stride));
+      Value loaded = ops.widen(memref::LoadOp::create(b, loc, operand.memref, place));
+      if (counts)
+        loaded = arith::SelectOp::create(b, loc, counts, loaded, ops.constant(0, false).re);
+      sum = arith::AddFOp::create(b, loc, sum, loaded);
+    }
+    scf::YieldOp::create(b, loc, sum);
     return loop.getResult(0);
   }
+
+  /// `x` and `y`, where there is an x.
+  Value both(Value x, Value y) { return x ? arith::AndIOp::create(b, loc, x, y).getResult() : y; }
 
   /// The sum of all sharers' parts, in the order of the sharers.
   Value combine(Value mine) {

@@ -17,7 +17,8 @@ int64_t sharedTraffic(const TileProgram &program, const TilePlan &plan) {
   for (const Score &score : program.scores) {
     int64_t block = 2 * 2 * kBlock * program.tiles[score.query.tile].columns;
     bytes += below * block + (score.levels ? blocks * 4 * block : 0);
-    bytes += plan.warps * below * 2 * kBlock * kBlock; // used once, by products with columns
+    bytes +=
+        plan.warps * below * 2 * kBlock * kBlock * (program.twoTerms ? 2 : 1); // used once, by products with columns
   }
   return bytes;
 }
@@ -29,6 +30,8 @@ int64_t residentBlocks(const TileProgram &program, const TilePlan &plan) {
   int64_t keys = 0;
   for (const TileState &state : program.states)
     keys += state.keys;
+  if (program.twoTerms) // a second operand A
+    keys += keys / 4;
   int64_t registers = std::min<int64_t>(255, 110 + keys * plan.columnTiles());
   constexpr int64_t reserved = 1024; // bytes of shared memory that every block takes beside what it may use
   return std::min((sharedLimit(plan.arch) + reserved) / (SharedMap(program, plan).total + reserved),

@@ -122,6 +122,12 @@ std::array<Value, 2> Lanes::unpack(Value pair) {
   return values;
 }
 
+Value Lanes::packRest(Value low, Value high, Value packed) {
+  auto [x, y] = unpack(packed);
+  Value less = f32(-1);
+  return pack(fma(x, less, low), fma(y, less, high));
+}
+
 SmallVector<Value> Lanes::loadCores(Value offset, int64_t constant, bool transposed) {
   Type i32Type = b.getI32Type();
   Type four = LLVM::LLVMStructType::getLiteral(b.getContext(), {i32Type, i32Type, i32Type, i32Type});

@@ -66,6 +66,8 @@ public:
   /// Two f32 as one register of matrix elements, rounded to nearest even; and back.
   mlir::Value pack(mlir::Value low, mlir::Value high);
   std::array<mlir::Value, 2> unpack(mlir::Value pair);
+  /// What `packed` leaves of two f32, packed.
+  mlir::Value packRest(mlir::Value low, mlir::Value high, mlir::Value packed);
   /// Four cores from shared memory, each lane giving the address of one row.
   llvm::SmallVector<mlir::Value> loadCores(mlir::Value offset, int64_t constant, bool transposed);
   /// Four cores to shared memory, transposed (sm_90).

@@ -25,6 +25,10 @@ SharedMap::SharedMap(const TileProgram &program, const TilePlan &plan) : chunk(p
     scores.push_back({scoreBytes, plan.chunk, plan.chunk});
     scoreBytes += scores.back().bytes();
   }
+  for (size_t i = 0; program.twoTerms && i < program.scores.size(); ++i) {
+    scoreRests.push_back({scoreBytes, plan.chunk, plan.chunk});
+    scoreBytes += scoreRests.back().bytes();
+  }
   for (size_t i = 0; i < program.solves.size(); ++i) {
     inverses.push_back({scoreBytes, plan.chunk, kBlock});
     scoreBytes += inverses.back().bytes();

@@ -47,8 +47,9 @@ struct SharedMap {
 
   llvm::SmallVector<SharedTile> tiles; // inside a stage, or, computed ones, from the start of memory
   int64_t stageBytes = 0, stages = 0;
-  llvm::SmallVector<int64_t> totals;    // per decay along the keys: its products over the chunk, f32 by key
-  llvm::SmallVector<SharedTile> scores; // inside a score buffer
+  llvm::SmallVector<int64_t> totals;        // per decay along the keys: its products over the chunk, f32 by key
+  llvm::SmallVector<SharedTile> scores;     // inside a score buffer
+  llvm::SmallVector<SharedTile> scoreRests; // the same: what rounding leaves of scores, where operands have two terms
   llvm::SmallVector<SharedTile>
       inverses; // inside a score buffer, per solve: blocks on the diagonal of (I - M)^-1 - I, below each other
   int64_t scoresAt = 0, scoreBytes = 0, scoreBuffers = 0;

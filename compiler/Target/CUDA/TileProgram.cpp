@@ -1,5 +1,6 @@
 // From a chunk's region to a tile program, from the results backwards. See TileProgram.h.
 #include "compiler/Target/CUDA/TileProgram.h"
+#include "dialects/Chunk/TwoTerms.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -24,6 +25,7 @@ class Planner {
 public:
   Planner(chunk::ScanOp scan, bool withOutputs) {
     program.scan = scan;
+    program.twoTerms = chunk::hasTwoTerms(scan);
     if (withOutputs)
       llvm::append_range(program.outputs, program.yield().getOutputs());
   }

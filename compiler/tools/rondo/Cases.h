@@ -42,7 +42,7 @@ std::vector<Case> tileCases();
 /// On a GPU, elementwise recurrences in segments of time: one step; tiles, and groups of tiles, of several channels and of one.
 std::vector<Case> scanCases();
 /// Recurrent products on matrix instructions: units that one block has, a cluster, and a grid; more rows than a task has.
-std::vector<Case> cellCases();
+std::vector<Case> cellCases(bool derivative);
 /// Where sequences begin: more rows than a tile of the batch has, and sequences of which one is empty, with resets inside.
 std::vector<Case> boundaryCases();
 /// The cases, and behind them the same by chunks. The first ones are held to differences, where that is asked for.

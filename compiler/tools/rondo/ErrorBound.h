@@ -35,6 +35,7 @@
 //
 // and 10 times that for the largest element, as above, or 2 of the largest distance that the roundings make where that is more: a quotient
 // whose divisor comes near 0 has few elements with most of the error.
+// Operands of two terms have twice as many bits (chunk::hasTwoTerms).
 // Cells that multiply their state by matrix instructions round the vector that a product takes, and nothing else (recur.rounded).
 // The 2 is for what the two do differently: a factor per step may stand on either side of a product, and which of the two is
 // rounded with it makes other roundings of the same size. r is 0 where nothing goes by chunks, and for f32 and f64. Blocks

@@ -102,8 +102,11 @@ int explain(const SpecArguments &arguments) {
   printModel(*info);
   const bool sized = std::ranges::all_of(info->dims, [&](const std::string &dim) { return options.dims.count(dim); });
   if (arguments.gradient && sized)
-    if (Result<void> printed = printMemory(engine, path, arguments); !printed)
-      return fail(printed.error());
+    if (Result<void> printed = printMemory(engine, path, arguments); !printed) {
+      if (!arguments.target.starts_with("cuda")) // there it takes a GPU, and the kernels do not
+        return fail(printed.error());
+      fmt::print("{}: {}\n", paint(Colour::Bold, "memory of the gradient"), printed.error().message());
+    }
   if (!arguments.target.starts_with("cuda") || info->dims.empty() || info->plans.empty())
     return 0;
   const Result<std::string> kernels = engine.emitFile(path, options, "resources");

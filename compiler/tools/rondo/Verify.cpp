@@ -102,7 +102,7 @@ std::vector<Case> ModelVerifier::cases() {
   const bool compilerChooses = arguments.spec.form == "auto";
   const Case boundaries{{}, {}, Inits::Drawn, resets, packed};
   const bool chunks = compilerChooses && hasChunkForm(boundaries);
-  const bool cells = compilerChooses && isCuda() && arguments.spec.gradient == 0 &&
+  const bool cells = compilerChooses && isCuda() && arguments.spec.gradient <= 1 && !arguments.spec.tangent &&
                      std::ranges::any_of(info.tensors, [](const TensorSpec &spec) { return spec.recurrent; });
   if (request.given) {
     const Case one{smallDims(),
@@ -133,7 +133,7 @@ std::vector<Case> ModelVerifier::cases() {
     for (const Case &each : segmentCases(chunks))
       all.push_back(each);
   if (cells)
-    for (const Case &each : cellCases())
+    for (const Case &each : cellCases(arguments.spec.derives()))
       all.push_back(each);
   for (Case &each : all) {
     if (!compilerChooses) {
