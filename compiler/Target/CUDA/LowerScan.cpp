@@ -35,7 +35,7 @@ constexpr int64_t kMatrixPart = 64, kVectorPart = 64;
 /// A call of one token has blocks of its own where a column of the state has so many elements: of fewer columns, so that few heads fill a GPU.
 constexpr int64_t kTokenColumn = 32, kTokenElements = 2048, kFewestColumns = 16;
 /// Of that kernel: what a block takes in nanoseconds, alone and as one of many (measured on an H100), beside a step kernel's launch.
-const LaunchCost kTokenCost{1, 3000, 100, 0}, kStepCost{1, 400, 300, 3000};
+const LaunchCost kTokenCost{1, 3000, 1430, 0}, kStepCost{1, 400, 300, 3000};
 
 /// A launch passes 4 KiB of arguments: operands of 48 bytes, and the sizes.
 constexpr size_t kMostOperands = (4096 - 48) / 48;
