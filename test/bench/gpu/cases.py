@@ -7,15 +7,15 @@ PRODUCTS = 797e12 / 2  # bf16 multiply-adds a second, a large product of matrice
 
 SHAPES = {
     "A": dict(B=8, H=16, T=2048, K=128, V=128),
-    "B": dict(B=4, H=16, T=4096, K=64, V=128),
-    "C": dict(B=1, H=16, T=32768, K=128, V=128),
-    "D": dict(B=8, H=32, T=2048, K=64, V=64),
     "S1": dict(B=8, H=1, T=4096, D=2048, N=16),
     "S2": dict(B=8, H=1, T=2048, D=2048, N=16),
     "S3": dict(B=1, H=1, T=65536, D=2048, N=16),
     "768": dict(B=16, H=1, T=1024, D=768),
     "2048": dict(B=8, H=1, T=2048, D=2048),
     "16x128": dict(B=8, H=16, T=2048, D=128),
+    "C": dict(B=1, H=16, T=32768, K=128, V=128),
+    "B": dict(B=4, H=16, T=4096, K=64, V=128),
+    "D": dict(B=8, H=32, T=2048, K=64, V=64),
     "token": dict(B=1, H=16, T=1, K=128, V=128),
     "64 tokens": dict(B=64, H=16, T=1, K=128, V=128),
 }
@@ -29,7 +29,7 @@ class Model:
     spec: str                                      # an example, or a file beside this one
     dims: dict                                     # a dimension of the spec: the shape's size that it takes
     shapes: list = field(default_factory=lambda: ["A", "B", "C"])
-    gradients: list = field(default_factory=lambda: ["A", "C"])  # shapes whose gradient is measured, too
+    gradients: list = field(default_factory=lambda: ["A"])  # shapes whose gradient is measured, too
     goal: float = 2                                # times the floor: forward
     goal_both: float = 4                           # forward and gradient
     peers: list = field(default_factory=list)      # names in peers.py
@@ -42,10 +42,10 @@ MODELS = {
     "simple_gla": Model("simple_gla", KV, ["A", "B", "C", "D"], peers=["fla simple_gla"]),
     "mamba2": Model("mamba2", {"N": "K", "P": "V"}, peers=["mamba2 SSD"]),
     "mlstm": Model("mlstm", KV, peers=["mlstm_kernels"]),
-    "gla": Model("gla", KV, ["A", "B", "C", *DECODED], ["A", "B", "C"], peers=["fla gla"]),
+    "gla": Model("gla", KV, ["A", "B", "C", *DECODED], ["A", "C"], peers=["fla gla"]),
     "hgrn2": Model("hgrn2", KV, peers=["fla gla"]),
     "rwkv6": Model("rwkv6", KV, peers=["fla rwkv6"]),
-    "deltanet": Model("deltanet", KV, ["A", "B", "C", *DECODED], ["A", "B", "C"], 3, 6, ["fla delta_rule"]),
+    "deltanet": Model("deltanet", KV, ["A", "B", "C", *DECODED], ["A", "C"], 3, 6, ["fla delta_rule"]),
     "gated_delta_net": Model("gated_delta_net", KV, ["A", "B", "C", *DECODED], goal=3, goal_both=6, peers=["fla gated_delta_rule"]),
     "kda": Model("kda", KV, goal=3, goal_both=6, peers=["fla kda"]),
     "rwkv7": Model("rwkv7", KV, ["A", "B", "C", "D", *DECODED], ["A", "D"], 3, 6, ["fla rwkv7"]),

@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from cases import BANDWIDTH, DECODED, MODELS, PRODUCTS, SHAPES, exps_ms
@@ -34,7 +35,7 @@ def bench(options, model, shape, gradient):
                "--dim", *(f"{name}={sizes[size]}" for name, size in model.dims.items()),
                "--random", "1,B={B},T={T},H={H}".format(**sizes)]
     command += ["--grad"] if gradient else []
-    command += ["--graph"] if shape in DECODED else []
+    command += ["--graph=32" if sizes["B"] == 1 else "--graph=4"] if shape in DECODED else []
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=options.limit, check=False)
     except subprocess.TimeoutExpired:
@@ -45,23 +46,34 @@ def bench(options, model, shape, gradient):
 class Peers:
     """Measures peers in a process of their own; one that dies takes only the peer that it was measuring with it."""
 
-    def __init__(self, wanted, compile_jobs):
+    def __init__(self, wanted, options):
         self.results, self.versions = {}, {}
-        if compile_jobs and wanted:
-            jobs = [self.start("--compile", wanted, subprocess.DEVNULL) for _ in range(compile_jobs)]
+        if options.compile_jobs and wanted:
+            deadline = time.monotonic() + options.compile_seconds
+            jobs = [self.start("--compile", wanted, subprocess.DEVNULL) for _ in range(options.compile_jobs)]
             for job in jobs:
-                job.wait()
-        while wanted:
+                self.finish(job, deadline)
+        deadline = time.monotonic() + options.peer_seconds
+        while wanted and time.monotonic() < deadline:
             process = self.start("--measure", wanted, subprocess.PIPE)
-            output, _ = process.communicate()
-            for line in output.splitlines():
+            for line in self.finish(process, deadline).splitlines():
                 if line.startswith("{"):
                     self.take(json.loads(line))
             left = [case for case in wanted if self.key(case) not in self.results]
             if left and process.returncode:
-                self.results[self.key(left[0])] = {"error": f"the process ended with status {process.returncode}"}
+                ended = f"the process ended with status {process.returncode}" if time.monotonic() < deadline else "no time left"
+                self.results[self.key(left[0])] = {"error": ended}
                 left = left[1:]
             wanted = left if process.returncode else []
+
+    @staticmethod
+    def finish(process, deadline):
+        """What the process prints until its end, or until the deadline."""
+        try:
+            return process.communicate(timeout=max(1, deadline - time.monotonic()))[0]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.communicate()[0]
 
     @staticmethod
     def key(case):
@@ -182,6 +194,8 @@ def main():
     parser.add_argument("--limit", type=float, default=60, help="seconds after which a case is given up")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--compile-jobs", type=int, default=0)
+    parser.add_argument("--compile-seconds", type=float, default=600, help="for as long; what is left is compiled when it is measured")
+    parser.add_argument("--peer-seconds", type=float, default=3600, help="measure peers for so long")
     parser.add_argument("--write", type=Path)
     parser.add_argument("--json", type=Path, help="all that was measured")
     options = parser.parse_args()
@@ -190,7 +204,9 @@ def main():
              if re.search(options.only, name) and (not options.shapes or shape in options.shapes.split(","))]
     wanted = {f"{peer}:{shape}" + (":gradient" if shape in model.gradients else "")
               for _, model, shape in cases if shape not in DECODED for peer in model.peers}
-    peers = Peers([] if options.no_peers else sorted(wanted), options.compile_jobs)
+    order = list(SHAPES)
+    by_shape = sorted(wanted, key=lambda case: (order.index(case.split(":")[1]), case))
+    peers = Peers([] if options.no_peers else by_shape, options)
     rows = []
     for name, model, shape in cases:
         forward = bench(options, model, shape, False)
