@@ -33,12 +33,13 @@ class Model:
     goal: float = 2                                # times the floor: forward
     goal_both: float = 4                           # forward and gradient
     peers: list = field(default_factory=list)      # names in peers.py
+    wrt: list = field(default_factory=list)        # whose gradients are wanted, where the peers have none of the others; default: all
     exps: list = field(default_factory=list)       # sizes whose product is how many exps a token and head needs; where they are few: none
 
 
 MODELS = {
     "linear attention, no normaliser": Model("sum_attention.rondo", KV, peers=["fla linear_attn"]),
-    "retnet": Model("retnet", KV, peers=["fla retention"]),
+    "retnet": Model("retnet", KV, peers=["fla retention"], wrt=["q,k,v"]),  # the decays are fixed
     "simple_gla": Model("simple_gla", KV, ["A", "B", "C", "D"], peers=["fla simple_gla"]),
     "mamba2": Model("mamba2", {"N": "K", "P": "V"}, peers=["mamba2 SSD"]),
     "mlstm": Model("mlstm", KV, peers=["mlstm_kernels"]),
@@ -51,7 +52,7 @@ MODELS = {
     "rwkv7": Model("rwkv7", KV, ["A", "B", "C", "D", *DECODED], ["A", "D"], 3, 6, ["fla rwkv7"]),
     "stabilised_vector_delta": Model("stabilised_vector_delta", KV, ["A", "C"], ["A"], 3, 6),
     "h = a h + b": Model("scan.rondo", {"D": "D"}, SCANS, SCANS, 1.15, 1.15, ["accelerated-scan", "fla hgrn"]),
-    "selective_scan": Model("selective_scan", {"D": "D", "N": "N"}, SCANS, ["S2"], 1.5, 3, ["mamba selective_scan"], ["D", "N"]),
+    "selective_scan": Model("selective_scan", {"D": "D", "N": "N"}, SCANS, ["S2"], 1.5, 3, ["mamba selective_scan"], exps=["D", "N"]),
     "lstm_no_peepholes": Model("lstm_no_peepholes", CELL, CELLS, CELLS, peers=["cuDNN LSTM bf16", "cuDNN LSTM f16"]),
     "gru": Model("gru", CELL, CELLS, CELLS, peers=["cuDNN GRU bf16", "cuDNN GRU f16"]),
     "lstm, a matrix per head": Model("lstm_heads.rondo", {"D": "D"}, ["16x128"], ["16x128"], peers=["FlashRNN LSTM"]),

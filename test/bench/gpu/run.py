@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Rondo beside its peers on a GPU, in one run: forward, and forward with gradients, shape by shape, with the distance from the floor.
 
-    run.py [--only REGEX] [--shapes A,S2] [--no-peers] [--compile-jobs 16] [--write test/bench/GPU.md] [--json FILE]
+    run.py [--only REGEX] [--shapes A,S2] [--no-peers] [--compile-jobs 16] [--data FILE] [--write test/bench/GPU.md]
 
 Needs a GPU and `rondo`; peers are Python packages (peers.py), and where one is not there the table says so. `--write` puts the tables
 between the file's marks. `--compile-jobs` processes compile the peers' autotuned kernels beforehand, which takes minutes one by one.
+With `--data` a run that was cut off goes on where it was: the file gets a line of JSON for each measurement, and what stands there is not
+measured again. One file is for one GPU and one build of rondo.
 """
 import argparse
 import datetime
@@ -34,7 +36,7 @@ def bench(options, model, shape, gradient):
     command = [options.rondo, "bench", spec, "--target", "cuda", "--json", "--dtype", options.dtype, "--seconds", str(options.seconds),
                "--dim", *(f"{name}={sizes[size]}" for name, size in model.dims.items()),
                "--random", "1,B={B},T={T},H={H}".format(**sizes)]
-    command += ["--grad"] if gradient else []
+    command += ["--grad", *(["--wrt", *model.wrt] if model.wrt else [])] if gradient else []
     command += ["--graph=32" if sizes["B"] == 1 else "--graph=4"] if shape in DECODED else []
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=options.limit, check=False)
@@ -43,11 +45,33 @@ def bench(options, model, shape, gradient):
     return json.loads(done.stdout) if done.returncode == 0 else {"error": last_line(done.stderr)}
 
 
+class Data:
+    """What has been measured, by what it is of; in a file, if there is one."""
+
+    def __init__(self, path):
+        self.path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path and path.exists() else []
+        self.known = {tuple(entry["of"]): entry["found"] for entry in map(json.loads, lines)}
+
+    def put(self, of, found):
+        self.known[of] = found
+        if self.path:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"of": of, "found": found}) + "\n")
+
+    def get(self, of, measure):
+        """What is known, or what measure() gives."""
+        if of not in self.known:
+            self.put(of, measure())
+        return self.known[of]
+
+
 class Peers:
     """Measures peers in a process of their own; one that dies takes only the peer that it was measuring with it."""
 
-    def __init__(self, wanted, options):
-        self.results, self.versions = {}, {}
+    def __init__(self, wanted, options, data):
+        self.data = data
+        wanted = [case for case in wanted if self.key(case) not in data.known]
         if options.compile_jobs and wanted:
             deadline = time.monotonic() + options.compile_seconds
             jobs = [self.start("--compile", wanted, subprocess.DEVNULL) for _ in range(options.compile_jobs)]
@@ -59,10 +83,9 @@ class Peers:
             for line in self.finish(process, deadline).splitlines():
                 if line.startswith("{"):
                     self.take(json.loads(line))
-            left = [case for case in wanted if self.key(case) not in self.results]
-            if left and process.returncode:
-                ended = f"the process ended with status {process.returncode}" if time.monotonic() < deadline else "no time left"
-                self.results[self.key(left[0])] = {"error": ended}
+            left = [case for case in wanted if self.key(case) not in data.known]
+            if left and process.returncode and time.monotonic() < deadline:
+                data.put(self.key(left[0]), {"error": f"the process ended with status {process.returncode}"})
                 left = left[1:]
             wanted = left if process.returncode else []
 
@@ -77,17 +100,22 @@ class Peers:
 
     @staticmethod
     def key(case):
-        return tuple(case.split(":")[:2])
+        return ("peer", *case.split(":")[:2])
 
     @staticmethod
     def start(what, wanted, output):
         return subprocess.Popen([sys.executable, HERE / "peers.py", what, *wanted], stdout=output, stderr=subprocess.DEVNULL, text=True)
 
     def take(self, line):
-        if "versions" in line:
-            self.versions = line["versions"]
-        else:
-            self.results[line["peer"], line["shape"]] = line
+        of = ("versions",) if "versions" in line else ("peer", line["peer"], line["shape"])
+        if of not in self.data.known:
+            self.data.put(of, line)
+
+    def versions(self):
+        return self.data.known.get(("versions",), {"versions": {}})["versions"]
+
+    def result(self, peer, shape):
+        return self.data.known.get(("peer", peer, shape), {})
 
 
 def milliseconds(value):
@@ -100,7 +128,7 @@ class Row:
     def __init__(self, name, model, shape, forward, gradient, peers):
         self.name, self.model, self.shape = name, model, shape
         self.forward, self.gradient = forward, gradient
-        self.peers = [(peer, peers.results.get((peer, shape), {})) for peer in model.peers if shape not in DECODED]
+        self.peers = [(peer, peers.result(peer, shape)) for peer in model.peers if shape not in DECODED]
 
     def floor(self, both):
         """The largest of what bytes, exps and products need, and which it is."""
@@ -156,7 +184,7 @@ def tables(rows, peers, gpu):
     first = [[row.name, row.shape, f"{row.forward['compile_ms']['to_first_result']:.0f}",
               f"{row.gradient['compile_ms']['to_first_result']:.0f}" if row.time(True) else ""]
              for row in rows if row.shape == row.model.shapes[0] and row.time(False) and not row.forward["cached"]]
-    parts = [f"{gpu}, {datetime.date.today()}. " + ", ".join(f"{name} {version}" for name, version in peers.versions.items()) + ".",
+    parts = [f"{gpu}, {datetime.date.today()}. " + ", ".join(f"{name} {version}" for name, version in peers.versions().items()) + ".",
              "Forward:", table(head, [row.cells(False) for row in rows]),
              "Forward and gradients of all inputs:", table(head, [row.cells(True) for row in both]),
              "Memory of gradients beside inputs, results and gradients, MB:",
@@ -197,7 +225,7 @@ def main():
     parser.add_argument("--compile-seconds", type=float, default=600, help="for as long; what is left is compiled when it is measured")
     parser.add_argument("--peer-seconds", type=float, default=3600, help="measure peers for so long")
     parser.add_argument("--write", type=Path)
-    parser.add_argument("--json", type=Path, help="all that was measured")
+    parser.add_argument("--data", type=Path, help="where measurements are kept, so that a run can go on")
     options = parser.parse_args()
     gpu = gpu_name()
     cases = [(name, model, shape) for name, model in MODELS.items() for shape in model.shapes
@@ -206,15 +234,14 @@ def main():
               for _, model, shape in cases if shape not in DECODED for peer in model.peers}
     order = list(SHAPES)
     by_shape = sorted(wanted, key=lambda case: (order.index(case.split(":")[1]), case))
-    peers = Peers([] if options.no_peers else by_shape, options)
+    data = Data(options.data)
+    peers = Peers([] if options.no_peers else by_shape, options, data)
     rows = []
     for name, model, shape in cases:
-        forward = bench(options, model, shape, False)
-        gradient = bench(options, model, shape, True) if shape in model.gradients else None
+        forward = data.get(("rondo", name, shape), lambda: bench(options, model, shape, False))
+        gradient = data.get(("rondo", name, shape, "gradient"), lambda: bench(options, model, shape, True)) if shape in model.gradients else None
         rows.append(Row(name, model, shape, forward, gradient, peers))
         print(" | ".join(rows[-1].cells(False) + (rows[-1].cells(True)[2:] if gradient else [])), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps([vars(row) | {"model": row.name} for row in rows], indent=1), encoding="utf-8")
     text = tables(rows, peers, gpu)
     print("\n" + text)
     if options.write:
