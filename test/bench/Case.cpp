@@ -1,6 +1,7 @@
 #include "Case.h"
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <random>
 
@@ -77,7 +78,9 @@ Result<std::unique_ptr<RondoCall>> RondoCall::make(const std::string &example,
   compile.form = options.form;
   compile.dims = dims;
   Engine engine;
-  Result<Kernel> kernel = engine.compileFile(RONDO_EXAMPLES "/" + example + ".rondo", compile);
+  const std::filesystem::path own = RONDO_BENCH_SPECS "/" + example + ".rondo";
+  const std::string path = std::filesystem::exists(own) ? own.string() : RONDO_EXAMPLES "/" + example + ".rondo";
+  Result<Kernel> kernel = engine.compileFile(path, compile);
   if (!kernel)
     return kernel.error();
   auto call = std::make_unique<RondoCall>();

@@ -32,7 +32,7 @@ struct CallOptions {
 /// A kernel of an example, ready to be called again and again: nothing is allocated here between calls.
 class RondoCall {
 public:
-  /// Compiles `example` (its name in examples/) and draws its inputs: intervals uniformly, one-sided ones within 1 of
+  /// Compiles `example` (its name in specs/ beside this file, or in examples/) and draws its inputs: intervals uniformly, one-sided ones within 1 of
   /// the end, matrices N(0, 1/fan-in), the rest N(0, 1). The first output is computed. Unless states are asked for, initial ones are
   /// left at their defaults, and no final one is computed.
   static Result<std::unique_ptr<RondoCall>> make(const std::string &example, const std::map<std::string, int64_t> &dims,

@@ -39,6 +39,7 @@ std::vector<Entry> entries() {
       {"gated_delta_net", {{"K", 128}, {"V", 128}}, heads, 7.0 * 128 * 128, plainGatedDeltaNet<128, 128>},
       // Times A, exp, the state's decay, update 2, readout 2.
       {"selective_scan", {{"D", 1024}, {"N", 16}}, sequences, 7.0 * 1024 * 16, plainSelectiveScan},
+      {"scan", {{"D", 1024}}, {8, 2048, 1}, 2.0 * 1024, plainScan}, // 192 MiB: no cache holds it
       {"min_gru", {{"D", 1024}, {"H", 1024}}, sequences, 4.0 * 1024 * 1024, plainMinGru},
   };
 }

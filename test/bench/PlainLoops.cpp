@@ -139,6 +139,19 @@ void plainSelectiveScan(const PlainCall &call) {
   });
 }
 
+void plainScan(const PlainCall &call) {
+  constexpr int D = 1024;
+  const float *a = call["a"], *x = call["b"];
+  forEachHead(call, [&](int64_t b, int64_t) {
+    std::vector<float> h(D);
+    for (int64_t row = b * call.shape.time; row < (b + 1) * call.shape.time; ++row)
+      for (int d = 0; d < D; ++d) {
+        h[size_t(d)] = a[row * D + d] * h[size_t(d)] + x[row * D + d];
+        call.output[row * D + d] = h[size_t(d)];
+      }
+  });
+}
+
 void plainMinGru(const PlainCall &call) {
   constexpr int D = 1024, H = 1024;
   const float *x = call["x"], *Wz = call["Wz"], *Wh = call["Wh"], *bz = call["bz"], *bh = call["bh"];

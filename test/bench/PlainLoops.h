@@ -24,6 +24,7 @@ template <int K, int V> void plainDeltanet(const PlainCall &call);
 template <int K, int V> void plainGatedDeltaNet(const PlainCall &call);
 template <int N, int P> void plainMamba2(const PlainCall &call); // one group
 // D = 1024; N = 16; H = 1024.
+void plainScan(const PlainCall &call);
 void plainSelectiveScan(const PlainCall &call);
 void plainMinGru(const PlainCall &call);
 

@@ -129,7 +129,7 @@ def row(case, threads, ours, theirs, others):
 
 def comparisons(arguments, quiet, lines):
     """A table per peer. Returns the context of the last run."""
-    program, context, tables, tokens = arguments.build / "bin" / "rondo-bench", {}, {}, {}
+    program, context, tables, tokens, bandwidths = arguments.build / "bin" / "rondo-bench", {}, {}, {}, {}
     for case in cases(program, arguments.only, peers(arguments)):
         for threads in arguments.threads:
             (sides, context), others = quiet.take(lambda: measure(program, case, threads, arguments))
@@ -139,6 +139,8 @@ def comparisons(arguments, quiet, lines):
             name, sizes = case.split("/")
             if peer == "step form" and "tokens" in ours:
                 tokens[name.split(":")[0], sizes, threads] = ours["tokens"], int(re.search(r"H=(\d+)", sizes)[1])
+            if name in COPIES and "bytes" in ours:
+                bandwidths[name, sizes, threads] = ours["bytes"], theirs["bytes"]
             print(tables[peer][-1], file=sys.stderr, flush=True)
     for peer, rows in tables.items():
         title = f"{peer} {context[peer]}" if peer in context else peer
@@ -147,8 +149,8 @@ def comparisons(arguments, quiet, lines):
                   f"Rondo, GFLOP/s | {peer}, GFLOP/s | Rondo, tokens/s | spread | others, cores |",
                   "|---|---|" + "--:|" * 9, *rows]
     lines += [line for peer in ("oneDNN", "ggml") if "not found" in context.get(peer, "") for line in ("", f"{peer}: peer not found.")]
-    if tokens:
-        shares(arguments, tokens, lines)
+    if tokens or bandwidths:
+        ceilings(arguments, tokens, bandwidths, lines)
     return context
 
 
@@ -157,10 +159,14 @@ def comparisons(arguments, quiet, lines):
 SHARES = {"gla": 0.4, "hgrn2": 0.4, "deltanet": 0.4, "gated_delta_net": 0.4, "retnet": 0.6, "mamba2": 0.6}
 
 
-def shares(arguments, tokens, lines):
-    """Tokens a second beside sgemm's rate divided by the products of a token at chunks of 64 steps."""
+# Elementwise recurrences: all that takes time is memory, and a copy of as many bytes is the peer.
+COPIES = {"scan": 0.8}
+
+
+def ceilings(arguments, tokens, bandwidths, lines):
+    """What was measured, beside what this machine can do at most."""
     program = arguments.build / "bin" / "rondo-bench-ceilings"
-    lines += ["", "### Beside OpenBLAS' sgemm", ""]
+    lines += ["", "### Beside OpenBLAS' sgemm, and beside a copy", ""]
     if not program.exists():
         lines.append("OpenBLAS: peer not found.")
         return
@@ -168,6 +174,26 @@ def shares(arguments, tokens, lines):
     for threads, rate in rates.items():
         lines.append(f"{threads} thread{'s' * (threads > 1)}: 64 x 64 x 64 {rate['sgemm64']} GFLOP/s, 64 x 128 x 128 "
                      f"{rate['sgemm128']} GFLOP/s, copy {rate['copy']} GB/s ({rate['blas']}).  ")
+    shares(tokens, rates, lines)
+    copies(bandwidths, rates, lines)
+
+
+def copies(bandwidths, rates, lines):
+    """Bytes a second read and written, beside those of a copy."""
+    if not bandwidths:
+        return
+    lines += ["", "Bytes of the tensors read and written a second, beside a copy's:", "",
+              "| spec | sizes | threads | Rondo, GB/s | plain C++, GB/s | copy, GB/s | share | to reach |", "|---|---|--:|--:|--:|--:|--:|--:|"]
+    for (name, sizes, threads), (ours, theirs) in bandwidths.items():
+        copy = rates[threads]["copy"]
+        lines.append(f"| {name} | {sizes.replace(',', ', ')} | {threads} | {ours / 1e9:.1f} | {theirs / 1e9:.1f} | {copy} | "
+                     f"{ours / 1e9 / copy:.2f} | {COPIES[name]} |")
+
+
+def shares(tokens, rates, lines):
+    """Tokens a second beside sgemm's rate divided by the products of a token at chunks of 64 steps."""
+    if not tokens:
+        return
     lines += ["", "A token of one head needs 4 K V + 128 (K + V) operations in products where a chunk has 64 steps; share: "
               "these, times tokens a second, beside sgemm's rate.", "",
               "| spec | sizes | threads | Rondo, tokens/s and head | share | to reach |", "|---|---|--:|--:|--:|--:|"]

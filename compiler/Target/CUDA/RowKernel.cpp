@@ -79,7 +79,8 @@ private:
              llvm::all_of(spec->operands, [](const std::string &letters) { return letters.size() <= 1; });
     }
     if (isa<recur::ReduceOp>(op))
-      return isRow(op.getOperand(0)) && !isRow(op.getResult(0));
+      return isRow(op.getOperand(0)) && !isRow(op.getResult(0)) &&
+             cast<RankedTensorType>(op.getOperand(0).getType()).getElementType().isF32();
     return isa<recur::MapOp, recur::CastOp, recur::BroadcastOp>(op);
   }
 

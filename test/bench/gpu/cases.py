@@ -26,7 +26,7 @@ SCANS = ["S1", "S2", "S3"]
 
 @dataclass
 class Model:
-    spec: str                                      # an example, or a file beside this one
+    spec: str                                      # an example, or a file in ../specs
     dims: dict                                     # a dimension of the spec: the shape's size that it takes
     shapes: list = field(default_factory=lambda: ["A", "B", "C"])
     gradients: list = field(default_factory=lambda: ["A"])  # shapes whose gradient is measured, too

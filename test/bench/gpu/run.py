@@ -32,7 +32,7 @@ def last_line(text):
 def bench(options, model, shape, gradient):
     """What `rondo bench --json` says; {'error': ...} where it fails."""
     sizes = SHAPES[shape]
-    spec = str(HERE / model.spec) if model.spec.endswith(".rondo") else model.spec
+    spec = str(HERE.parent / "specs" / model.spec) if model.spec.endswith(".rondo") else model.spec
     command = [options.rondo, "bench", spec, "--target", "cuda", "--json", "--dtype", options.dtype, "--seconds", str(options.seconds),
                "--dim", *(f"{name}={sizes[size]}" for name, size in model.dims.items()),
                "--random", "1,B={B},T={T},H={H}".format(**sizes)]
