@@ -47,18 +47,20 @@ void CellKernel::copyInputs(Value number) {
   l.commitCopies();
 }
 
-/// As they lie in memory.
+/// As they lie in memory. Only an owner reads: what others copy is not waited for.
 CellKernel::Values CellKernel::readInputs(Value number) {
-  Values raw;
-  for (size_t i = 0; i < inputs.size(); ++i)
-    for (int64_t s = 0; s < plan.slots(); ++s) {
-      Value at = ringOffset(i, s, number);
-      if (inputs[i].element.getIntOrFloatBitWidth() == 16) {
-        Value address = arith::TruncIOp::create(b, loc, b.getI32Type(), inputAddress(i, s, number));
-        raw.push_back(l.loadShared(inputs[i].element, l.add(at, l.bitAnd(address, 2))));
-      } else {
+  SmallVector<Type> types;
+  for (const Operand &input : inputs)
+    types.append(plan.slots(), input.element);
+  return owners(types, [&] {
+    Values raw;
+    for (size_t i = 0; i < inputs.size(); ++i)
+      for (int64_t s = 0; s < plan.slots(); ++s) {
+        Value at = ringOffset(i, s, number);
+        if (inputs[i].element.getIntOrFloatBitWidth() == 16)
+          at = l.add(at, l.bitAnd(arith::TruncIOp::create(b, loc, b.getI32Type(), inputAddress(i, s, number)), 2));
         raw.push_back(l.loadShared(inputs[i].element, at));
       }
-    }
-  return raw;
+    return raw;
+  });
 }

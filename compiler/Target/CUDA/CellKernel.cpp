@@ -1,6 +1,7 @@
 // Operands, tasks and steps. See CellKernel.h; matrices are in CellProducts.cpp.
 #include "compiler/Target/CUDA/CellKernel.h"
 #include "compiler/Target/CPU/ElementOps.h"
+#include "compiler/Target/CUDA/BlockProduct.h"
 #include "compiler/Target/CUDA/SingleMath.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -35,6 +36,8 @@ Launch CellKernel::emit(ModuleOp module, StringRef symbol) {
   emitTasks();
   func::ReturnOp::create(b, loc);
   useFullDivision(arguments->function());
+  if (plan.sharesMultiprocessor())
+    BlockProduct::placeTwo(b, arguments->function());
   return launch;
 }
 

@@ -190,16 +190,19 @@ bool shareOut(CellPlan &plan, const Limits &limits) {
   }
   int64_t registers = plan.warps > kWarps ? kFewWeightRegisters : kWeightRegisters, kept = registers / 4, at = 0;
   auto take = [&](int64_t bytes) { return std::exchange(at, at + static_cast<int64_t>(llvm::alignTo(bytes, 128))); };
-  plan.exchangeBytes = 0;
+  plan.exchangeBytes = plan.keptFragments = 0;
+  int64_t mostKept = 0;
   for (CellJob *job : jobs) {
     job->keptFragments = std::min(job->fragments(), kept);
     kept -= job->keptFragments;
+    mostKept = std::max(mostKept, job->keptFragments);
+    plan.keptFragments += job->keptFragments;
     job->weightOffset = take((job->fragments() - job->keptFragments) * plan.threads() * 16);
     const CellPhase &phase = plan.phases[job->phase];
     if (phase.summed && job != phase.jobs.begin())
       job->partialOffset = phase.jobs.front().partialOffset;
     else
-      job->partialOffset = take(job->cuts * job->tiles * 16 * plan.rows * 4 * (plan.local() ? 1 : 2));
+      job->partialOffset = take(job->cuts * job->tiles * 16 * plan.rows * 4 * plan.sumBuffers());
     if (plan.local())
       job->exchangeOffset = take(plan.vectorBytes() * (plan.cluster ? 2 : 1));
     else
@@ -211,8 +214,8 @@ bool shareOut(CellPlan &plan, const Limits &limits) {
       plan.ring = ring;
   plan.ringOffset = take(plan.ring * plan.stepBytes());
   plan.barrierOffset = take(plan.cluster ? 16 * static_cast<int64_t>(plan.phases.size()) : 0);
-  plan.sharedBytes =
-      std::max(at, std::min(limits.sharedBytes, registers / 4 * plan.threads() * 16)); // weights come this way
+  // Registers' weights come this way; no more, since a second cluster on a multiprocessor may be what lets all tasks run at once.
+  plan.sharedBytes = std::max(at, std::min(limits.sharedBytes, mostKept * plan.threads() * 16));
   return at <= limits.sharedBytes;
 }
 

@@ -26,7 +26,7 @@ struct CellJob {
   int64_t tileParts = 1, cuts = 1; // warps = tileParts * cuts
   int64_t warpTiles = 0, warpGroups = 0;
   int64_t keptFragments = 0;  // of a warp's, in registers; the rest lie in shared memory
-  int64_t partialOffset = 0;  // bytes in shared memory: sums of each cut, twice where blocks run ahead of each other
+  int64_t partialOffset = 0;  // bytes in shared memory: sums of each cut, CellPlan::sumBuffers() times
   int64_t weightOffset = 0;   // bytes in shared memory
   int64_t exchangeOffset = 0; // bytes in the workspace, or in shared memory
   int64_t fragments() const { return warpTiles * warpGroups * 2; }
@@ -52,6 +52,7 @@ struct CellPlan {
   int64_t ringOffset = 0; // bytes in shared memory
   llvm::SmallVector<CellPhase> phases;
   int64_t sharedBytes = 0, exchangeBytes = 0;
+  int64_t keptFragments = 0;  // of a warp's weights, in registers: four a fragment
   int64_t barrierOffset = 0; // bytes in shared memory: of a cluster, two for each phase, by turns
 
   int64_t threads() const { return warps * 32; }
@@ -67,6 +68,11 @@ struct CellPlan {
   int64_t phaseBytes(const CellPhase &phase) const { return static_cast<int64_t>(phase.jobs.size()) * vectorBytes(); }
   /// Vectors are exchanged through shared memory.
   bool local() const { return blocks == 1 || cluster; }
+  /// A multiprocessor holds blocks of two clusters. Parts of a GPU have no whole number of clusters' blocks, and tasks that do not fit beside
+  /// the others take as long as all of those again.
+  bool sharesMultiprocessor() const { return cluster && keptFragments <= 8 && sharedBytes <= 112 * 1024; }
+  /// Sums of one step are written while the step before's are read, but where one block has all units and waits for all of its threads.
+  int64_t sumBuffers() const { return blocks == 1 ? 1 : 2; }
   int64_t groups() const { return paddedUnits / groupWidth; }
   int64_t vectorBytes() const { return paddedUnits * rows * 2; }
 };

@@ -253,7 +253,8 @@ void CellKernel::openBarriers() {
 }
 
 /// Of a cluster: a barrier's phases end when all bytes have come; steps take two barriers by turns. A block sends a step's vector when it has
-/// read the one before, so that two buffers, and two barriers, are enough.
+/// read the one before, so that two buffers, and two barriers, are enough. Bytes and barrier lie in this block's own memory, so that the wait
+/// needs no wider scope, as after a bulk copy: with acquire.cluster every warp emptied its L1 cache in every step.
 void CellKernel::awaitPublished(size_t phase, Value number) {
   if (!plan.local())
     return;
@@ -262,8 +263,8 @@ void CellKernel::awaitPublished(size_t phase, Value number) {
   Value barrier = l.add(sharedAddress(b, loc, arguments->sharedPointer()), barrierAt(phase, number));
   Value parity = l.bitAnd(l.shr(number, 1), 1);
   inlineAsm(b, loc, {}, {barrier, parity},
-            "{\n.reg .pred come;\nagain${:uid}:\nmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 come, [$0], "
-            "$1;\n@!come bra again${:uid};\n}",
+            "{\n.reg .pred come;\nagain${:uid}:\nmbarrier.try_wait.parity.shared::cta.b64 come, [$0], $1;\n"
+            "@!come bra again${:uid};\n}",
             "r,r,~{memory}");
   ifTrue(l.equal(thread, l.i32(0)), [&] { expectPublished(phase, barrier); });
 }
@@ -387,7 +388,8 @@ void CellKernel::multiplyAll(CellPhase &phase, Value number) {
 
 Value CellKernel::partialBase(const CellJob &job, Value number) {
   int64_t bytes = job.cuts * job.tiles * 16 * CellPlan::rows * 4;
-  return plan.local() ? l.i32(job.partialOffset) : l.add(l.mul(l.bitAnd(number, 1), bytes), job.partialOffset);
+  return plan.sumBuffers() == 1 ? l.i32(job.partialOffset)
+                                : l.add(l.mul(l.bitAnd(number, 1), bytes), job.partialOffset);
 }
 
 /// This warp's rows of the products: what one group adds to their sums.

@@ -107,7 +107,7 @@ int explain(const SpecArguments &arguments) {
         return fail(printed.error());
       fmt::print("{}: {}\n", paint(Colour::Bold, "memory of the gradient"), printed.error().message());
     }
-  if (!arguments.target.starts_with("cuda") || info->dims.empty() || info->plans.empty())
+  if (!arguments.target.starts_with("cuda") || !sized)
     return 0;
   const Result<std::string> kernels = engine.emitFile(path, options, "resources");
   fmt::print("{}\n", paint(Colour::Bold, "kernels"));
