@@ -132,6 +132,19 @@ ScanKernel::Values ScanKernel::poll(Value address, int64_t words) {
   return values;
 }
 
+/// The sum of what `count` neighbouring channels have, of which this thread has `values`, in a tree whose shape is fixed.
+Value ScanKernel::addNeighbours(const Values &values, int64_t count) {
+  Value sum = values.front();
+  for (Value value : llvm::drop_begin(values))
+    sum = arith::AddFOp::create(b, loc, sum, value);
+  for (int64_t by = count / plan.vector / 2; by > 0; by /= 2)
+    sum = arith::AddFOp::create(b, loc, sum, l.exchange(sum, by));
+  return sum;
+}
+
+/// Whether the thread's channels are the first of `count` neighbours.
+Value ScanKernel::isFirstOf(int64_t count) { return l.less(l.bitAnd(lane, count / plan.vector - 1), l.i32(1)); }
+
 ScanKernel::Values ScanKernel::initialStates() {
   Values states(stateWords());
   for (auto [e, element] : llvm::enumerate(plan.states)) {

@@ -55,9 +55,9 @@ public:
     bool alone = sums && !overTime && !sumsOver(kBatch) && result.features >= kAloneFeatures;
     threads = overTime ? kThreadsOverTime : kThreads;
     sharers = !sums || alone ? 1
-              : !overTime    ? kSharers
-                             : std::clamp<int64_t>(threads / llvm::bit_ceil<uint64_t>(result.features),
-                                                   kSharersOverTime, threads);
+              : !overTime
+                  ? kSharers
+                  : std::clamp<int64_t>(threads / llvm::bit_ceil<uint64_t>(result.features), kSharersOverTime, threads);
     launch.threads = threads;
     launch.perBatch = result.has[kBatch];
     launch.perHead = result.has[kHead] && !result.isGroup;
@@ -229,7 +229,8 @@ private:
         base = add(base, mul(slice, operand.strides[kLag]));
     }
     if (summed.size() < 2)
-      return addAxis(operand, summed.empty() ? Summed{index(1), index(0)} : summed.front(), base, exists, sharer, total);
+      return addAxis(operand, summed.empty() ? Summed{index(1), index(0)} : summed.front(), base, exists, sharer,
+                     total);
     // Sharers have the longest axis, one step of the others after another: no summand has to be found by divisions.
     Value rounds = index(1);
     for (Summed &other : MutableArrayRef(summed).drop_back()) {
