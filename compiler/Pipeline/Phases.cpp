@@ -158,6 +158,8 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
   else
     separateResults(passes, options);
   buildHoist(passes, options);
+  if (options.backBySteps && options.form != "step")
+    passes.addNestedPass<func::FuncOp>(cuda::createThinScans());
   buildRaise(passes, options);
   PhaseOptions again = options;
   again.backBySteps = false;

@@ -73,7 +73,8 @@ private:
       return StepKernel(scan, program, of, 1).emit(getOperation(), symbol);
     Value state = recur::Step(scan, &scan->getRegion(0).front()).yield().getStates().front();
     auto type = cast<RankedTensorType>(state.getType());
-    int64_t part = partOf(tiles->extent, type.getRank() >= 2 ? kMatrixPart : kVectorPart);
+    bool once = forgets(recur::Step(scan, &scan->getRegion(0).front()));
+    int64_t part = partOf(tiles->extent, type.getRank() >= 2 ? kMatrixPart : once ? kFewestColumns : kVectorPart);
     return emitParts(scan, *tiles, part, program, of, symbol, false);
   }
 

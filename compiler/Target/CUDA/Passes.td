@@ -75,6 +75,36 @@ def NarrowOperands : Pass<"narrow-operands", "::mlir::func::FuncOp"> {
   }];
 }
 
+def ThinScans : Pass<"thin-scans", "::mlir::func::FuncOp"> {
+  let summary = "what keeps a recurrence from going in tiles of time leaves it";
+  let description = [{
+    Two things leave a `recur.scan` with states. Sums over parameters of more than 32 terms, which are the same at each step, become a
+    parameter: the final state of a scan that forgets, of which one step is taken. And outputs of a scan whose states are vectors: where they
+    are neither elementwise in the channels nor sums over neighbours, the recurrence gives what they need of its states, elementwise or summed up, and a scan
+    without states computes them.
+
+    Requires: static step types. Ensures: a recurrence that loses its outputs has kernels in tiles of time (README-cells.md); it is not raised yet.
+    Declines: resets, packed sequences, several axes, states that are read further back than one step.
+    Cost: the second scan reads 1/16 of a state for each sum, and the state once more for what is elementwise.
+
+    ```mlir
+    // rondo-opt --thin-scans
+    func.func @normaliser(%k: tensor<?x?x64xf32, #recur.dims<batch, time | "64">>, %n0: tensor<?x64xf32, #recur.dims<batch | "64">>)
+        -> (tensor<?x?xf32, #recur.dims<batch, time>>, tensor<?x64xf32, #recur.dims<batch | "64">>) {
+      %y, %n = recur.scan over [#recur.axis<"t">] states [#recur.state<"n", [[1]]>]
+          inputs(%k : tensor<?x?x64xf32, #recur.dims<batch, time | "64">>) inits(%n0 : tensor<?x64xf32, #recur.dims<batch | "64">>) {
+      ^bb0(%kt: tensor<64xf32, #recur.dims<| "64">>, %h: tensor<64xf32, #recur.dims<| "64">>):
+        %new = recur.map add(%kt, %h) : (tensor<64xf32, #recur.dims<| "64">>, tensor<64xf32, #recur.dims<| "64">>) -> tensor<64xf32, #recur.dims<| "64">>
+        %r = recur.contract "a,a->"(%new, %kt) : (tensor<64xf32, #recur.dims<| "64">>, tensor<64xf32, #recur.dims<| "64">>) -> tensor<f32, #recur.dims<>>
+        recur.yield states(%new : tensor<64xf32, #recur.dims<| "64">>) outputs(%r : tensor<f32, #recur.dims<>>)
+      } : tensor<?x?xf32, #recur.dims<batch, time>>, tensor<?x64xf32, #recur.dims<batch | "64">>
+      return %y, %n : tensor<?x?xf32, #recur.dims<batch, time>>, tensor<?x64xf32, #recur.dims<batch | "64">>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::rondo::chunk::ChunkDialect", "::rondo::recur::RecurDialect"];
+}
+
 def LowerScanCuda : Pass<"lower-scan-cuda", "::mlir::ModuleOp"> {
   let summary = "scans to kernels for NVIDIA GPUs: blocks over tasks, threads over the elements of a step";
   let description = [{

@@ -19,8 +19,8 @@ using cpu::Indices;
 namespace {
 
 constexpr int64_t kThreads = 256;
-/// Elements of a row in a lane: 16 bytes of 16-bit numbers at least, and no more than registers are there for.
-constexpr int64_t kLeastPart = 8, kMostPart = 16, kMostElements = 160;
+/// Elements of a row in a lane: 16 bytes of 16-bit numbers, or where there are many rows 8, and no more than registers are there for.
+constexpr int64_t kParts[] = {8, 4}, kMostPart = 16, kMostElements = 112;
 /// Rows that a lane takes one after the other, so that parameters are loaded once for them.
 constexpr int64_t kRowsEach = 4;
 constexpr int64_t kRowAlignment = 16; // bytes
@@ -54,11 +54,15 @@ public:
         shortest = shortest ? std::min(shortest, shapeOf(value)[0]) : shapeOf(value)[0];
         longest = std::max(longest, shapeOf(value)[0]);
       }
-    int64_t lanes = 32;
-    while (lanes > 1 && (shortest % lanes || shortest / lanes < kLeastPart))
-      lanes /= 2;
-    bool even = llvm::all_of(lengths, [&](int64_t length) { return length % (lanes * kLeastPart) == 0; });
-    return shortest && even && longest / lanes <= kMostPart && count / lanes <= kMostElements ? lanes : 0;
+    for (int64_t part : kParts) {
+      int64_t lanes = 32;
+      while (lanes > 1 && (shortest % lanes || shortest / lanes < part))
+        lanes /= 2;
+      bool even = llvm::all_of(lengths, [&](int64_t length) { return length % (lanes * part) == 0; });
+      if (shortest && even && longest / lanes <= kMostPart && count / lanes <= kMostElements)
+        return lanes;
+    }
+    return 0;
   }
 
 private:
@@ -122,6 +126,10 @@ private:
 
   int64_t rowsAtOnce() const { return kThreads / lanes; }
   int64_t partOf(Value value) const { return shapeOf(value)[0] / lanes; }
+  /// Of a lane's part, where the row's is given.
+  int64_t alignmentOf(Value row, const Operand &operand) const {
+    return std::min(kRowAlignment, partOf(row) * operand.element.getIntOrFloatBitWidth() / 8);
+  }
   Value index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
   Value add(Value x, Value y) { return arith::AddIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw); }
   Value mul(Value x, Value y) { return arith::MulIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw); }
@@ -202,7 +210,8 @@ private:
     Value from = pointer(position, operand.element, placeOf(argument, operand, time));
     if (!isRow(argument))
       return LLVM::LoadOp::create(b, loc, operand.element, from, bytes);
-    return LLVM::LoadOp::create(b, loc, VectorType::get(partOf(argument), operand.element), from, kRowAlignment);
+    return LLVM::LoadOp::create(b, loc, VectorType::get(partOf(argument), operand.element), from,
+                                alignmentOf(argument, operand));
   }
 
   Value wanted(int64_t number) { return add(first, index(number * rowsAtOnce())); }
@@ -250,7 +259,7 @@ private:
 
   void storeOutput(Value output, const Operand &operand, Value to, Value made) {
     if (isRow(output)) {
-      LLVM::StoreOp::create(b, loc, made, to, kRowAlignment);
+      LLVM::StoreOp::create(b, loc, made, to, alignmentOf(output, operand));
       return;
     }
     Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, lane, index(0));

@@ -132,6 +132,19 @@ ScanKernel::Values ScanKernel::poll(Value address, int64_t words) {
   return values;
 }
 
+/// The sum of what `count` neighbouring channels have, of which this thread has `values`, in a tree whose shape is fixed.
+Value ScanKernel::addNeighbours(const Values &values, int64_t count) {
+  Value sum = values.front();
+  for (Value value : llvm::drop_begin(values))
+    sum = arith::AddFOp::create(b, loc, sum, value);
+  for (int64_t by = count / plan.vector / 2; by > 0; by /= 2)
+    sum = arith::AddFOp::create(b, loc, sum, l.exchange(sum, by));
+  return sum;
+}
+
+/// Whether the thread's channels are the first of `count` neighbours.
+Value ScanKernel::isFirstOf(int64_t count) { return l.less(l.bitAnd(lane, count / plan.vector - 1), l.i32(1)); }
+
 ScanKernel::Values ScanKernel::initialStates() {
   Values states(stateWords());
   for (auto [e, element] : llvm::enumerate(plan.states)) {
@@ -236,6 +249,8 @@ ScanKernel::Values ScanKernel::groupState(Value groupBegin) {
 /// Nanoseconds of an H100: of a step of a step kernel whose states are vectors (its elementary functions apart), and what a tile takes
 /// from its first load to its last store.
 static constexpr double kStepAlone = 32, kElementaryAlone = 45, kStepFixed = 3000, kTileAlone = 6000, kScanFixed = 5000;
+/// Where a step sums over channels, its threads wait for each other (mlstm's normaliser and its gradient: 240 in all).
+static constexpr double kSumAlone = 200;
 /// Bytes a nanosecond of a multiprocessor, where all of them read and write.
 static constexpr double kBytesPerNanosecond = 22, kTileBytesPerNanosecond = 20;
 /// Channels of a step kernel's block.
@@ -275,7 +290,8 @@ std::vector<Launch> rondo::cuda::emitScanWays(chunk::SegmentScanOp scan, const P
   ways.front().cost = {0, 0, 0, 0};
   double tile = bytes * double(plan.steps() * plan.channelsPerBlock()) / kTileBytesPerNanosecond;
   ways.back().cost = {int64_t(1) << 60, kTileAlone, std::max(tile, 300.0), kScanFixed};
-  steps.cost = {1, kStepAlone + kElementaryAlone * elementary,
+  bool sums = llvm::any_of(plan.outputs, [](const ScanOutput &output) { return output.sum > 1; });
+  steps.cost = {1, kStepAlone + kElementaryAlone * elementary + (sums ? kSumAlone : 0),
                 bytes * double(std::min(kStepChannels, plan.channels)) / kBytesPerNanosecond, kStepFixed};
   if (demanded) // for calls that leave no other way
     steps.cost.alone = steps.cost.shared = 1e12;

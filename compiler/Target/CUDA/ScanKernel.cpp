@@ -73,8 +73,8 @@ void ScanKernel::alignRows() {
       if (element.channelAxis >= 0 && element.number < inputs.size())
         rows.insert(static_cast<int>(element.number));
   if (plan.vector > 1)
-    for (const ScanElement &element : plan.outputs)
-      if (element.channelAxis >= 0)
+    for (const ScanOutput &element : plan.outputs)
+      if (element.channelAxis >= 0 && element.sum == 1)
         rows.insert(static_cast<int>(inputs.size() + params.size() + inits.size() + element.number));
   launch.aligned.assign(rows.begin(), rows.end());
 }
@@ -144,8 +144,8 @@ Value ScanKernel::clamped(int64_t stepInRun) {
   return l.least(l.i32(stepInRun), last);
 }
 
-/// `inRun` (i32) counts steps from the run's first one; null: of what has no time.
-Value ScanKernel::addressAt(const Operand &operand, const ScanElement &element, Value inRun) {
+/// `inRun` (i32) counts steps from the run's first one; null: of what has no time. Of `sum` channels each there is one element.
+Value ScanKernel::addressAt(const Operand &operand, const ScanElement &element, Value inRun, int64_t sum) {
   Value at = operand.base;
   if (inRun) {
     at = add(at, mul(runTime, operand.strides[1]));
@@ -157,7 +157,8 @@ Value ScanKernel::addressAt(const Operand &operand, const ScanElement &element, 
   for (size_t axis = operand.shape.size(); axis-- > 0; stride *= operand.shape[axis]) {
     constant += element.inner[axis] * stride;
     if (static_cast<int>(axis) == element.channelAxis)
-      at = add(at, mul(channel, index(stride)));
+      at = add(at,
+               mul(sum > 1 ? arith::DivUIOp::create(b, loc, channel, index(sum)).getResult() : channel, index(stride)));
   }
   return constant ? add(at, index(constant)) : at;
 }
@@ -193,8 +194,8 @@ Value ScanKernel::loadAt(const Operand &operand, size_t position, const ScanElem
 }
 
 void ScanKernel::storeAt(const Operand &operand, size_t position, const ScanElement &element, Value inRun,
-                         const Values &values) {
-  Value to = pointer(position, operand.element, addressAt(operand, element, inRun));
+                         const Values &values, int64_t sum) {
+  Value to = pointer(position, operand.element, addressAt(operand, element, inRun, sum));
   int64_t bytes = operand.element.getIntOrFloatBitWidth() / 8;
   if (inRun && values.size() > 1) {
     Value row = LLVM::PoisonOp::create(b, loc, VectorType::get(values.size(), operand.element));
@@ -457,16 +458,22 @@ void ScanKernel::takeSteps(Values states) {
       for (int64_t u = 0; u < plan.vector; ++u)
         next[stateNumber(e, u)] = evaluate(scope, step.yield().getStates()[element.number], element.at(u)).re;
     SmallVector<Values> results;
-    for (const ScanElement &element : plan.outputs) {
-      results.emplace_back();
+    for (const ScanOutput &element : plan.outputs) {
+      Values &values = results.emplace_back();
       for (int64_t u = 0; u < (element.channelAxis >= 0 ? plan.vector : 1); ++u)
-        results.back().push_back(evaluate(scope, step.yield().getOutputs()[element.number], element.at(u)).re);
+        values.push_back(evaluate(scope, element.value, element.at(u)).re);
+      if (element.sum > 1)
+        values = {addNeighbours(values, element.sum)};
     }
     Value valid = l.less(l.i32(r), count);
     size_t position = inputs.size() + params.size() + inits.size();
     ifTrue(anyChannel ? l.both(valid, anyChannel) : valid, [&] {
-      for (auto [element, values] : llvm::zip(plan.outputs, results))
-        storeAt(outputs[element.number], position + element.number, element, l.i32(r), values);
+      for (auto [element, values] : llvm::zip(plan.outputs, results)) {
+        auto store = [&, &element = element, &values = values] {
+          storeAt(outputs[element.number], position + element.number, element, l.i32(r), values, element.sum);
+        };
+        element.sum > 1 ? ifTrue(isFirstOf(element.sum), store) : store();
+      }
     });
     ends = choose(valid, next, ends);
     states = std::move(next);

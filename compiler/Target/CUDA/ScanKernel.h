@@ -39,8 +39,10 @@ private:
   void loadRun();
   mlir::Value loadAt(const Operand &operand, size_t position, const ScanElement &element, mlir::Value inRun);
   void storeAt(const Operand &operand, size_t position, const ScanElement &element, mlir::Value inRun,
-               const Values &values);
-  mlir::Value addressAt(const Operand &operand, const ScanElement &element, mlir::Value inRun);
+               const Values &values, int64_t sum = 1);
+  mlir::Value addressAt(const Operand &operand, const ScanElement &element, mlir::Value inRun, int64_t sum = 1);
+  mlir::Value addNeighbours(const Values &values, int64_t count);
+  mlir::Value isFirstOf(int64_t count);
   void openRun(mlir::Value begin);
   mlir::Value clamped(int64_t stepInRun);
   mlir::Value anew(mlir::Value value);

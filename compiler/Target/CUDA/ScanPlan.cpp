@@ -92,12 +92,16 @@ private:
     ArrayRef<int64_t> ofState = shapeOf(step.yield().getStates().front());
     for (auto [o, output] : llvm::enumerate(step.yield().getOutputs())) {
       ArrayRef<int64_t> shape = shapeOf(output);
+      if (auto sum = neighbourSum(output); sum && axis >= 0 && shapeOf(sum->first) == ArrayRef{result.plan.channels}) {
+        result.plan.outputs.push_back({{static_cast<unsigned>(o), 0, {0}}, sum->first, sum->second});
+        continue;
+      }
       bool isVector = axis >= 0 && shape == ArrayRef{result.plan.channels};
       if (!isVector && shape != ofState)
         return refuse("an output has not the axes of the states");
       int channelAxis = isVector ? 0 : axis;
       eachInner(shape, channelAxis, [&](SmallVector<int64_t> inner) {
-        result.plan.outputs.push_back({static_cast<unsigned>(o), channelAxis, std::move(inner)});
+        result.plan.outputs.push_back({{static_cast<unsigned>(o), channelAxis, std::move(inner)}, output});
       });
     }
   }
@@ -113,8 +117,8 @@ private:
         for (unsigned part = 0; part < (parts ? 2u : 1u); ++part)
           reach(yield.getStates()[parts ? 2 * state.number + part : state.number], state.at(0));
       if (region == &scan.getStep())
-        for (const ScanElement &output : result.plan.outputs)
-          reach(yield.getOutputs()[output.number], output.at(0));
+        for (const ScanOutput &output : result.plan.outputs)
+          reach(output.value, output.at(0));
     }
     result.plan.arguments.assign(found.begin(), found.end());
   }
@@ -195,6 +199,9 @@ private:
     while (plan.run > kFewestRun && plan.run * bytes > kInputWords * 4)
       plan.run /= 2;
     plan.group = kGroup;
+    for (const ScanOutput &output : plan.outputs)
+      if (output.sum > 1 && (output.sum % plan.vector || output.sum > plan.channelsPerBlock()))
+        refuse("an output sums over " + std::to_string(output.sum) + " channels");
   }
 
   chunk::SegmentScanOp scan;
@@ -213,6 +220,18 @@ Indices ScanElement::at(int64_t which) const {
   for (auto [axis, position] : llvm::enumerate(inner))
     result.push_back(static_cast<int>(axis) == channelAxis ? Index{0, which} : Index{-1, position});
   return result;
+}
+
+std::optional<std::pair<Value, int64_t>> rondo::cuda::neighbourSum(Value value) {
+  auto reduce = value.getDefiningOp<recur::ReduceOp>();
+  if (!reduce || reduce.getKind() != recur::Reduction::Sum || shapeOf(value).size() != 1)
+    return std::nullopt;
+  Value apart = reduce->getOperand(0);
+  auto reshape = apart.getDefiningOp<recur::ReshapeOp>();
+  if (!reshape || shapeOf(apart).size() != 2 || shapeOf(reshape.getOperand()).size() != 1 ||
+      shapeOf(value)[0] != shapeOf(apart)[0] || !llvm::isPowerOf2_64(shapeOf(apart)[1]))
+    return std::nullopt;
+  return std::make_pair(reshape.getOperand(), shapeOf(apart)[1]);
 }
 
 ScanPlanOrReason rondo::cuda::planScan(chunk::SegmentScanOp scan) {

@@ -3,6 +3,7 @@
 #pragma once
 #include "compiler/Target/CPU/StepNests.h"
 #include "dialects/Chunk/Chunk.h"
+#include <optional>
 #include <string>
 
 namespace rondo::cuda {
@@ -20,11 +21,21 @@ struct ScanElement {
   cpu::Indices at(int64_t which) const;
 };
 
+/// An output: the element of `value` for each of the thread's channels; or the sum of that over `sum` neighbouring channels, for each so many.
+struct ScanOutput : ScanElement {
+  mlir::Value value;
+  int64_t sum = 1;
+};
+
+/// The summands of a value that has a sum of each `x` neighbouring elements of a vector, and x; nothing for other values.
+std::optional<std::pair<mlir::Value, int64_t>> neighbourSum(mlir::Value value);
+
 /// A tile is `teams()` runs of `run` steps, of `channelsPerBlock()` channels. A team is `lanes` threads, each with `vector` channels that
 /// lie beside each other.
 struct ScanPlan {
   int64_t channels = 1;
-  std::vector<ScanElement> states, arguments, outputs; // arguments: inputs and parameters
+  std::vector<ScanElement> states, arguments; // arguments: inputs and parameters
+  std::vector<ScanOutput> outputs;
   int64_t vector = 1, lanes = 1, run = 1, threads = 256;
   int64_t group = 2; // tiles that look at each other's parts, instead of waiting for one after another
 

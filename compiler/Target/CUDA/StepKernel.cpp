@@ -34,6 +34,16 @@ static bool isIndependent(recur::ScanInterface scan) {
   return scan.numStates() == 0 && scan.numAxes() == 1 && !scan.getOffsets();
 }
 
+bool rondo::cuda::forgets(recur::Step step) {
+  DenseSet<Value> fixed(step.paramArgs().begin(), step.paramArgs().end());
+  for (Operation &op : step.getBlock()->without_terminator())
+    if (llvm::all_of(op.getOperands(), [&](Value v) { return fixed.contains(v); }))
+      fixed.insert(op.getResult(0));
+  recur::YieldOp yield = step.yield();
+  return !yield.getStates().empty() && yield.getOutputs().empty() &&
+         llvm::all_of(yield.getStates(), [&](Value v) { return fixed.contains(v); });
+}
+
 /// A step multiplies its inputs by a parameter with several axes.
 static bool sharesParams(recur::Step step) { return cpu::StepNests(step).sharesParams; }
 
@@ -114,6 +124,8 @@ void StepKernel::emitTask() {
     begin = mul(take(blocks), index(kTimeBlock));
   }
   openTask(task, head, part);
+  if (forgets(step) && resets.empty())
+    steps = arith::MinUIOp::create(b, loc, steps, index(1));
   beginStates();
   emitNests(plan.nests.prologue, plan.prologue, {});
   if (plan.sharesMemory())

@@ -9,6 +9,9 @@
 
 namespace rondo::cuda {
 
+/// A step whose states are the same after each one, whatever there was before, and which has no outputs: one is as good as many.
+bool forgets(recur::Step step);
+
 class StepKernel : ScanOperands {
 public:
   /// Where the scan's regions work on one of `parts` parts of an axis (ValueTiles.h), a task is one part.

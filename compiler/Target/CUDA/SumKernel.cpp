@@ -4,6 +4,7 @@
 #include "compiler/Target/CUDA/KernelArguments.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace rondo;
@@ -16,7 +17,9 @@ enum { kBatch, kTime, kTime1, kHead, kLag, kAxes };
 
 /// Threads of a block, and of those, where axes are summed over, the least that share an element: every eighth summand each. Sums over
 /// time are long, and have as many as there are threads for the features, but leave a warp whole sectors of memory.
-constexpr int64_t kThreads = 256, kSharers = 8, kSharersOverTime = 32;
+constexpr int64_t kThreads = 256, kThreadsOverTime = 512, kSharers = 8, kSharersOverTime = 64;
+/// Heads are few. Where a warp has features to read beside each other, a thread adds them up alone, for so many elements.
+constexpr int64_t kAloneFeatures = 32, kElementsAlone = 4;
 /// Summands that a thread asks for at once: it waits for memory and does little else.
 constexpr int64_t kAtOnce = 8;
 /// Steps of one block, where the result has a time axis.
@@ -48,26 +51,30 @@ public:
 
   Launch emit() {
     bool sums = llvm::any_of(operands, [&](const Summand &operand) { return isSummed(operand); });
-    bool overTime = llvm::any_of(operands, [&](const Summand &operand) {
-      return (operand.has[kTime] && !result.has[kTime]) || (operand.has[kTime1] && !result.has[kTime1]);
-    });
-    sharers = !sums       ? 1
-              : !overTime ? kSharers
-                          : std::clamp<int64_t>(kThreads / llvm::bit_ceil<uint64_t>(result.features), kSharersOverTime,
-                                                kThreads);
-    launch.threads = kThreads;
+    bool overTime = sumsOver(kTime) || sumsOver(kTime1);
+    bool alone = sums && !overTime && !sumsOver(kBatch) && result.features >= kAloneFeatures;
+    threads = overTime ? kThreadsOverTime : kThreads;
+    sharers = !sums || alone ? 1
+              : !overTime
+                  ? kSharers
+                  : std::clamp<int64_t>(threads / llvm::bit_ceil<uint64_t>(result.features), kSharersOverTime, threads);
+    launch.threads = threads;
     launch.perBatch = result.has[kBatch];
     launch.perHead = result.has[kHead] && !result.isGroup;
     launch.timeBlock = result.has[kTime] ? kSteps : 0;
-    launch.sharedBytes = sums ? kThreads * real.getIntOrFloatBitWidth() / 8 : 0;
+    launch.sharedBytes = sharers > 1 ? threads * real.getIntOrFloatBitWidth() / 8 : 0;
     int64_t each = result.lags * result.features * (result.has[kTime] ? kSteps : 1);
-    launch.splits = std::clamp<int64_t>(llvm::divideCeil(each, kThreads / sharers), 1, kMostSplits);
+    int64_t perBlock = threads / sharers * (alone ? kElementsAlone : 1);
+    launch.splits = std::clamp<int64_t>(llvm::divideCeil(each, perBlock), 1, kMostSplits);
     emitTask();
     func::ReturnOp::create(b, loc);
     return launch;
   }
 
 private:
+  struct Summed {
+    Value extent, stride;
+  };
   struct Summand {
     Value memref, strides[kAxes];
     bool has[kAxes] = {}, isGroup = false, perSequence = false;
@@ -121,6 +128,9 @@ private:
   bool sumsGroup(const Summand &operand) const {
     return operand.has[kHead] && result.has[kHead] && result.isGroup && !operand.isGroup;
   }
+  bool sumsOver(int axis) const {
+    return !result.has[axis] && llvm::any_of(operands, [&](const Summand &operand) { return operand.has[axis]; });
+  }
   bool isSummed(const Summand &operand) const {
     bool any = sumsGroup(operand);
     for (int axis = 0; axis < kLag; ++axis)
@@ -146,7 +156,7 @@ private:
     Value columns = result.has[kTime1] ? arguments->size(2) : index(1);
     Value groups = result.has[kHead] && result.isGroup ? extent(kHead, true) : index(1);
     total = mul(mul(total, columns), groups);
-    int64_t width = kThreads / sharers;
+    int64_t width = threads / sharers;
     Value mine = arith::RemUIOp::create(b, loc, thread, index(width));
     Value sharer = arith::DivUIOp::create(b, loc, thread, index(width));
     auto loop = scf::ForOp::create(b, loc, mul(part, index(width)), total, index(width * launch.splits));
@@ -188,15 +198,9 @@ private:
 
   /// `total` and what the operand adds to the result at `at`: this sharer's part of it.
   Value addOperand(const Summand &operand, Value (&at)[kAxes], Value feature, Value sharer, Value total) {
-    Value base = feature, count = index(1), exists;
-    struct Summed {
-      Value extent, stride;
-    };
+    Value base = feature, exists;
     SmallVector<Summed> summed;
-    auto sumOver = [&](Value extent, int axis) {
-      summed.push_back({extent, operand.strides[axis]});
-      count = mul(count, extent);
-    };
+    auto sumOver = [&](Value extent, int axis) { summed.push_back({extent, operand.strides[axis]}); };
     for (int axis = 0; axis < kLag; ++axis) {
       if (!operand.has[axis])
         continue;
@@ -224,22 +228,50 @@ private:
       if (operand.has[kLag])
         base = add(base, mul(slice, operand.strides[kLag]));
     }
-    // A sharer alone takes what is not summed over.
-    const int64_t atOnce = summed.empty() ? 1 : kAtOnce;
-    auto loop = scf::ForOp::create(b, loc, sharer, count, index(sharers * atOnce), ValueRange{total});
+    if (summed.size() < 2)
+      return addAxis(operand, summed.empty() ? Summed{index(1), index(0)} : summed.front(), base, exists, sharer,
+                     total);
+    // Sharers have the longest axis, one step of the others after another: no summand has to be found by divisions.
+    Value rounds = index(1);
+    for (Summed &other : MutableArrayRef(summed).drop_back()) {
+      Value longer = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ugt, other.extent, summed.back().extent);
+      auto swap = [&](Value &x, Value &y) {
+        Value most = arith::SelectOp::create(b, loc, longer, x, y);
+        x = arith::SelectOp::create(b, loc, longer, y, x);
+        y = most;
+      };
+      swap(other.extent, summed.back().extent);
+      swap(other.stride, summed.back().stride);
+      rounds = mul(rounds, other.extent);
+    }
+    auto loop = scf::ForOp::create(b, loc, index(0), rounds, index(1), ValueRange{total});
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    Value round = loop.getInductionVar();
+    ArrayRef<Summed> others = ArrayRef(summed).drop_back();
+    for (const Summed &other : others)
+      base = add(base, mul(&other == &others.back() ? round : take(round, other.extent), other.stride));
+    Value sum = addAxis(operand, summed.back(), base, exists, sharer, loop.getRegionIterArg(0));
+    scf::YieldOp::create(b, loc, sum);
+    return loop.getResult(0);
+  }
+
+  /// `total` and this sharer's part of the summands along an axis, or of the one where there is no axis, which a sharer alone takes.
+  Value addAxis(const Summand &operand, const Summed &axis, Value base, Value exists, Value sharer, Value total) {
+    const int64_t atOnce = matchPattern(axis.extent, m_One()) ? 1 : kAtOnce;
+    auto loop = scf::ForOp::create(b, loc, sharer, axis.extent, index(sharers * atOnce), ValueRange{total});
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     cpu::ElementOps ops(b, loc, real, /*nativeBF16=*/true);
     Value sum = loop.getRegionIterArg(0);
     for (int64_t i = 0; i < atOnce; ++i) {
-      Value number = loop.getInductionVar(), place = base, counts = exists;
+      Value number = loop.getInductionVar(), counts = exists;
       if (i) { // behind the last summand there is the last one again, which does not count
         number = add(number, index(i * sharers));
-        counts = both(counts, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, number, count));
-        number = arith::MinUIOp::create(b, loc, number, arith::SubIOp::create(b, loc, count, index(1)));
+        counts = both(counts, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, number, axis.extent));
+        number = arith::MinUIOp::create(b, loc, number, arith::SubIOp::create(b, loc, axis.extent, index(1)));
       }
-      for (const Summed &axis : summed)
-        place = add(place, mul(&axis == &summed.back() ? number : take(number, axis.extent), axis.stride));
+      Value place = add(base, mul(number, axis.stride));
       Value loaded = ops.widen(memref::LoadOp::create(b, loc, operand.memref, place));
       if (counts)
         loaded = arith::SelectOp::create(b, loc, counts, loaded, ops.constant(0, false).re);
@@ -255,13 +287,13 @@ private:
   /// The sum of all sharers' parts, in the order of the sharers.
   Value combine(Value mine) {
     Value shared = arguments->shared(real), thread = threadNumber(b, loc);
-    Value first = arith::RemUIOp::create(b, loc, thread, index(kThreads / sharers));
+    Value first = arith::RemUIOp::create(b, loc, thread, index(threads / sharers));
     barrier(b, loc);
     memref::StoreOp::create(b, loc, mine, shared, thread);
     barrier(b, loc);
     Value total;
     for (int64_t i = 0; i < sharers; ++i) {
-      Value part = memref::LoadOp::create(b, loc, shared, add(first, index(i * (kThreads / sharers))));
+      Value part = memref::LoadOp::create(b, loc, shared, add(first, index(i * (threads / sharers))));
       total = total ? arith::AddFOp::create(b, loc, total, part).getResult() : part;
     }
     return total;
@@ -276,7 +308,7 @@ private:
   SmallVector<Summand> operands;
   Summand result;
   Type real;
-  int64_t sharers = 1;
+  int64_t threads = kThreads, sharers = 1;
 };
 
 } // namespace
