@@ -68,8 +68,15 @@ public:
     const int64_t keys = ends.states.front().keys;
     for (; mixes && keys % plan.valueTile && plan.warps > 1; plan.warps /= 2) // columns of the transition are keys
       plan.valueTile /= 2;
-    if (!hasSegments(tiles.program) || (mixes && keys % plan.valueTile) || !whyNot(ends, plan).empty())
+    std::string why = whyNoSegments(tiles.program);
+    if (why.empty() && mixes && keys % plan.valueTile)
+      why = "the keys are no multiple of the value axis's tile";
+    if (why.empty())
+      why = whyNot(ends, plan);
+    if (!why.empty()) {
+      scan.emitRemark("lower-scan-cuda has no segments: ") << why;
       return;
+    }
     size_t bytes = (segmentBytes(ends) + 15) / 16 * 16;
     add(ends, plan, emitChunkKernel(ends, plan, module, symbol + "_ends", Part::Ends, Calling::Strided), bytes, true);
     for (unsigned state = 0; state < segmentItems(ends); ++state) {

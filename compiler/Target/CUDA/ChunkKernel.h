@@ -32,7 +32,7 @@ struct KernelLaunch {
 /// the identity where the values that enter are zeros. `Ends` has blocks for the columns of that matrix behind those for the state's.
 ///
 /// The kernels of segments have one more pair of arguments per state before T, H, G: scratch f32 [B, P, H, state] for states and f32
-/// [B, P, H, keys, or 1] for decays; and two more behind: the steps of a segment (a multiple of the chunk), and P, the number of
+/// [B, P, H, keys, or values, or 1] for decays; and two more behind: the steps of a segment (a multiple of the chunk), and P, the number of
 /// segments. Their grid is valueBlocks x heads x (batch * P). Strided, their scratch is the workspace, `segmentBytes` for each of [B, P, H],
 /// and two more arguments stand behind it, as i64; in their grid the segment stands between the head and the batch entry.
 enum class Part { Whole, Ends, Within, Link };
@@ -52,9 +52,9 @@ llvm::SmallVector<int> alignedOperands(const TileProgram &program);
 KernelLaunch emitChunkKernel(const TileProgram &program, const TilePlan &plan, mlir::Operation *module,
                              llvm::StringRef name, Part part = Part::Whole, Calling calling = Calling::Contiguous);
 
-/// Whether segments of a program can be computed apart: its states decay, and take in products; or there is one, with a transition, and
-/// what enters is zero where the inputs along the value axis are.
-bool hasSegments(const TileProgram &program);
+/// Why segments of a program cannot be computed apart; empty where they can: its states decay, and take in products; or there is one, with a
+/// transition over the keys alone, and what enters is zero where the inputs along the value axis are.
+std::string whyNoSegments(const TileProgram &program);
 bool hasTransition(const TileProgram &program);
 /// What is linked from segment to segment: the states, then those that are vectors.
 size_t segmentItems(const TileProgram &program);

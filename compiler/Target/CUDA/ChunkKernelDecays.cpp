@@ -215,6 +215,7 @@ void ChunkKernelEmitter::decayState(int64_t index, const ChunkAt &chunk) {
   int64_t across = state.keys / instruction.n;
   for (int64_t column = 0; column < 2 * plan.columnTiles(); ++column) {
     Value decay = decayOfBlocks(state.valueDecay, column, 0, plan.blocks(), chunk);
+    growTotal(index, column, decay);
     for (int64_t i = 0; i < across; ++i)
       for (int64_t e : {0, 1}) {
         Value &value = states[index][column / 2 * across + i][2 * (column % 2) + e];

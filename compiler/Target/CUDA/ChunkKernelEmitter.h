@@ -61,6 +61,7 @@ private:
   GlobalRows scratchOf(size_t state, bool decay, mlir::Value index);
   void growTotal(int64_t state, int64_t entry, mlir::Value by);
   void storeTotals();
+  void storeColumnTotals();
   void placeTransition();
   int64_t linkUnit() const;
   int64_t totalsOf(const TileState &state) const;
@@ -252,7 +253,7 @@ private:
   llvm::DenseMap<std::pair<int64_t, int>, mlir::Value> laneOffsets;
   llvm::SmallVector<State> states, startStates;                  // now, and at the chunk's start
   llvm::SmallVector<GlobalRows> segmentStates, segmentDecays;    // scratch, of this segment
-  llvm::SmallVector<llvm::SmallVector<mlir::Value>> decayTotals; // of `Ends`, per state: 1, or a lane's keys
+  llvm::SmallVector<llvm::SmallVector<mlir::Value>> decayTotals; // of `Ends`, per state: 1, or a lane's keys or columns
   mlir::Value segmentSteps, segments, segment, workspace;
   mlir::Value transition; // of `Ends`: whether this block has columns of the transition; null where there is none
   unsigned linked = 0;    // of `Link`: the state

@@ -11,18 +11,29 @@ using namespace rondo::cuda;
 
 bool rondo::cuda::hasTransition(const TileProgram &program) { return !program.solves.empty(); }
 
-bool rondo::cuda::hasSegments(const TileProgram &program) {
-  if (llvm::any_of(program.states, [](const TileState &state) { return static_cast<bool>(state.valueDecay); }))
-    return false;
-  return !hasTransition(program) ||
-         (segmentItems(program) == 1 && llvm::all_of(program.states[0].updates, [&](const Update &update) {
-            return vanishes(program, update.value);
-          }));
+std::string rondo::cuda::whyNoSegments(const TileProgram &program) {
+  if (!hasTransition(program))
+    return "";
+  if (segmentItems(program) != 1)
+    return "a transition mixes the keys of a state beside other states";
+  const TileState &state = program.states[0];
+  if (state.valueDecay)
+    return "a transition mixes the keys of a state that decays along its values: each column has a matrix of its own";
+  if (!llvm::all_of(state.updates, [&](const Update &update) { return vanishes(program, update.value); }))
+    return "what enters a state with a transition is not zero where the inputs are";
+  return "";
 }
 
-/// Numbers that a state's decay over a segment is, in one lane.
+/// Numbers that a state's decay over a segment is.
+static int64_t decayNumbers(const TileState &state) {
+  return state.keyDecay ? state.keys : state.valueDecay ? state.values : 1;
+}
+
+/// The same in one lane: a quarter of the keys, or two columns of each tile.
 int64_t ChunkKernelEmitter::totalsOf(const TileState &state) const {
-  return hasTransition(program) ? 0 : state.keyDecay ? state.keys / 4 : 1;
+  if (hasTransition(program))
+    return 0;
+  return state.keyDecay ? state.keys / 4 : state.valueDecay ? 2 * plan.columnTiles() : 1;
 }
 
 /// Moves what goes along time to the segment's first step, and finds its scratch.
@@ -56,8 +67,7 @@ static int64_t scratchNumbers(const TileProgram &program, size_t s, bool decay) 
   const TileState &state = program.states[s];
   return !decay                   ? state.keys * state.values
          : hasTransition(program) ? state.keys * state.keys
-         : state.keyDecay         ? state.keys
-                                  : 1;
+                                  : decayNumbers(state);
 }
 
 int64_t rondo::cuda::segmentBytes(const TileProgram &program) {
@@ -86,18 +96,37 @@ void ChunkKernelEmitter::growTotal(int64_t state, int64_t entry, Value by) {
     decayTotals[state][entry] = l.mulf(decayTotals[state][entry], by);
 }
 
-/// All warps have the same decays: the first one of the first block along the value axis stores them.
+/// All warps have the same decays, but for those along the value axis: the first one of the first block along that axis stores them.
 void ChunkKernelEmitter::storeTotals() {
   Value first = l.less(l.add(l.add(valueStart, l.shl(warp, 5)), lane), l.i32(4));
   auto some = scf::IfOp::create(b, l.loc, first, /*withElseRegion=*/false);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(some.thenBlock());
+    for (auto [s, totals] : llvm::enumerate(decayTotals)) {
+      const TileState *state = s < program.states.size() ? &program.states[s] : nullptr;
+      if (state && state->valueDecay)
+        continue;
+      for (auto [i, total] : llvm::enumerate(totals)) {
+        Value key = state && state->keyDecay ? l.add(l.shl(lane, 1), 8 * (i / 2) + i % 2) : l.i32(0);
+        l.store(total, l.at(segmentDecays[s].base, l.wide(l.shl(key, 2))));
+      }
+    }
+  }
+  storeColumnTotals();
+}
+
+/// Decays along the value axis: each warp has its own columns, and the four lanes of a quad the same ones.
+void ChunkKernelEmitter::storeColumnTotals() {
+  if (llvm::none_of(program.states, [](const TileState &state) { return static_cast<bool>(state.valueDecay); }))
+    return;
+  auto some = scf::IfOp::create(b, l.loc, l.equal(l.bitAnd(lane, 3), l.i32(0)), /*withElseRegion=*/false);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(some.thenBlock());
-  for (auto [s, totals] : llvm::enumerate(decayTotals))
-    for (auto [i, total] : llvm::enumerate(totals)) {
-      bool byKey = s < program.states.size() && program.states[s].keyDecay;
-      Value key = byKey ? l.add(l.shl(lane, 1), 8 * (i / 2) + i % 2) : l.i32(0);
-      l.store(total, l.at(segmentDecays[s].base, l.wide(l.shl(key, 2))));
-    }
+  Value column = firstElement().first;
+  for (auto [state, totals, rows] : llvm::zip(program.states, decayTotals, segmentDecays))
+    for (size_t i = 0; state.valueDecay && i < totals.size(); ++i)
+      l.store(totals[i], l.at(rows.base, l.wide(l.shl(l.add(column, 8 * i), 2))));
 }
 
 /// From segment to segment, for one element of a state: what comes in and what it adds become what it begins with.
@@ -117,9 +146,11 @@ static Value linkSegments(Lanes &l, Value start, Value segments,
 
 /// Which of the numbers of its decay is an element's.
 static Value decayOfElement(Lanes &l, const TileState &state, Value element) {
-  if (!state.keyDecay)
+  if (!state.keyDecay && !state.valueDecay)
     return l.i32(0);
-  return state.keyAxis == 0 ? l.div(element, state.values) : l.rem(element, state.keys);
+  const int64_t axis = state.keyDecay ? state.keyAxis : 1 - state.keyAxis;
+  const int64_t inner = state.keyAxis == 0 ? state.values : state.keys; // the second axis
+  return axis == 0 ? l.div(element, inner) : l.rem(element, inner);
 }
 
 KernelLaunch ChunkKernelEmitter::emitLink(unsigned state, StringRef name) {
@@ -161,7 +192,7 @@ KernelLaunch rondo::cuda::emitStridedLink(const TileProgram &program, const Tile
 KernelLaunch rondo::cuda::emitLinkKernel(const TileProgram &program, unsigned index, gpu::GPUModuleOp module,
                                          StringRef name) {
   const TileState &state = program.states[index];
-  int64_t elements = state.keys * state.values, numbers = state.keyDecay ? state.keys : 1;
+  int64_t elements = state.keys * state.values, numbers = decayNumbers(state);
   OpBuilder b(module.getContext());
   b.setInsertionPointToEnd(module.getBody());
   Location loc = const_cast<chunk::ScanOp &>(program.scan).getLoc();

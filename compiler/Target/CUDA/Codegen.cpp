@@ -14,7 +14,10 @@
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Bitcode/BitcodeReader.h"
+#include "llvm/Bitcode/BitcodeWriter.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -22,7 +25,10 @@
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/Utils/Cloning.h"
+#include <atomic>
 #include <map>
+#include <numeric>
+#include <thread>
 
 using namespace mlir;
 using namespace rondo;
@@ -204,18 +210,63 @@ static std::vector<llvm::StringSet<>> assignImages(Program &program) {
   return images;
 }
 
-/// The PTX of some of the kernels.
-static llvm::Expected<std::string> printSome(const llvm::Module &code, const llvm::StringSet<> &kernels,
-                                             llvm::TargetMachine &machine) {
+/// Some of the kernels as bitcode, which another context can read; empty for none.
+static std::string cutOut(const llvm::Module &code, const llvm::StringSet<> &kernels) {
+  std::string bits;
   if (kernels.empty())
-    return "";
+    return bits;
   std::unique_ptr<llvm::Module> some = llvm::CloneModule(code);
   for (llvm::Function &function : llvm::make_early_inc_range(*some))
     if (function.getCallingConv() == llvm::CallingConv::PTX_Kernel && !kernels.contains(function.getName()))
       function.eraseFromParent();
-  if (llvm::Error error = optimise(*some, machine))
+  llvm::raw_string_ostream stream(bits);
+  llvm::WriteBitcodeToFile(*some, stream, /*ShouldPreserveUseListOrder=*/true); // what passes do may depend on it
+  return bits;
+}
+
+/// The PTX of what `cutOut` made, in a context of its own: contexts are no one's but one thread's.
+static llvm::Expected<std::string> printPTX(StringRef bits, StringRef arch) {
+  if (bits.empty())
+    return "";
+  auto machine = makeMachine(arch);
+  if (!machine)
+    return machine.takeError();
+  llvm::LLVMContext context;
+  auto code = llvm::parseBitcodeFile(llvm::MemoryBufferRef(bits, "kernels"), context);
+  if (!code)
+    return code.takeError();
+  if (llvm::Error error = optimise(**code, **machine))
     return std::move(error);
-  return toPTX(*some, machine);
+  return toPTX(**code, **machine);
+}
+
+/// The PTX of each, on as many threads as there are processors; the longest are begun first.
+static llvm::Expected<std::vector<std::string>> printAll(ArrayRef<std::string> cuts, StringRef arch) {
+  std::vector<size_t> order(cuts.size());
+  std::iota(order.begin(), order.end(), size_t(0));
+  llvm::sort(order, [&](size_t a, size_t b) { return std::pair(cuts[b].size(), a) < std::pair(cuts[a].size(), b); });
+  std::vector<std::optional<llvm::Expected<std::string>>> made(cuts.size());
+  std::atomic<size_t> next = 0;
+  auto work = [&] {
+    for (size_t i = next++; i < order.size(); i = next++)
+      made[order[i]].emplace(printPTX(cuts[order[i]], arch));
+  };
+  std::vector<std::thread> others(std::min<size_t>(cuts.size(), std::max(1u, std::thread::hardware_concurrency())) - 1);
+  for (std::thread &other : others)
+    other = std::thread(work);
+  work();
+  for (std::thread &other : others)
+    other.join();
+  std::vector<std::string> texts;
+  llvm::Error errors = llvm::Error::success();
+  for (std::optional<llvm::Expected<std::string>> &each : made)
+    if (*each)
+      texts.push_back(std::move(**each));
+    else
+      errors = llvm::joinErrors(std::move(errors), each->takeError());
+  if (errors)
+    return std::move(errors);
+  return texts;
 }
 
 llvm::Expected<std::shared_ptr<const Program>> rondo::cuda::describe(ModuleOp module, StringRef arch) {
@@ -229,15 +280,14 @@ llvm::Expected<std::shared_ptr<const Program>> rondo::cuda::describe(ModuleOp mo
   auto code = translate(module, context, **machine);
   if (!code)
     return code.takeError();
-  std::vector<std::string> texts;
-  for (const llvm::StringSet<> &kernels : assignImages(*program)) {
-    auto text = printSome(**code, kernels, **machine);
-    if (!text)
-      return text.takeError();
-    texts.push_back(std::move(*text));
-  }
-  DeviceImage image{"cuda", arch.str(), std::move(texts.front())};
-  image.more.assign(std::make_move_iterator(texts.begin() + 1), std::make_move_iterator(texts.end()));
+  std::vector<std::string> cuts;
+  for (const llvm::StringSet<> &kernels : assignImages(*program))
+    cuts.push_back(cutOut(**code, kernels));
+  auto texts = printAll(cuts, arch);
+  if (!texts)
+    return texts.takeError();
+  DeviceImage image{"cuda", arch.str(), std::move(texts->front())};
+  image.more.assign(std::make_move_iterator(texts->begin() + 1), std::make_move_iterator(texts->end()));
   program->image = std::make_shared<const DeviceImage>(std::move(image));
   return std::make_shared<const Program>(std::move(*program));
 }

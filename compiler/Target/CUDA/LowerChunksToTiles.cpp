@@ -63,7 +63,7 @@ private:
     describe(module, emitChunkKernel(planned.program, *plan, module, name, Part::Whole, calling));
     if (!segments)
       return;
-    if (!hasSegments(planned.program) || hasTransition(planned.program) || !planned.program.vectors.empty()) {
+    if (hasTransition(planned.program) || !planned.program.vectors.empty()) {
       scan.emitRemark("lower-chunks-to-tiles makes no segments: a state is more than decayed");
       return;
     }

@@ -72,10 +72,37 @@ void eachPlan(const TileProgram &program, int64_t arch, llvm::function_ref<void(
 
 } // namespace
 
+/// Cycles in which a full block of 8 warps computes rows: 6 operations for each element of each computed tile.
+static double rowCycles(const TileProgram &program, const TilePlan &plan) {
+  int64_t elements = 0;
+  for (const Tile &tile : program.tiles)
+    elements += tile.make == Make::Staged ? 0 : plan.chunk * tile.columns;
+  return 6.0 / 128 * static_cast<double>(elements);
+}
+
+/// Cycles of the blocks on the diagonal that solves invert, where nothing runs beside them.
+static double inverseCycles(const TileProgram &program, const TilePlan &plan) {
+  return plan.ahead ? 0 : 2500 * static_cast<double>(program.solves.size());
+}
+
+/// Cycles of a chunk of a block that has its multiprocessor for itself. Fewer warps wait less for each other at barriers, and do not make
+/// anything slower than it is, as they would where a multiprocessor is to be filled with blocks of that size.
+static double cyclesAlone(const TileProgram &program, const TilePlan &plan) {
+  const double warps = static_cast<double>(std::min<int64_t>(8, plan.warps));
+  const double waits = plan.ahead ? 700 : 300 + 175 * warps;
+  const double exposed = std::max(waits, rowCycles(program, plan) * 8 / warps) + inverseCycles(program, plan);
+  const bool few = plan.chunk > 32 && plan.warps < 8, rows = plan.chunk > 32 && !program.keyDecays.empty();
+  return (few || rows ? 1.4 : 1) * 2.1 * static_cast<double>(sharedTraffic(program, plan)) / 128 + exposed;
+}
+
 BlockCost rondo::cuda::blockCost(const TileProgram &program, const TilePlan &plan) {
-  double alone = cycles(program, plan, 1, 1) / kCyclesPerNanosecond;
+  double alone = cyclesAlone(program, plan) / kCyclesPerNanosecond;
+  if (residentBlocks(program, plan) <= 1)
+    return {alone, alone};
   double pieces = static_cast<double>(program.states.front().values) / plan.valueTile;
-  return {alone, std::min(alone, chunkNanoseconds(program, plan) / pieces)};
+  double shared = chunkNanoseconds(program, plan) / pieces +
+                  (rowCycles(program, plan) + inverseCycles(program, plan)) / kCyclesPerNanosecond;
+  return {alone, std::min(alone, shared)};
 }
 
 double rondo::cuda::chunkNanoseconds(const TileProgram &program, const TilePlan &plan) {

@@ -43,7 +43,7 @@ void addPlans(chunk::ScanOp scan, int64_t arch, std::vector<TileCandidate> &plan
   TileProgramOrReason planned = planTiles(scan);
   if (!planned.reason.empty())
     return;
-  const bool cut = hasSegments(planned.program);
+  const bool cut = whyNoSegments(planned.program).empty();
   for (const TilePlan &tiles : tilePlans(planned.program, arch).fit) {
     const double cost = chunkNanoseconds(planned.program, tiles) / double(tiles.chunk);
     for (int64_t segments = 0; segments <= (cut ? 2 : 0); ++segments) // the call's choice, none, some

@@ -1,0 +1,82 @@
+// Which ways calls of models on tensor cores take, by the costs that the compiler gives to their launches, on 132 multiprocessors as an H100
+// has. No GPU is needed.
+#include "compiler/Driver/Compiler.h"
+#include "runtime/cuda/Ways.h"
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <sstream>
+
+using namespace rondo;
+
+namespace {
+
+std::shared_ptr<const Program> compiled(const std::string &example, int64_t keys, int64_t values,
+                                        bool gradient = false) {
+  static driver::Compiler compiler;
+  std::ifstream file(RONDO_SOURCE_DIR "/examples/" + example + ".rondo");
+  std::stringstream text;
+  text << file.rdbuf();
+  driver::Options options;
+  options.target = "cuda:sm_90a";
+  options.dims = {{"K", keys}, {"V", values}};
+  options.type = DType::BF16;
+  options.gradient = gradient;
+  auto outcome = compiler.compile({example + ".rondo", text.str()}, options);
+  REQUIRE(outcome);
+  return *outcome.value;
+}
+
+/// The launches of a call, without the number of the scan in their names: "chunks", "ends link0 within". What has no chunks is left out.
+std::string taken(const Program &program, int64_t batch, int64_t time, int64_t heads) {
+  core::Sizes sizes;
+  sizes.size[size_t(Axis::Batch)] = batch;
+  sizes.size[size_t(Axis::Time)] = time;
+  sizes.size[size_t(Axis::Head)] = heads;
+  std::vector<Tensor> tensors;
+  for (const TensorSpec &spec : program.tensors) {
+    Tensor tensor{reinterpret_cast<void *>(4096), spec.type, {}, {}};
+    for (const AxisSpec &axis : spec.axes)
+      tensor.shape.push_back(axis.axis == Axis::Named ? axis.size : sizes.size[size_t(axis.axis)]);
+    tensors.push_back(tensor);
+  }
+  const cuda::Room room{132, std::vector<int64_t>(program.launches.size())};
+  const auto launches = cuda::chooseLaunches(program, tensors, sizes, room);
+  REQUIRE(launches);
+  std::string names;
+  for (const cuda::QueuedLaunch &each : *launches) {
+    const std::string &symbol = program.launches[each.number].symbol;
+    const std::string name = symbol.substr(symbol.rfind('_') + 1);
+    if (name == "chunks" || name == "ends" || name == "link0" || name == "within")
+      names += (names.empty() ? "" : " ") + name;
+  }
+  return names;
+}
+
+const std::string segments = "ends link0 within";
+
+} // namespace
+
+TEST_CASE("heads that nearly fill a GPU go whole, few heads with a long sequence by segments", "[tile-ways]") {
+  for (const char *model : {"gla", "hgrn2", "rwkv6"}) {
+    INFO(model);
+    CHECK(taken(*compiled(model, 64, 128), 4, 4096, 16) == "chunks"); // 128 blocks of 64 columns
+    CHECK(taken(*compiled(model, 64, 64), 8, 2048, 32) == "chunks");
+    const auto square = compiled(model, 128, 128);
+    CHECK(taken(*square, 8, 2048, 16) == "chunks");
+    CHECK(taken(*square, 1, 32768, 16) == segments);
+  }
+}
+
+TEST_CASE("a delta rule without scores ahead is not cut for a few heads more", "[tile-ways]") {
+  const auto program = compiled("kda", 64, 128);
+  CHECK(taken(*program, 4, 4096, 16) == "chunks");
+  CHECK(taken(*program, 1, 32768, 16) == segments);
+}
+
+TEST_CASE("on the way back every scan with chunks is cut for few heads", "[tile-ways]") {
+  const auto program = compiled("gla", 64, 64, true);
+  const std::string all = segments + " " + segments + " " + segments; // of q, of k, of v
+  CHECK(taken(*program, 1, 32768, 16) == all);
+  CHECK(taken(*program, 1, 4100, 1) == all);
+  CHECK(taken(*compiled("gla", 128, 128, true), 8, 2048, 16) == "chunks chunks chunks");
+}
