@@ -65,9 +65,7 @@ static int64_t scratchNumbers(const TileProgram &program, size_t s, bool decay) 
   if (s >= program.states.size())
     return decay ? 1 : program.vectors[s - program.states.size()].keys;
   const TileState &state = program.states[s];
-  return !decay                   ? state.keys * state.values
-         : hasTransition(program) ? state.keys * state.keys
-                                  : decayNumbers(state);
+  return !decay ? state.keys * state.values : hasTransition(program) ? state.keys * state.keys : decayNumbers(state);
 }
 
 int64_t rondo::cuda::segmentBytes(const TileProgram &program) {
