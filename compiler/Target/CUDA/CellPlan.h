@@ -52,7 +52,7 @@ struct CellPlan {
   int64_t ringOffset = 0; // bytes in shared memory
   llvm::SmallVector<CellPhase> phases;
   int64_t sharedBytes = 0, exchangeBytes = 0;
-  int64_t keptFragments = 0;  // of a warp's weights, in registers: four a fragment
+  int64_t keptFragments = 0; // of a warp's weights, in registers: four a fragment
   int64_t barrierOffset = 0; // bytes in shared memory: of a cluster, two for each phase, by turns
 
   int64_t threads() const { return warps * 32; }
