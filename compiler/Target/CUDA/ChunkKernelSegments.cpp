@@ -12,7 +12,8 @@ using namespace rondo::cuda;
 bool rondo::cuda::hasTransition(const TileProgram &program) { return !program.solves.empty(); }
 
 bool rondo::cuda::hasSegments(const TileProgram &program) {
-  if (llvm::any_of(program.states, [](const TileState &state) { return static_cast<bool>(state.valueDecay); }))
+  if (llvm::any_of(program.states, [](const TileState &state) { return static_cast<bool>(state.valueDecay); }) ||
+      llvm::any_of(program.vectors, [](const VectorState &vector) { return static_cast<bool>(vector.keyDecay); }))
     return false;
   return !hasTransition(program) ||
          (segmentItems(program) == 1 && llvm::all_of(program.states[0].updates, [&](const Update &update) {
