@@ -1,5 +1,6 @@
 // See Ranges.h.
 #include "compiler/Analysis/Ranges.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
@@ -139,8 +140,34 @@ std::optional<Interval> Ranges::convex(recur::MapOp sum) {
   return std::nullopt;
 }
 
+/// What a step's argument stands for: an operand of its scan, and what another scan yields for that. All of it is of one step of the axis.
+static Value origin(Value value) {
+  while (true) {
+    if (auto argument = dyn_cast<BlockArgument>(value)) {
+      auto scan = dyn_cast<recur::ScanInterface>(argument.getOwner()->getParentOp());
+      if (!scan || argument.getArgNumber() >= scan.getInputs().size() + scan.getParams().size())
+        return value;
+      value = scan->getOperand(argument.getArgNumber());
+      continue;
+    }
+    auto scan = dyn_cast<recur::ScanInterface>(value.getDefiningOp());
+    unsigned number = cast<OpResult>(value).getResultNumber();
+    if (!scan || number >= scan.numOutputs())
+      return value;
+    auto yield = dyn_cast<recur::YieldOp>(scan->getRegions().back().front().getTerminator());
+    if (!yield || number >= yield.getOutputs().size())
+      return value;
+    Value yielded = yield.getOutputs()[number];
+    if (getElementTypeOrSelf(yielded.getType()) != getElementTypeOrSelf(value.getType()))
+      return value; // rounded
+    value = yielded;
+  }
+}
+
 /// True where both are computed alike: by the same operations from the same values, or from step arguments of the same number.
 static bool isSame(Value x, Value y) {
+  x = origin(x);
+  y = origin(y);
   if (x == y)
     return true;
   auto left = dyn_cast<BlockArgument>(x), right = dyn_cast<BlockArgument>(y);
@@ -160,14 +187,27 @@ static bool isSumOf(Value sum, Value x, llvm::function_ref<bool(Value)> isOther)
   if (!add || add.getFn() != Fn::Add)
     return false;
   Value left = add.getOperands_()[0], right = add.getOperands_()[1];
-  return (left == x && isOther(right)) || (right == x && isOther(left));
+  return (isSame(left, x) && isOther(right)) || (isSame(right, x) && isOther(left));
 }
 
-/// True where y is a maximum that x takes part in, so that x - y is not positive: in a step, or as the new value of a state that
-/// is the maximum (or a log-sum) of its shifted old value and another one.
+static bool isZero(Value value) {
+  if (auto repeated = value.getDefiningOp<recur::BroadcastOp>())
+    value = repeated.getOperand();
+  auto constant = value.getDefiningOp<arith::ConstantOp>();
+  auto numbers = constant ? dyn_cast<DenseFPElementsAttr>(constant.getValue()) : DenseFPElementsAttr();
+  return numbers && numbers.isSplat() && numbers.getSplatValue<APFloat>().isZero();
+}
+
+/// True where y is a maximum that x takes part in, so that x - y is not positive: in a step, over the elements of an array, or as the new
+/// value of a state that is the maximum (or a log-sum) of its shifted old value and another one.
 static bool isDominated(Value x, Value y) {
+  x = origin(x);
+  y = origin(y);
+  auto isAtMost = [&](Value one, Value other) { return isSame(one, other) || isDominated(one, other); };
   if (auto max = y.getDefiningOp<recur::MapOp>(); max && max.getFn() == Fn::Max)
-    return llvm::any_of(max.getOperands_(), [&](Value side) { return isSame(x, side) || isDominated(x, side); });
+    return llvm::any_of(max.getOperands_(), [&](Value side) { return isAtMost(x, side); });
+  if (auto largest = y.getDefiningOp<recur::ReduceOp>(); largest && largest.getKind() == recur::Reduction::Max)
+    return cast<RankedTensorType>(y.getType()).getRank() == 0 && isAtMost(x, largest.getOperand());
   auto argument = dyn_cast<BlockArgument>(y);
   auto scan = argument ? dyn_cast<recur::LinearScanOp>(argument.getOwner()->getParentOp()) : recur::LinearScanOp();
   size_t first = scan ? scan.getInputs().size() + scan.getParams().size() : 0;
@@ -177,15 +217,8 @@ static bool isDominated(Value x, Value y) {
   unsigned state = (argument.getArgNumber() - first) / 2;
   Value old = argument.getOwner()->getArgument(argument.getArgNumber() + 1);
   Value decay = scan.coefficients().getDecays()[state];
-  auto isZero = [](Value value) {
-    if (auto repeated = value.getDefiningOp<recur::BroadcastOp>())
-      value = repeated.getOperand();
-    auto constant = value.getDefiningOp<arith::ConstantOp>();
-    auto numbers = constant ? dyn_cast<DenseFPElementsAttr>(constant.getValue()) : DenseFPElementsAttr();
-    return numbers && numbers.isSplat() && numbers.getSplatValue<APFloat>().isZero();
-  };
-  return isSame(x, scan.coefficients().getValues()[state]) || (x == old && isZero(decay)) ||
-         isSumOf(x, old, [&](Value other) { return isSame(other, decay); });
+  return isAtMost(x, scan.coefficients().getValues()[state]) || (x == old && isZero(decay)) ||
+         isSumOf(x, old, [&](Value other) { return isAtMost(other, decay); });
 }
 
 Interval Ranges::ofMap(recur::MapOp op) {

@@ -221,7 +221,7 @@ std::vector<std::string> driver::plansOf(ModuleOp module, bool gradient) {
     if (auto why = scan->getAttrOfType<StringAttr>(kScheduleBecauseAttr))
       text += ": " + why.str();
     if (auto why = scan->getAttrOfType<StringAttr>(kStepsBecauseAttr))
-      text += "; not on matrix instructions: " + why.str();
+      text += "; " + why.str();
     if (plan.getValueTile()) {
       text += ", on matrix instructions: " + std::to_string(plan.getValueTile()) + " columns and " +
               std::to_string(plan.getWarps()) + " warps a block, " + std::to_string(plan.getStages()) + " stages";

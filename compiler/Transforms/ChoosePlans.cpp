@@ -219,12 +219,20 @@ private:
   }
 
   bool isFaster(Operation *op, const ScanForms &forms) {
-    return forms.stateSize() >= kSmallState && hasSafeDecays(op, forms);
+    if (forms.stateSize() >= kSmallState)
+      return hasSafeDecays(op, forms);
+    keepToSteps(op, "its states have less than " + Twine(kSmallState) + " elements");
+    return false;
+  }
+
+  void keepToSteps(Operation *op, const Twine &why) {
+    op->setAttr(kStepsBecauseAttr, StringAttr::get(&getContext(), "not by chunks, since " + why));
   }
 
   bool hasSafeDecays(Operation *op, const ScanForms &forms) {
     if (forms.decaysAreBounded())
       return true;
+    keepToSteps(op, "a decay is not known to lie in [-1, 1]");
     op->emitRemark(
         "choose-plans keeps to steps: a decay is not known to lie in [-1, 1]; declare its inputs' intervals");
     return false;

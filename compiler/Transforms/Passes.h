@@ -7,7 +7,7 @@
 namespace rondo {
 /// On a raised scan: the #chunk.plan that choose-plans wrote.
 inline constexpr const char *kPlanAttr = "chunk.plan";
-/// On a raised scan whose plan is one of steps only because its target has no kernel for its chunks: why, as a text.
+/// On a raised scan whose plan is one of steps because chunks are not safe, or its target has no kernel for them: why, as a text.
 inline constexpr const char *kStepsBecauseAttr = "chunk.steps_because";
 
 /// On a raised scan: why its schedule is what it is, as a text; where a target has chosen it.

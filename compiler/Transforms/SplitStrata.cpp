@@ -55,15 +55,11 @@ private:
     return -1;
   }
 
-  /// Whether a vector is better computed again, from numbers that are handed on and from what every group has, than stored for every step.
+  /// Whether a vector is better computed again, from numbers that are handed on and from what every group has, than stored for every step:
+  /// an elementwise function of them, as a rule of one that no other group takes.
   bool isCheaper(Value value) {
     Operation *op = value.getDefiningOp();
-    if (!op || typeOf(value).getRank() != 1)
-      return false;
-    auto map = dyn_cast<recur::MapOp>(op);
-    bool isSimple = map && (map.getFn() == recur::Fn::Mul || map.getFn() == recur::Fn::Add ||
-                            map.getFn() == recur::Fn::Sub || map.getFn() == recur::Fn::Neg);
-    if (!isSimple && !isa<recur::BroadcastOp>(op))
+    if (!op || typeOf(value).getRank() != 1 || !isa<recur::MapOp, recur::BroadcastOp>(op))
       return false;
     return llvm::all_of(op->getOperands(), [&](Value operand) {
       bool isArgument = isa<BlockArgument>(operand) && lastGroup(operand) < 0;

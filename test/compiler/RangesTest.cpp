@@ -311,6 +311,36 @@ TEST_CASE("the decays that a max-plus state makes are known to lie in [0, 1]", "
   }
 }
 
+TEST_CASE("a vector's decay by a max-plus state of its largest element, handed on as numbers", "[ranges]") {
+  auto model = [](const std::string &largest) {
+    return spellings::Model{
+        "model f<K, V> {\n  input k, g, e: [K]\n  input v: [V]\n  input i: []\n  state S: [K, V] = 0\n"
+        "  state m: [] = 0\n  m[t] = max(" +
+            largest +
+            " + m[t-1], i[t])\n"
+            "  S[t] = diag(exp(g[t] + m[t-1] - m[t])) @ S[t-1] + outer(k[t], v[t])\n"
+            "  o[t] = k[t] @ S[t]\n  output o\n}\n",
+        "f"};
+  };
+  auto decayOf = [](const spellings::Model &model) {
+    auto module = spellings::parse(spellings::emit(model, "raise"));
+    std::optional<Interval> found;
+    module->walk([&](recur::ExpandScanOp scan) {
+      // Numbers come from the scan of m; the vector is computed where it is used.
+      for (mlir::Value input : scan.getInputs())
+        if (input.getDefiningOp())
+          REQUIRE(recur::dimsOf(input.getType()).getNames().empty());
+      found = analysis::Ranges().of(scan.coefficients().getDecays()[0]);
+    });
+    REQUIRE(found);
+    return *found;
+  };
+  require(decayOf(model("max(g[t])")), 0, 1);
+  require(decayOf(model("max(max(g[t]), i[t])")), 0, 1);
+  require(decayOf(model("max(e[t])")), 0, kInf);
+  require(decayOf(model("min(g[t])")), 0, kInf);
+}
+
 namespace {
 
 /// A random function of five values in random intervals: every op on earlier values.

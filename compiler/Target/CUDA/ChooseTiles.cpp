@@ -3,6 +3,7 @@
 #include "compiler/Target/CUDA/ChunkHook.h"
 #include "compiler/Target/CUDA/Passes.h"
 #include "compiler/Target/CUDA/ScanPlan.h"
+#include "compiler/Target/CUDA/ScanReductions.h"
 #include "compiler/Target/CUDA/TileSpace.h"
 #include "compiler/Transforms/AskedPlans.h"
 #include "compiler/Transforms/Passes.h"
@@ -102,15 +103,19 @@ private:
     bool any = false;
     recur::LinearScanOp refused;
     std::string reason;
-    WalkResult walk = getOperation().walk([&](recur::LinearScanOp scan) {
+    SmallVector<recur::LinearScanOp> scans;
+    getOperation().walk([&](recur::LinearScanOp scan) { scans.push_back(scan); });
+    for (recur::LinearScanOp scan : scans) {
       auto plan = scan->getAttrOfType<PlanAttr>(kPlanAttr);
       bool byName = static_cast<bool>(asked.find(scan, "form")), isAsked = plan && plan.getForm() == Form::Scan;
       if (!plan || gradient || (!isAsked && (form != "auto" || byName)))
-        return WalkResult::advance();
+        continue;
       std::string why = noSegments(scan);
       ScanPlanOrReason tiles;
       if (why.empty())
         tiles = planScan(scan);
+      if (why.empty() && !tiles.reason.empty() && (isAsked || form == "auto"))
+        tiles = planRest(scan, std::move(tiles));
       if (why.empty())
         why = tiles.reason;
       any |= why.empty();
@@ -118,19 +123,37 @@ private:
         scan->setAttr(kPlanAttr, PlanAttr::get(&getContext(), Form::Scan, Schedule::Segment, 1));
         scan->setAttr(kScanTilesAttr, Builder(&getContext()).getI64IntegerAttr(tiles.plan.steps()));
       } else if (byName && isAsked)
-        return scan.emitError("the scan of '") << stateNames(scan) << "' has no form 'scan' on a GPU: " << why,
-               WalkResult::interrupt();
+        return scan.emitError("the scan of '") << stateNames(scan) << "' has no form 'scan' on a GPU: " << why;
       if (!why.empty()) {
         scan->setAttr(kPlanAttr, PlanAttr::get(&getContext(), Form::Step, Schedule::Carry, 1));
         scan->setAttr(kScheduleBecauseAttr, StringAttr::get(&getContext(), "not in segments, since " + why));
         refused = scan;
         reason = why;
       }
-      return WalkResult::advance();
-    });
+    }
     if (form == "scan" && refused && !any)
       return refused.emitError("the model has no form 'scan' on a GPU: ") << reason;
-    return failure(walk.wasInterrupted());
+    return success();
+  }
+
+  /// The plan of what is left of a scan without its sums over rows, which takes its place; `refused` where that has none either.
+  static ScanPlanOrReason planRest(recur::LinearScanOp &scan, ScanPlanOrReason refused) {
+    recur::LinearScanOp rest = withoutReductions(scan);
+    if (!rest)
+      return refused;
+    ScanPlanOrReason tiles = planScan(rest);
+    Operation *old = rest, *sums = rest.getInputs().back().getDefiningOp();
+    if (tiles.reason.empty()) {
+      old = scan;
+      scan->replaceAllUsesWith(rest->getResults());
+      scan = rest;
+    }
+    old->erase();
+    if (!tiles.reason.empty()) {
+      sums->erase();
+      return refused;
+    }
+    return tiles;
   }
 
   Scan makeScan(Operation *op, AskedPlans &asked) {
@@ -236,7 +259,7 @@ private:
 
   void keepToSteps(const Scan &scan) {
     scan.op->setAttr(kPlanAttr, PlanAttr::get(&getContext(), Form::Step, Schedule::Carry, 1));
-    scan.op->setAttr(kStepsBecauseAttr, StringAttr::get(&getContext(), scan.reason));
+    scan.op->setAttr(kStepsBecauseAttr, StringAttr::get(&getContext(), "not on matrix instructions: " + scan.reason));
     if (form != "chunk")
       scan.op->emitRemark("choose-tiles keeps to steps: ") << scan.reason;
   }

@@ -267,6 +267,24 @@ std::optional<ChunkKernelEmitter::Columns> ChunkKernelEmitter::solveSum(recur::M
   return solveColumns(solve, sum, std::move(both), block, chunk);
 }
 
+/// What enters a state by one tile of keys: the values of several updates are added up before they are rounded.
+SmallVector<SmallVector<Value>> ChunkKernelEmitter::enteringColumns(ArrayRef<Update> updates, int64_t block,
+                                                                    const ChunkAt &chunk) {
+  Columns sum;
+  for (const Update &update : updates) {
+    SmallVector<Value> numbers = factorOf(update.key.factor, block, chunk);
+    if (numbers.empty() && updates.size() == 1)
+      return packedColumns(update.value, block, chunk);
+    Columns scaled = columnsOf(update.value, block, chunk);
+    scale(scaled, numbers);
+    for (size_t i = 0; i < sum.size(); ++i)
+      for (int64_t r = 0; r < 4; ++r)
+        scaled[i][r] = l.addf(sum[i][r], scaled[i][r]);
+    sum = std::move(scaled);
+  }
+  return pack(sum);
+}
+
 /// S = S ∘ decay + Σ columns ⊗ keys.
 void ChunkKernelEmitter::updateState(int64_t index, const ChunkAt &chunk) {
   const TileState &state = program.states[index];
@@ -295,17 +313,16 @@ void ChunkKernelEmitter::updateState(int64_t index, const ChunkAt &chunk) {
       }
     }
   }
-  for (const Update &update : state.updates) {
-    const SharedTile &keys = map.tiles[update.key.tile];
+  for (auto [number, update] : llvm::enumerate(state.updates)) {
+    const int64_t tile = update.key.tile;
+    auto isSame = [&](const Update &other) { return other.key.tile == tile; };
+    if (llvm::any_of(ArrayRef<Update>(state.updates).take_front(number), isSame))
+      continue;
+    SmallVector<Update> same(llvm::make_filter_range(state.updates, isSame));
     for (int64_t block = 0; block < plan.blocks(); ++block) {
-      SmallVector<SmallVector<Value>> a = packedColumns(update.value, block, chunk);
-      if (SmallVector<Value> numbers = factorOf(update.key.factor, block, chunk); !numbers.empty()) {
-        Columns scaled = columnsOf(update.value, block, chunk);
-        scale(scaled, numbers);
-        a = pack(scaled);
-      }
+      SmallVector<SmallVector<Value>> a = enteringColumns(same, block, chunk);
       for (int64_t k = 0; k < state.keys; k += kBlock) {
-        SmallVector<Value> bs = loadBlock(keys, tileBase(update.key.tile, chunk), {}, block * kBlock, k,
+        SmallVector<Value> bs = loadBlock(map.tiles[tile], tileBase(tile, chunk), {}, block * kBlock, k,
                                           /*rowsFirst=*/true, /*transposed=*/true);
         for (int64_t i = 0; i < plan.columnTiles(); ++i)
           for (int64_t half : {0, 1}) {

@@ -145,18 +145,27 @@ private:
   struct BlockFactors {
     mlir::Value rows[2], columns[4];
   };
-  void emitScoreBlock(int64_t score, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
-  ScoreBlock multiplyBlock(const Score &score, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  void emitScoreBlock(int64_t score, const ScoreBlock &sums, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
   BlockFactors loadFactors(mlir::Value rowSlot, mlir::Value columnSlot, mlir::Value i, mlir::Value j);
-  ScoreBlock multiplyTiles(int64_t queries, int64_t keys, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
-  ScoreBlock multiplyLevels(const Score &score, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
-  ScoreBlock multiplyDiagonal(const Score &score, mlir::Value i, const ChunkAt &chunk);
   ScoreBlock scaleBlock(const Score &score, const ScoreBlock &sums, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
   void storeBlock(const SharedTile &to, const ScoreBlock &block, mlir::Value i, mlir::Value j, const ChunkAt &chunk,
                   bool rest = false);
   void invertBlock(const SharedTile &to, const ScoreBlock &block, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
   mlir::Value between(const Score &score, mlir::Value i, mlir::Value j, const ChunkAt &chunk);
   mlir::Value slotOffset(const StepFactor &factor, mlir::Value decay, Partial partial, const ChunkAt &chunk);
+
+  // Products of rows, also of those that decay along the keys (ChunkKernelLevels.cpp).
+  llvm::SmallVector<ScoreBlock> multiplyTiles(llvm::ArrayRef<std::pair<int64_t, int64_t>> pairs, mlir::Value offset,
+                                              mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  llvm::SmallVector<ScoreBlock> multiplyLevels(mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  llvm::SmallVector<llvm::SmallVector<size_t>> productsByDecay() const;
+  llvm::SmallVector<ScoreBlock> multiplyAcross(mlir::Value i, mlir::Value j, const ChunkAt &chunk);
+  llvm::SmallVector<ScoreBlock> multiplyDiagonal(mlir::Value i, const ChunkAt &chunk);
+  mlir::Value gatheredRow(std::array<int64_t, 2> tiles, int64_t bit, bool queries, mlir::Value i);
+  llvm::SmallVector<std::array<Accumulator, 2>> multiplyGathered(std::array<int64_t, 2> queries,
+                                                                 std::array<int64_t, 2> keys, mlir::Value i);
+  ScoreBlock placePairs(llvm::ArrayRef<std::array<Accumulator, 2>> sums, int64_t query, int64_t key, mlir::Value i);
+  void addOwnSteps(llvm::MutableArrayRef<ScoreBlock> blocks, mlir::Value i, const ChunkAt &chunk);
 
   // Vectors.
   void moveVectors(bool store);
@@ -225,6 +234,8 @@ private:
   mlir::Value productOfBlocks(mlir::Value decay, int64_t from, int64_t to, const ChunkAt &chunk);
   void packStates();
   void updateState(int64_t state, const ChunkAt &chunk);
+  llvm::SmallVector<llvm::SmallVector<mlir::Value>> enteringColumns(llvm::ArrayRef<Update> updates, int64_t block,
+                                                                    const ChunkAt &chunk);
   void stageOutput(unsigned output, int64_t block, const ChunkAt &chunk);
   void writeOutput(unsigned output, const ChunkAt &chunk);
   void storeWide(unsigned output, int64_t block, const ChunkAt &chunk);

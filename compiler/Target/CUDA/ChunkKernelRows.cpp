@@ -18,6 +18,7 @@ void ChunkKernelEmitter::emitRows(const ChunkAt &chunk) {
       columns = std::max(columns, tile.columns);
   int64_t pairs = columns / 2, groups = std::clamp<int64_t>(plan.threads() / pairs, 1, 4);
   RowThread at;
+  Value lane = l.same(this->lane);
   at.groups = groups;
   at.rows = plan.chunk / groups;
   at.lanes = 32 / groups;
@@ -42,7 +43,7 @@ void ChunkKernelEmitter::emitRowsOf(const RowThread &at, const ChunkAt &chunk) {
   decayCache.clear();
   rowCache.clear();
   for (auto [tile, shared] : llvm::zip(program.tiles, map.tiles)) {
-    if (tile.make == Make::Staged)
+    if (tile.make == Make::Staged || !tile.kept)
       continue;
     Rows rows = makeRows(tile, at, chunk);
     for (auto [r, row] : llvm::enumerate(rows))

@@ -3,7 +3,6 @@
 // table of pairs.
 #include "compiler/Target/CUDA/ChunkKernelEmitter.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace rondo;
@@ -30,8 +29,14 @@ void ChunkKernelEmitter::emitScoreShare(Value index, const ChunkAt &chunk) {
   for (int64_t r = 1; r < plan.blocks(); ++r)
     i = l.add(i, l.select(l.less(index, l.i32(r * (r + 1) / 2)), l.i32(0), l.i32(1)));
   Value j = l.sub(index, l.shr(l.mul(i, l.add(i, 1)), 1));
-  for (size_t score = 0; score < program.scores.size(); ++score)
-    emitScoreBlock(score, i, j, chunk);
+  SmallVector<ScoreBlock> products;
+  if (!program.levelProducts.empty())
+    products = multiplyLevels(i, j, chunk);
+  for (auto [number, score] : llvm::enumerate(program.scores)) {
+    const ScoreBlock sums = score.levels ? products[program.productOf(score)]
+                                         : multiplyTiles({{score.query.tile, score.key.tile}}, {}, i, j, chunk).front();
+    emitScoreBlock(number, sums, i, j, chunk);
+  }
 }
 
 /// Where a slot begins; null where the factor is 1.
@@ -56,100 +61,20 @@ Value ChunkKernelEmitter::between(const Score &score, Value i, Value j, const Ch
   return product;
 }
 
-void ChunkKernelEmitter::emitScoreBlock(int64_t index, Value i, Value j, const ChunkAt &chunk) {
+void ChunkKernelEmitter::emitScoreBlock(int64_t index, const ScoreBlock &sums, Value i, Value j, const ChunkAt &chunk) {
   const Score &score = program.scores[index];
-  ScoreBlock sums = multiplyBlock(score, i, j, chunk);
   ScoreBlock scaled = scaleBlock(score, sums, i, j, chunk);
   storeBlock(map.scores[index], scaled, i, j, chunk);
   if (program.twoTerms)
     storeBlock(map.scoreRests[index], scaled, i, j, chunk, /*rest=*/true);
   for (auto [solve, inverse] : llvm::zip(program.solves, map.inverses))
-    if (chunk::SolveOp(solve).getMatrix().getDefiningOp() == score.op)
+    if (program.scoreOf(chunk::SolveOp(solve).getMatrix()) == index)
       invertBlock(inverse, scaled, i, j, chunk);
 }
 
 /// Where a tile lies: staged ones in the chunk's stage, computed ones in one place.
 Value ChunkKernelEmitter::tileBase(int64_t tile, const ChunkAt &chunk) {
   return program.tiles[tile].make == Make::Staged ? chunk.stage : l.i32(0);
-}
-
-ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::multiplyTiles(int64_t queries, int64_t keys, Value i, Value j,
-                                                                 const ChunkAt &chunk) {
-  const SharedTile &left = map.tiles[queries], &right = map.tiles[keys];
-  ScoreBlock sums = {l.zeros(), l.zeros()};
-  for (int64_t k = 0; k < left.columns; k += kBlock) {
-    SmallVector<Value> a =
-        loadBlock(left, tileBase(queries, chunk), l.shl(i, 4), 0, k, /*rowsFirst=*/true, /*transposed=*/false);
-    SmallVector<Value> bs =
-        loadBlock(right, tileBase(keys, chunk), l.shl(j, 4), 0, k, /*rowsFirst=*/false, /*transposed=*/false);
-    for (int64_t half : {0, 1})
-      sums[half] = l.multiply(a, {bs[2 * half], bs[2 * half + 1]}, sums[half]);
-  }
-  return sums;
-}
-
-ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::multiplyBlock(const Score &score, Value i, Value j,
-                                                                 const ChunkAt &chunk) {
-  return score.levels ? multiplyLevels(score, i, j, chunk)
-                      : multiplyTiles(score.query.tile, score.key.tile, i, j, chunk);
-}
-
-/// Two blocks part at one level; the steps of one block part at all levels below.
-ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::multiplyLevels(const Score &score, Value i, Value j,
-                                                                  const ChunkAt &chunk) {
-  auto diagonal =
-      scf::IfOp::create(b, l.loc, SmallVector<Type>(8, b.getF32Type()), l.equal(i, j), /*addThenBlock=*/true,
-                        /*addElseBlock=*/true);
-  auto yield = [&](const ScoreBlock &sums) {
-    SmallVector<Value> values(sums[0].begin(), sums[0].end());
-    values.append(sums[1].begin(), sums[1].end());
-    scf::YieldOp::create(b, l.loc, values);
-  };
-  {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(diagonal.thenBlock());
-    yield(multiplyDiagonal(score, i, chunk));
-    b.setInsertionPointToStart(diagonal.elseBlock());
-    // The levels of a side lie behind each other: the level is an offset, the same for both sides.
-    int64_t first = llvm::Log2_64(kBlock);
-    const SharedTile &queries = map.tiles[score.queryLevels + first], &keys = map.tiles[score.keyLevels + first];
-    Value offset = l.i32(0);
-    for (int64_t level = first + 1; level < score.levels; ++level) {
-      int64_t shift =
-          level - first; // blocks part at this level where they are in one group of 2 << shift, and not in one half
-      Value apart = l.less(l.shr(j, shift), l.shr(i, shift));
-      offset = l.select(apart, l.i32((level - first) * queries.bytes()), offset);
-    }
-    ScoreBlock sums = {l.zeros(), l.zeros()};
-    for (int64_t k = 0; k < queries.columns; k += kBlock) {
-      SmallVector<Value> a = loadBlock(queries, offset, l.shl(i, 4), 0, k, /*rowsFirst=*/true, /*transposed=*/false);
-      SmallVector<Value> bs = loadBlock(keys, offset, l.shl(j, 4), 0, k, /*rowsFirst=*/false, /*transposed=*/false);
-      for (int64_t half : {0, 1})
-        sums[half] = l.multiply(a, {bs[2 * half], bs[2 * half + 1]}, sums[half]);
-    }
-    yield(sums);
-  }
-  ScoreBlock sums;
-  for (int64_t r = 0; r < 8; ++r)
-    sums[r / 4][r % 4] = diagonal.getResult(r);
-  return sums;
-}
-
-ChunkKernelEmitter::ScoreBlock ChunkKernelEmitter::multiplyDiagonal(const Score &score, Value i, const ChunkAt &chunk) {
-  ScoreBlock sums = {l.zeros(), l.zeros()};
-  if (!score.before)
-    sums = multiplyTiles(score.query.tile, score.key.tile, i, i, chunk);
-  Value laneRow = l.shr(lane, 2), laneColumn = l.shl(l.bitAnd(lane, 3), 1);
-  for (int64_t bit = 0; (1 << bit) < kBlock; ++bit) {
-    ScoreBlock level = multiplyTiles(score.queryLevels + bit, score.keyLevels + bit, i, i, chunk);
-    for (int64_t half : {0, 1})
-      for (int64_t r = 0; r < 4; ++r) {
-        Value t = l.add(laneRow, instruction.c[r / 2].row), s = l.add(laneColumn, instruction.n * half + r % 2);
-        Value parts = l.equal(l.shr(l.bitXor(t, s), bit), l.i32(1)); // the highest bit in which they differ
-        sums[half][r] = l.select(parts, level[half][r], sums[half][r]);
-      }
-  }
-  return sums;
 }
 
 /// The factors of a lane's rows (one per core) and columns (two per half) out of slots; null for 1.
@@ -231,7 +156,7 @@ void ChunkKernelEmitter::invertBlock(const SharedTile &to, const ScoreBlock &blo
   auto some = scf::IfOp::create(b, l.loc, l.equal(i, j), /*withElseRegion=*/false);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(some.thenBlock());
-  Value scratch = l.mul(warp, SharedMap::kScratchBytes);
+  Value scratch = l.mul(i, SharedMap::kScratchBytes);
   for (int64_t core : {0, 1})
     for (int64_t half : {0, 1}) {
       Value two = l.pair(block[half][2 * core], block[half][2 * core + 1]);

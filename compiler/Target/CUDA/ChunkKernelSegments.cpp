@@ -12,6 +12,8 @@ using namespace rondo::cuda;
 bool rondo::cuda::hasTransition(const TileProgram &program) { return !program.solves.empty(); }
 
 std::string rondo::cuda::whyNoSegments(const TileProgram &program) {
+  if (llvm::any_of(program.vectors, [](const VectorState &vector) { return static_cast<bool>(vector.keyDecay); }))
+    return "a normaliser decays along its keys";
   if (!hasTransition(program))
     return "";
   if (segmentItems(program) != 1)

@@ -156,10 +156,12 @@ void ChunkKernelEmitter::updateVectors(const ChunkAt &chunk) {
     for (const ScaledRows &rows : vector.updates)
       if (rows.factor.decay) // loaded here, where all vectors' updates find them
         productOfBlocks(rows.factor.decay, 0, 1, chunk);
-    auto loop = scf::ForOp::create(b, l.loc, thread, l.i32(vector.keys), l.i32(plan.threads()));
+    auto loop = scf::ForOp::create(b, l.loc, l.same(thread), l.i32(vector.keys), l.i32(plan.threads()));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     Value key = loop.getInductionVar();
+    if (vector.keyDecay)
+      decay = l.loadShared(b.getF32Type(), l.shl(key, 2), map.totals[program.keyDecayOf(vector.keyDecay)]);
     updateVector(v, key, l.loadShared(b.getF32Type(), l.shl(key, 2), map.vectors[v]), decay, chunk);
   }
 }

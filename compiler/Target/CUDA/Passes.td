@@ -10,7 +10,7 @@ def ChooseTiles : Pass<"choose-tiles", "::mlir::ModuleOp"> {
     the rest chosen; where nothing fits, the pass fails, and names the constraint and the nearest plan that the scan can follow.
 
     A `recur.linear_scan` for which nothing is asked has the form scan, by segments, where it has kernels in tiles of time (README-cells.md);
-    why it has none, an attribute says. With `form=scan` the pass fails where no scan has such kernels; with `gradient` it keeps to steps: what is differentiated has no segments.
+    why it has none, an attribute says. Sums of rows in its step that wait for no state become a scan without states, where it has kernels then. With `form=scan` the pass fails where no scan has such kernels; with `gradient` it keeps to steps: what is differentiated has no segments.
 
     Requires: static step types and chosen element types. Ensures: every plan with chunks has a kernel on tiles. Declines, with a remark that
     says why, what has none: its plan is one of steps then. With `form=chunk` it fails where that leaves no chunks at all.

@@ -51,8 +51,17 @@ const Read *TileProgram::readOf(Value value) const {
   return found == reads.end() ? nullptr : &*found;
 }
 int64_t TileProgram::scoreOf(Value value) const {
+  for (auto [op, number] : sameScores)
+    if (op == value.getDefiningOp())
+      return number;
   auto found = llvm::find_if(scores, [&](const Score &score) { return score.op == value.getDefiningOp(); });
   return found == scores.end() ? -1 : found - scores.begin();
+}
+int64_t TileProgram::productOf(const Score &score) const {
+  auto found = llvm::find_if(levelProducts, [&](const LevelProduct &product) {
+    return product.queryLevels == score.queryLevels && product.keyLevels == score.keyLevels;
+  });
+  return found - levelProducts.begin();
 }
 
 bool rondo::cuda::isLate(Value value) {

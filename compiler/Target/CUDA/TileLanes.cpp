@@ -47,6 +47,12 @@ static unsigned alignmentOf(Type type) {
   return type.getIntOrFloatBitWidth() / 8;
 }
 
+Value Lanes::same(Value x) {
+  return LLVM::InlineAsmOp::create(b, loc, x.getType(), x, "", "=r,0", /*has_side_effects=*/true,
+                                   /*is_align_stack=*/false, LLVM::TailCallKind::None, LLVM::AsmDialectAttr(),
+                                   ArrayAttr())
+      .getResult(0);
+}
 Value Lanes::loadShared(Type type, Value offset, int64_t constant) {
   return LLVM::LoadOp::create(b, loc, type, sharedAt(offset, constant), alignmentOf(type));
 }

@@ -34,6 +34,8 @@ public:
   mlir::Value equal(mlir::Value x, mlir::Value y);
   mlir::Value both(mlir::Value x, mlir::Value y);
   mlir::Value select(mlir::Value condition, mlir::Value x, mlir::Value y);
+  /// x, of which the compiler does not know that it is: what is made of it stays where it is, and takes no register for a whole loop.
+  mlir::Value same(mlir::Value x);
   mlir::Value addf(mlir::Value x, mlir::Value y);
   mlir::Value mulf(mlir::Value x, mlir::Value y);
   mlir::Value fma(mlir::Value x, mlir::Value y, mlir::Value z);

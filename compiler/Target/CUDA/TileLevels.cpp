@@ -57,4 +57,27 @@ void rondo::cuda::addLevelTiles(TileProgram &program) {
         score.keyLevels = first + levels * placeIn(halves.keys, keyOf(score));
       }
   }
+  for (const Score &score : program.scores)
+    if (score.levels && program.productOf(score) == static_cast<int64_t>(program.levelProducts.size()))
+      program.levelProducts.push_back(
+          {score.queryLevels, score.keyLevels, score.levels, score.query.tile, score.key.tile, score.before});
+}
+
+void rondo::cuda::dropTiles(TileProgram &program) {
+  SmallVector<bool> read(program.tiles.size(), false);
+  for (const Read &each : program.reads)
+    read[each.query.tile] = true;
+  for (const Read &each : program.vectorReads)
+    read[each.query.tile] = true;
+  for (const TileState &state : program.states)
+    for (const Update &update : state.updates)
+      read[update.key.tile] = true;
+  for (const VectorState &vector : program.vectors)
+    for (const ScaledRows &rows : vector.updates)
+      read[rows.tile] = true;
+  for (const Score &score : program.scores)
+    if (!score.levels || !score.before) // levels have all pairs of two steps
+      read[score.query.tile] = read[score.key.tile] = true;
+  for (auto [tile, isRead] : llvm::zip(program.tiles, read))
+    tile.kept = isRead || tile.make == Make::Level || tile.role == Role::Value;
 }

@@ -13,7 +13,7 @@ SharedMap::SharedMap(const TileProgram &program, const TilePlan &plan) : chunk(p
   }
   scoresAt = stages * stageBytes;
   for (auto [tile, shared] : llvm::zip(program.tiles, tiles))
-    if (tile.make != Make::Staged) {
+    if (tile.make != Make::Staged && tile.kept) {
       shared.offset = scoresAt;
       scoresAt += shared.bytes();
     }
@@ -38,14 +38,29 @@ SharedMap::SharedMap(const TileProgram &program, const TilePlan &plan) : chunk(p
   decaysAt = program.slots.size() * 4 * chunk;
   tableBytes = decaysAt + program.decays.size() * decayBytes();
   tableBuffers = plan.ahead ? 3 : 2;
-  stagingAt = tablesAt + tableBuffers * tableBytes;
   staging = {0, plan.chunk, 16 * plan.columnTiles()};
-  scratchAt = stagingAt + plan.warps * staging.bytes();
-  total = scratchAt + (program.solves.empty() ? 0 : plan.warps * kScratchBytes);
+  scratchAt = placeStaging(program, plan, tablesAt + tableBuffers * tableBytes);
+  total = scratchAt + (program.solves.empty() && program.levelProducts.empty() ? 0 : plan.blocks() * kScratchBytes);
   for (const VectorState &vector : program.vectors) {
     vectors.push_back(total);
     total += 4 * vector.keys;
   }
+}
+
+/// Outputs are staged where level tiles were, which nothing reads once the scores are there; else at `at`. Gives where what is next begins.
+int64_t SharedMap::placeStaging(const TileProgram &program, const TilePlan &plan, int64_t at) {
+  const int64_t bytes = plan.warps * staging.bytes();
+  int64_t levels = 0;
+  stagingAt = at;
+  for (auto [tile, shared] : llvm::zip(program.tiles, tiles))
+    if (tile.make == Make::Level) { // they follow each other
+      stagingAt = levels ? stagingAt : shared.offset;
+      levels += shared.bytes();
+    }
+  if (levels >= bytes)
+    return at;
+  stagingAt = at;
+  return at + bytes;
 }
 
 int64_t rondo::cuda::sharedLimit(int64_t arch) {

@@ -59,7 +59,7 @@ struct SharedMap {
   int64_t pairsAt(int64_t decay) const { return blocksAt(decay) + 4 * pad4(chunk / kBlock); }
   SharedTile staging; // of a warp's part of an output
   int64_t stagingAt = 0;
-  int64_t scratchAt = 0;              // of each warp, one block of f32; where there are solves
+  int64_t scratchAt = 0;              // of each block of 16 steps, one of f32; where there are solves or levels
   llvm::SmallVector<int64_t> vectors; // states that are vectors, f32
   int64_t total = 0;
 
@@ -69,6 +69,7 @@ struct SharedMap {
   static constexpr int64_t kScratchBytes = 4 * kBlock * kBlock;
 
 private:
+  int64_t placeStaging(const TileProgram &program, const TilePlan &plan, int64_t at);
   static int64_t pad4(int64_t x) { return (x + 3) / 4 * 4; }
   int64_t decayBytes() const { return 4 * pad4(chunk / kBlock) + chunk / kBlock * kPairBytes; }
   int64_t chunk, decaysAt = 0;

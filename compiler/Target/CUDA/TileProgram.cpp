@@ -40,6 +40,7 @@ public:
       }
     if (reason.empty()) {
       addLevelTiles(program);
+      dropTiles(program);
       addSlots(program, perStepInColumns);
     }
     return {std::move(program), reason};
@@ -87,7 +88,7 @@ private:
       BlockArgument start = program.chunk().getArgument(program.chunk().getNumArguments() - count + s);
       ArrayRef<int64_t> shape = typeOf(start).getShape();
       if (shape.size() == 1) {
-        program.vectors.push_back({start, s, shape[0], {}, {}});
+        program.vectors.push_back({start, s, shape[0], {}, {}, {}});
         continue;
       }
       std::optional<int64_t> axis = keyAxisOf(start);
@@ -115,9 +116,10 @@ private:
       return addNextVector(vector, map.getOperand(0)) && addNextVector(vector, map.getOperand(1));
     auto products = map ? map.getOperand(1).getDefiningOp<chunk::ProductsOp>() : chunk::ProductsOp();
     if (products && map.getFn() == recur::Fn::Mul && map.getOperand(0) == vector.start &&
-        products.getSpan() == chunk::Span::All && isPerStep(products.getOperand())) {
-      vector.decay = products.getOperand();
-      addDecay(vector.decay);
+        products.getSpan() == chunk::Span::All) {
+      const bool isNumber = isPerStep(products.getOperand());
+      (isNumber ? vector.decay : vector.keyDecay) = products.getOperand();
+      isNumber ? addDecay(vector.decay) : addKeyTotals(vector.keyDecay);
       return reason.empty();
     }
     auto sum = next.getDefiningOp<recur::ContractOp>();
@@ -179,10 +181,14 @@ private:
       return reason.empty();
     }
     state.keyDecay = products.getOperand();
-    if (program.keyDecayOf(state.keyDecay) < 0)
-      program.keyDecays.push_back(state.keyDecay);
-    addInputs(state.keyDecay, Role::Key);
+    addKeyTotals(state.keyDecay);
     return reason.empty();
+  }
+
+  void addKeyTotals(Value decay) {
+    if (program.keyDecayOf(decay) < 0)
+      program.keyDecays.push_back(decay);
+    addInputs(decay, Role::Key);
   }
 
   /// Takes factors per step off a value with rows, and products of a decay along the keys.
@@ -367,7 +373,14 @@ private:
     } else if (score.decay) {
       addDecay(score.decay);
     }
-    program.scores.push_back(score);
+    auto isSame = [&](const Score &other) {
+      return other.query == score.query && other.key == score.key && other.decay == score.decay &&
+             other.keyDecay == score.keyDecay && other.before == score.before;
+    };
+    if (auto found = llvm::find_if(program.scores, isSame); found != program.scores.end())
+      program.sameScores.push_back({op, found - program.scores.begin()});
+    else
+      program.scores.push_back(score);
   }
 
   /// A number per step that waits for scores: what it is computed from.

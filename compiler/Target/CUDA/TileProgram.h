@@ -77,6 +77,7 @@ struct Tile {
   int64_t level = 0;
   mlir::Value queries; // of a level tile, or null
   bool before = false; // of a level tile: the decay of the query's own step does not count
+  bool kept = true;    // a computed tile that only level tiles are made from has no place in shared memory
   bool operator==(const Tile &) const = default;
 };
 
@@ -84,6 +85,7 @@ struct Tile {
 struct ScaledRows {
   int64_t tile;
   StepFactor factor;
+  bool operator==(const ScaledRows &) const = default;
 };
 
 struct Score {
@@ -125,8 +127,16 @@ struct VectorState {
   mlir::BlockArgument start;
   unsigned number; // among the scan's states
   int64_t keys;
-  mlir::Value decay; // <time>, or null
+  mlir::Value decay;    // <time>, or null
+  mlir::Value keyDecay; // <time | key>, or null
   llvm::SmallVector<ScaledRows, 1> updates;
+};
+
+/// The products of the rows of one level tile's queries with those of another one's keys: of all scores that differ in factors per step.
+struct LevelProduct {
+  int64_t queryLevels, keyLevels, levels; // as in Score
+  int64_t query, key;                     // tiles of the rows themselves
+  bool before;
 };
 
 struct TileProgram {
@@ -136,6 +146,9 @@ struct TileProgram {
   llvm::SmallVector<TileState, 1> states;
   llvm::SmallVector<VectorState, 1> vectors;
   llvm::SmallVector<Score, 2> scores;
+  llvm::SmallVector<std::pair<mlir::Operation *, int64_t>, 1>
+      sameScores;                                   // that are computed alike: the number of the first
+  llvm::SmallVector<LevelProduct, 2> levelProducts; // of scores whose decay lies along the keys
   llvm::SmallVector<Read, 2> reads;
   llvm::SmallVector<Read, 1> vectorReads; // of `vectors`
   llvm::SmallVector<chunk::SolveOp> solves;
@@ -156,6 +169,8 @@ struct TileProgram {
   bool makesTiles() const;
   const Read *readOf(mlir::Value value) const;
   int64_t scoreOf(mlir::Value value) const;
+  /// Of a score with levels, its product among `levelProducts`.
+  int64_t productOf(const Score &score) const;
 };
 
 /// Whether a value of a chunk's region has the axes <time>, or <time | one axis>.
@@ -174,8 +189,10 @@ bool isOnes(mlir::Value value);
 /// Whether a product is a number per step: the inner product of rows with rows.
 bool isInner(recur::ContractOp contract);
 
-/// Adds the level tiles of a program whose scores are known.
+/// Adds the level tiles of a program whose scores are known, and their products.
 void addLevelTiles(TileProgram &program);
+/// Leaves the tiles without a place that no kernel reads.
+void dropTiles(TileProgram &program);
 /// Adds the slots of a program that is complete otherwise; `perStepInColumns` are numbers per step that values with a value axis take.
 void addSlots(TileProgram &program, llvm::ArrayRef<mlir::Value> perStepInColumns);
 
