@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs every test of a build tree and sums the runners' own counts: Catch2's test cases, lit's tests, the checks of test/house, the
-specs of examples/ that `rondo verify` holds to the reference, their gradients and other derivatives, random specs, and the fuzz targets.
+specs of examples/ that `rondo verify` holds to the reference, their gradients and other derivatives, their kernels for GPUs on an
+emulator, random specs, and the fuzz targets.
 
 The build writes which runners there are to BUILD/test/runners.json (test/CMakeLists.txt). Each runner has a line when it ends, below
 the logs of what failed; the last line is "N passed, N failed[, N skipped]", which is also written to BUILD/test/counts.txt. The exit
@@ -113,21 +114,22 @@ def run_fuzz(target, build, seconds):
     return Outcome(passed=int(status == 0), failed=int(status != 0), log=log, note=note)
 
 
-def verify_spec(program, spec, build, options):
+def verify_spec(program, spec, build, options, environment):
     """`rondo verify` of one example: every type, size and form of every model in it."""
     # One thread each: the specs run side by side, and most of the time is LLVM's. Threads are tested by the runtime's own tests.
     # glibc fills what it hands out with 0x7f, large numbers: what is read of a temporary before it is written shows.
     status, log = execute([program, "verify", "--threads", "1", *options, spec], build, 600, OMP_WAIT_POLICY="passive",
-                          MALLOC_PERTURB_="128")
+                          MALLOC_PERTURB_="128", **environment)
     return status, log
 
 
-def run_verify(verify, build, jobs, options=()):
+def run_verify(verify, build, jobs, options=(), **environment):
     """All examples, or with `--grad` their gradients; each spec is a test. The longest come first, so that none is left alone at the end."""
     specs = sorted(map(Path, verify["specs"]), key=lambda spec: (-spec.stat().st_size, spec))
     outcome, checks, redrawn = Outcome(), 0, 0
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for spec, (status, log) in zip(specs, pool.map(lambda spec: verify_spec(verify["program"], spec, build, options), specs)):
+        for spec, (status, log) in zip(specs, pool.map(lambda spec: verify_spec(verify["program"], spec, build, options, environment),
+                                                        specs)):
             sums = re.search(r"(\d+) checks, (\d+) draws redrawn", log)
             if status != 0 or not sums:
                 outcome.failed += 1
@@ -159,6 +161,14 @@ def run_derivatives(verify, build, jobs):
     yield "derivatives/second", timed(run_verify, of_family(verify, "linear|expand|delta"), build, jobs, ["--grad", "--grad", *one])
     yield "derivatives/tangents", timed(run_verify, verify, build, jobs, ["--jvp", *one])
     yield "derivatives/long", timed(run_verify, only(verify, lambda name: name in LONG), build, jobs, ["--grad", "--long"])
+
+
+def run_emulated(runners, build, jobs):
+    """The kernels for NVIDIA's GPUs, on the emulator. In bf16, which goes by matrix instructions where a model can; `rondo verify` without
+    --dtype takes the others, too."""
+    options, path = ["--target", "cuda", "--dtype", "bf16"], {"LD_LIBRARY_PATH": runners["emulator"]}
+    yield "emulated/verify", timed(lambda: run_verify(runners["verify"], build, jobs, options, **path))
+    yield "emulated/gradients", timed(lambda: run_verify(runners["verify"], build, jobs, [*options, "--grad"], **path))
 
 
 def run_specs(program, build, jobs, seeds, *options):
@@ -214,6 +224,8 @@ def runs(runners, only, build, jobs, fuzz_seconds, spec_seeds):
         yield "gradients", timed(run_verify, runners["verify"], build, jobs, ["--grad"])
     if "derivatives" in only:
         yield from run_derivatives(runners["verify"], build, jobs)
+    if "emulated" in only:
+        yield from run_emulated(runners, build, jobs)
     if "specs" in only:
         yield "specs/selftest", timed(run_specs_selftest, build)
         yield "specs/random", timed(run_specs, runners["verify"]["program"], build, jobs, spec_seeds)
@@ -227,7 +239,7 @@ def runs(runners, only, build, jobs, fuzz_seconds, spec_seeds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build", help="build tree")
-    parser.add_argument("--only", default="house,unit,lit,verify,gradients,derivatives,specs,fuzz", help="which runners, by comma")
+    parser.add_argument("--only", default="house,unit,lit,verify,gradients,derivatives,emulated,specs,fuzz", help="which runners, by comma")
     parser.add_argument("--fuzz-seconds", type=int, default=25, help="seconds of each fuzz target")
     parser.add_argument("--spec-seeds", default="0:200", help="seeds of the random specs, A:B")
     options = parser.parse_args()

@@ -29,7 +29,9 @@
 // and nothing else, where the kernel does: rows and columns of products, scores and the states that are read, both decayed rows of
 // a score where decays lie along the keys, the matrix and the solutions of a solve, and what one kernel hands to another in a tensor of 16-bit
 // elements, operands of the next products for the most part (Reference/Sizes.h, Rounding). With r its distance from
-// the exact reference, per block,
+// the exact reference, per block, the largest of three: on the inputs themselves, and on two draws of inputs beside them, each moved
+// by about one unit of bf16. One draw of roundings says little about a block of few numbers: those of a single number are within a fifth
+// of their standard deviation in one case of six.
 //
 //     ||x - ref||_2 <= (4 sqrt(n + 64) g 2^-24 + 2 r / ||ref||_2) ||ref||_2
 //
@@ -50,6 +52,7 @@ namespace rondo::tool {
 constexpr double toleranceF64 = 1e-12;
 constexpr double toleranceF64Gradient = 1e-11; // gradients chain about three times as many operations, and cancel more
 constexpr double largestTolerance = 1e-2;
+constexpr uint64_t roundingDraws = 3;   // of which the roundings that do most count
 constexpr double largestRounded = 4e-2; // with operands of 8 significant bits
 
 /// Whether every floating-point tensor of the program is 64 bits wide, and with it the step.

@@ -224,7 +224,7 @@ Result<bool> Runner::compareWithReference() {
     const Result<Kernel> rounded = engine.compileFile(path, rounding);
     if (!rounded)
       return rounded.error();
-    if (Result<void> added = addRoundings(trial, *rounded, *reference, exact, threads); !added)
+    if (Result<void> added = addRoundings(trial, *rounded, *reference, inputs, threads); !added)
       return added.error();
   }
   progress.clear();

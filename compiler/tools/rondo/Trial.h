@@ -65,8 +65,8 @@ Result<Trial> drawTrial(const Kernel &reference, const Kernel &kernel, const Tri
 /// Runs the kernel on the trial's inputs, whole or (piece > 0) in pieces of so many steps.
 Result<NamedBuffers> runTrial(const Kernel &kernel, const Trial &trial, int threads, int64_t piece = 0);
 
-/// Adds to a trial's tolerances what the roundings of `rounded` do to its results; `inputs` are in the reference's types.
-Result<void> addRoundings(Trial &trial, const Kernel &rounded, const Kernel &reference, const NamedBuffers &inputs,
+/// Adds to a trial's tolerances what the roundings of `rounded` do to its results; `given` are the inputs in the kernel's types.
+Result<void> addRoundings(Trial &trial, const Kernel &rounded, const Kernel &reference, const NamedBuffers &given,
                           int threads);
 
 Verdict judge(const Program &program, const NamedBuffers &results, const NamedBuffers &reference,

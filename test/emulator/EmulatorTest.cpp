@@ -1,0 +1,281 @@
+// The emulator on kernels of a few lines: what it computes, and that it finds what it is there to find.
+#include "test/emulator/Machine.h"
+#include <bit>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <cstring>
+
+using namespace rondo::emulator;
+
+namespace {
+
+/// A kernel with one parameter, a pointer that it has in %rd1, and its thread in %r1 and, times four, in %rd2.
+std::string kernelOf(const std::string &body, const std::string &directives = ".maxntid 64") {
+  return R"(.version 8.1
+.target sm_90a
+.address_size 64
+.extern .shared .align 128 .b8 rondo_shared[];
+.visible .entry tested(
+	.param .u64 .ptr .align 1 tested_param_0
+)
+)" + directives +
+         R"(
+{
+	.reg .pred %p<8>;
+	.reg .b16 %rs<16>;
+	.reg .b32 %r<64>;
+	.reg .b64 %rd<16>;
+	ld.param.b64 %rd1, [tested_param_0];
+	mov.u32 %r1, %tid.x;
+	mul.wide.u32 %rd2, %r1, 4;
+	add.s64 %rd3, %rd1, %rd2; // of the thread's word in memory
+)" + body +
+         "\tret;\n}\n";
+}
+
+/// Runs a kernel on words, which it may change.
+void execute(const std::string &text, std::vector<uint32_t> &words, uint32_t threads, uint32_t blocks = 1) {
+  const Module module = parseModule(text);
+  Launch launch{&module.kernels.at("tested"), blocks, threads, 1024, false, std::vector<uint8_t>(8)};
+  const auto address = reinterpret_cast<uint64_t>(words.data());
+  std::memcpy(launch.parameters.data(), &address, 8);
+  Allocations memory;
+  memory.add(address, words.size() * 4);
+  run(launch, memory);
+}
+
+std::vector<uint32_t> resultOf(const std::string &body, uint32_t threads, const std::string &directives = ".maxntid 64",
+                               uint32_t blocks = 1) {
+  std::vector<uint32_t> words(64);
+  execute(kernelOf(body, directives), words, threads, blocks);
+  return words;
+}
+
+std::string failureOf(const std::string &body, uint32_t threads) {
+  try {
+    resultOf(body, threads);
+  } catch (const std::runtime_error &error) {
+    return error.what();
+  }
+  return "";
+}
+
+} // namespace
+
+TEST_CASE("lanes that part meet again") {
+  const auto words = resultOf(R"(
+	mov.u32 %r2, 0;
+	and.b32 %r3, %r1, 3;
+again:
+	setp.ge.u32 %p1, %r2, %r3;
+	@%p1 bra done;
+	add.s32 %r2, %r2, 1;
+	bra.uni again;
+done:
+	shfl.sync.bfly.b32 %r4, %r2, 1, 31, -1;
+	st.global.b32 [%rd3], %r4;
+)",
+                              32);
+  for (uint32_t lane = 0; lane < 32; ++lane)
+    CHECK(words[lane] == ((lane ^ 1) & 3));
+}
+
+TEST_CASE("what is shared behind a barrier is seen by other warps") {
+  const std::string exchange = R"(
+	mov.b64 %rd4, rondo_shared;
+	add.s64 %rd5, %rd4, %rd2;
+	st.shared.b32 [%rd5], %r1;
+	BARRIER
+	xor.b32 %r2, %r1, 32;
+	mul.wide.u32 %rd6, %r2, 4;
+	add.s64 %rd7, %rd4, %rd6;
+	ld.shared.b32 %r3, [%rd7];
+	st.global.b32 [%rd3], %r3;
+)";
+  const auto with = [&](const std::string &barrier) {
+    std::string body = exchange;
+    return body.replace(body.find("BARRIER"), 7, barrier);
+  };
+  const auto words = resultOf(with("bar.sync 0;"), 64);
+  for (uint32_t thread = 0; thread < 64; ++thread)
+    CHECK(words[thread] == (thread ^ 32));
+  // Without it the first warp reads what the second one then writes.
+  CHECK_THROWS_WITH(resultOf(with("bar.warp.sync -1;"), 64), Catch::Contains("race: thread 32 writes byte 128"));
+}
+
+TEST_CASE("what is read while it is written is no number") {
+  const std::string body = R"(
+	setp.gt.u32 %p1, %r1, 31;
+	mov.b32 %r2, 0;
+	@%p1 bra other;
+	st.shared.b32 [rondo_shared], 7;
+	BARRIER
+	bra.uni out;
+other:
+	BARRIER
+	ld.shared.b32 %r2, [rondo_shared];
+out:
+	st.global.b32 [%rd3], %r2;
+)";
+  const auto with = [&](const std::string &barrier) {
+    std::string text = body;
+    for (size_t at; (at = text.find("BARRIER")) != std::string::npos;)
+      text.replace(at, 7, barrier);
+    return resultOf(text, 64)[32];
+  };
+  CHECK(with("bar.sync 0;") == 7);
+  CHECK(with("bar.warp.sync -1;") == 0xffffffff);
+}
+
+TEST_CASE("writes that race are errors, and name the line") {
+  const std::string write = "\tst.shared.b32 [rondo_shared+4], %r1;\n";
+  CHECK(failureOf(write, 64).find("line 18 of the PTX: race: thread 1 writes byte 4") != std::string::npos);
+  // The same value twice is none, and neither is one behind another's read and a barrier.
+  CHECK(failureOf("\tst.shared.b32 [rondo_shared+4], 7;\n", 64).empty());
+  const std::string read = "\tst.shared.b32 [rondo_shared], 7;\n\tbar.sync 0;\n\tld.shared.b32 %r2, [rondo_shared];\n";
+  const std::string first = "\tsetp.ne.s32 %p1, %r1, 0;\n\t@%p1 bra out;\n\tst.shared.b32 [rondo_shared], 8;\nout:\n";
+  CHECK(failureOf(read + first, 64).empty() == false);
+  CHECK(failureOf(read + "\tbar.sync 0;\n" + first, 64).empty());
+}
+
+TEST_CASE("copies arrive when they are waited for") {
+  const std::string copy = R"(
+	st.global.b32 [%rd3], %r1;
+	mul.wide.u32 %rd4, %r1, 16;
+	add.s64 %rd5, %rd1, %rd4;
+	mov.b64 %rd6, rondo_shared;
+	add.s64 %rd7, %rd6, %rd4;
+	setp.gt.u32 %p1, %r1, 3;
+	bar.warp.sync -1;
+	@%p1 bra out;
+	cp.async.cg.shared.global [%rd7], [%rd5], 16;
+out:
+	cp.async.commit_group;
+	WAIT
+	bar.sync 0;
+	add.s64 %rd8, %rd6, %rd2;
+	ld.shared.b32 %r2, [%rd8];
+	st.global.b32 [%rd3+128], %r2;
+)";
+  const auto with = [&](const std::string &wait) {
+    std::string body = copy;
+    return resultOf(body.replace(body.find("WAIT"), 4, wait), 32);
+  };
+  CHECK(with("cp.async.wait_group 0;")[32 + 15] == 15);
+  CHECK(with("cp.async.wait_group 1;")[32 + 15] == 0xffffffff);
+}
+
+TEST_CASE("addresses are checked") {
+  CHECK(failureOf("\tld.global.b32 %r2, [%rd1+256];\n", 32).find("outside of what was allocated") != std::string::npos);
+  CHECK(failureOf("\tld.global.b32 %r2, [%rd1+2];\n", 32).find("no multiple") != std::string::npos);
+  CHECK(failureOf("\tld.shared.b32 %r2, [rondo_shared+1024];\n", 32).find("of 1024 bytes of shared memory") !=
+        std::string::npos);
+}
+
+TEST_CASE("lanes that wait for ever are errors") {
+  CHECK(failureOf("\tsetp.gt.u32 %p1, %r1, 7;\n\t@%p1 bra out;\n\tbar.sync 0;\nout:\n\tbar.warp.sync -1;\n", 32)
+            .find("wait for each other at different places") != std::string::npos);
+}
+
+TEST_CASE("products of fragments") {
+  // A is 2 everywhere, B is the column's number: lane 4 g + t holds column g, D's columns 2 t and 2 t + 1.
+  const auto words = resultOf(R"(
+	shr.u32 %r2, %r1, 2;
+	cvt.rn.f32.u32 %r3, %r2;
+	cvt.rn.bf16x2.f32 %r4, %r3, %r3;
+	mov.b32 %r5, 0x40004000;
+	mov.b32 %r6, 0f3F000000;
+	mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%r7, %r8, %r9, %r10}, {%r5, %r5, %r5, %r5}, {%r4, %r4}, {%r6, %r6, %r6, %r6};
+	st.global.b32 [%rd3], %r8;
+)",
+                              32);
+  for (uint32_t lane = 0; lane < 32; ++lane)
+    CHECK(std::bit_cast<float>(words[lane]) == float(2 * 16 * (2 * (lane % 4) + 1)) + 0.5f);
+}
+
+TEST_CASE("matrices are loaded as fragments and transposed") {
+  // Row r of the first matrix holds 8 r to 8 r + 7 in 16 bits; all four matrices are the same one.
+  const auto load = [](const std::string &transposed) {
+    return resultOf(R"(
+	mov.b64 %rd4, rondo_shared;
+	shl.b32 %r2, %r1, 1;
+	shl.b32 %r3, %r2, 16;
+	add.s32 %r3, %r3, 65536;
+	or.b32 %r3, %r3, %r2;
+	add.s64 %rd5, %rd4, %rd2;
+	st.shared.b32 [%rd5], %r3;
+	and.b32 %r4, %r1, 7;
+	mul.wide.u32 %rd6, %r4, 16;
+	add.s64 %rd7, %rd4, %rd6;
+	bar.warp.sync -1;
+	ldmatrix.sync.aligned.m8n8.x4)" +
+                        transposed + R"(.shared.b16 {%r5, %r6, %r7, %r8}, [%rd7];
+	st.global.b32 [%rd3], %r8;
+)",
+                    32);
+  };
+  const auto plain = load(""), transposed = load(".trans");
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    CHECK(plain[lane] == (2 * lane | (2 * lane + 1) << 16));
+    const uint32_t row = 2 * (lane % 4), column = lane / 4;
+    CHECK(transposed[lane] == (8 * row + column | (8 * (row + 1) + column) << 16));
+  }
+}
+
+TEST_CASE("blocks of a cluster write each other's memory, and count its bytes") {
+  const auto words = resultOf(R"(
+	mov.u32 %r2, %ctaid.x;
+	xor.b32 %r3, %r2, 1;
+	and.b32 %r3, %r3, 1;
+	setp.ne.s32 %p1, %r1, 0;
+	@%p1 bra ready;
+	mov.b32 %r4, 64;
+	mbarrier.init.shared::cta.b64 [%r4], 1;
+	mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r4], 8;
+ready:
+	barrier.cluster.arrive.release;
+	barrier.cluster.wait.acquire;
+	@%p1 bra sent;
+	mov.b32 %r5, 0;
+	mapa.shared::cluster.u32 %r6, %r5, %r3;
+	add.s32 %r7, %r6, 64;
+	add.s32 %r8, %r2, 40;
+	st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [%r6], {%r8, %r8}, [%r7];
+sent:
+	mov.b32 %r4, 64;
+	mov.b32 %r9, 0;
+again:
+	mbarrier.try_wait.parity.shared::cta.b64 %p2, [%r4], %r9;
+	@!%p2 bra again;
+	ld.shared.b32 %r10, [rondo_shared+4];
+	mul.wide.u32 %rd4, %r2, 4;
+	add.s64 %rd5, %rd1, %rd4;
+	@%p1 bra out;
+	st.global.b32 [%rd5], %r10;
+out:
+)",
+                              64, ".reqnctapercluster 2\n.maxntid 64", 4);
+  CHECK(std::vector(words.begin(), words.begin() + 4) == std::vector<uint32_t>{41, 40, 43, 42});
+}
+
+TEST_CASE("what is not known is refused where it stands") {
+  CHECK_THROWS_WITH(parseModule(kernelOf("\tfrobnicate.b32 %r1;\n")),
+                    "PTX line 18: instruction 'frobnicate.b32' is not supported");
+  CHECK_THROWS_WITH(parseModule(kernelOf("\tmov.b32 %q1, 0;\n")), "PTX line 18: register '%q1' is not declared");
+  CHECK_THROWS_WITH(parseModule(kernelOf("\tbra nowhere;\n")), Catch::Contains("label 'nowhere'"));
+}
+
+TEST_CASE("rounding to 16 bits") {
+  const auto words = resultOf(R"(
+	mov.b32 %r2, 0f3F808000; // 1 + 2^-8: a tie, to even
+	mov.b32 %r3, 0f3F818000; // 1 + 3 2^-8: a tie, up
+	cvt.rn.bf16x2.f32 %r4, %r2, %r3;
+	mov.b32 %r5, 0f477FF000; // 65520 rounds to infinity in f16
+	cvt.rn.f16x2.f32 %r6, %r5, %r2;
+	st.global.b32 [%rd1], %r4;
+	st.global.b32 [%rd1+4], %r6;
+)",
+                              1);
+  CHECK(words[0] == 0x3f803f82);
+  CHECK(words[1] == 0x7c003c04);
+}

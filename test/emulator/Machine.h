@@ -1,0 +1,127 @@
+// Warps, blocks and clusters, and how they take turns. A warp's 32 lanes go in lockstep as far as they agree where they are; lanes that
+// parted go on at the lowest place first, and meet again at the latest where an instruction wants all of them.
+//
+// What a GPU does at some time of its own choosing is done here at the latest moment that the program allows: a cp.async moves its bytes when it is
+// waited for. What is read too early is garbage then: shared memory begins as NaN in every float type.
+//
+// Shared memory is watched as compute-sanitizer's racecheck does it. A write of what another thread has read or written with no barrier
+// in between is an error; a read of what another one has written gives NaN, since lanes beyond the end of a row read such
+// things and throw them away. What all lanes of a warp take part in orders them among each other, and a write after a read within a warp passes.
+// Kernels with mbarriers or clusters are not watched: those order single accesses.
+#pragma once
+#include "Ptx.h"
+#include <functional>
+#include <memory>
+#include <stdexcept>
+
+namespace rondo::emulator {
+
+struct Block;
+struct Cluster;
+struct Access;
+
+/// Ranges of memory that a kernel may touch.
+class Allocations {
+public:
+  void add(uint64_t begin, uint64_t bytes) { ranges[begin] = begin + bytes; }
+  void remove(uint64_t begin) { ranges.erase(begin); }
+  /// The range that holds these bytes; {0, 0} where none does.
+  std::pair<uint64_t, uint64_t> find(uint64_t address, uint64_t bytes) const;
+
+private:
+  std::map<uint64_t, uint64_t> ranges; // begin to end
+};
+
+struct Launch {
+  const Kernel *kernel = nullptr;
+  uint32_t blocks = 0, threads = 0, sharedBytes = 0;
+  bool isCooperative = false;
+  std::vector<uint8_t> parameters; // laid out as the kernel's parameters are
+};
+
+/// Runs a launch to its end on as many threads as the machine has cores. Throws std::runtime_error with kernel, line of the PTX and
+/// cause: an access outside of memory, a race, lanes or warps that wait for each other for ever.
+void run(const Launch &launch, const Allocations &memory);
+
+/// A cp.async that was issued and has not been waited for.
+struct Copy {
+  uint32_t to = 0, bytes = 0, size = 0; // `size` bytes are written: `bytes` from memory, zeros behind them
+  uint64_t from = 0;
+  uint32_t thread = 0;
+};
+
+struct Warp {
+  Block *block = nullptr;
+  const Instruction *now = nullptr;
+  uint32_t first = 0; // its first thread in the block
+  uint32_t alive = 0, waiting = 0;
+  bool isUniform = true, isAtBarrier = false;
+  uint32_t at = 0;                  // where all lanes are, while they agree
+  std::array<uint32_t, 32> pc = {}; // where each is, otherwise
+  uint32_t epoch = 0;               // how often all lanes met so far
+  uint64_t arrivals = 0;            // at the cluster's barrier
+  std::vector<uint32_t> predicates;
+  std::vector<uint16_t> b16;
+  std::vector<uint32_t> b32;
+  std::vector<uint64_t> b64;
+  std::vector<std::vector<Copy>> groups = {{}}; // of asynchronous copies; the last one is open
+  std::pair<uint64_t, uint64_t> range = {0, 0}; // of memory that was touched last
+
+  template <class T> const T *in(uint32_t operand) const;
+  template <class T> T *out(uint32_t operand);
+  uint64_t address(const AddressOperand &operand, int lane) const;
+  /// Host addresses of `bytes` bytes of global memory, or of shared memory; an error where there are none.
+  uint8_t *global(uint64_t address, uint32_t bytes, bool isWrite);
+  /// Two writes of the same `value` do not race.
+  uint8_t *shared(uint64_t address, uint32_t bytes, bool isWrite, int lane, const void *value = nullptr);
+  /// False where a thread's read of two bytes races with a write. Fails where a write races.
+  bool isOrdered(Access &access, uint16_t thread, bool isWrite, uint32_t byte) const;
+  /// Moves what the oldest groups of copies still owe, all but `left` closed ones.
+  void finishCopies(size_t left);
+  [[noreturn]] void fail(const std::string &what) const;
+  const Kernel &kernel() const;
+};
+
+/// Who touched two bytes of shared memory last, for the search for races.
+struct Access {
+  uint64_t writeEpoch = 0, readEpoch = 0; // of the block
+  uint32_t writeWarpEpoch = 0;
+  uint16_t writer = 0, reader = 0; // threads
+  bool manyWarpsRead = false;
+};
+
+struct Block {
+  Cluster *cluster = nullptr;
+  uint32_t number = 0;
+  std::vector<uint8_t> shared;
+  std::vector<Access> accesses; // empty: not watched
+  uint64_t epoch = 1;           // barriers so far, and one
+  std::vector<Warp> warps;
+  uint32_t live = 0, arrived = 0; // warps that have not ended, and those at the barrier
+  void release();
+};
+
+struct Cluster {
+  const Launch *launch = nullptr;
+  const Allocations *memory = nullptr;
+  std::vector<std::unique_ptr<Block>> blocks;
+  uint32_t live = 0; // warps that have not ended
+};
+
+/// Shared memory of a cluster's other blocks: a block's number in the cluster and one, above the bits of an address of its own.
+constexpr uint32_t kRankShift = 24;
+
+template <> inline const uint16_t *Warp::in(uint32_t o) const {
+  return o & kConstant ? kernel().constants[o ^ kConstant].b16.data() : &b16[size_t(o) * 32];
+}
+template <> inline const uint32_t *Warp::in(uint32_t o) const {
+  return o & kConstant ? kernel().constants[o ^ kConstant].b32.data() : &b32[size_t(o) * 32];
+}
+template <> inline const uint64_t *Warp::in(uint32_t o) const {
+  return o & kConstant ? kernel().constants[o ^ kConstant].b64.data() : &b64[size_t(o) * 32];
+}
+template <> inline uint16_t *Warp::out(uint32_t o) { return &b16[size_t(o) * 32]; }
+template <> inline uint32_t *Warp::out(uint32_t o) { return &b32[size_t(o) * 32]; }
+template <> inline uint64_t *Warp::out(uint32_t o) { return &b64[size_t(o) * 32]; }
+
+} // namespace rondo::emulator
