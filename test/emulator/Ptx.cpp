@@ -324,14 +324,17 @@ private:
     current->code.push_back(instruction);
   }
 
+  const Parameter *findParameter(std::string_view name) const {
+    for (const Parameter &each : current->parameters)
+      if (each.name == name)
+        return &each;
+    return nullptr;
+  }
+
   AddressOperand parseAddress() {
     AddressOperand address;
     const std::string_view base = word();
-    const Parameter *parameter = nullptr;
-    for (const Parameter &each : current->parameters)
-      if (each.name == base)
-        parameter = &each;
-    if (parameter) {
+    if (const Parameter *parameter = findParameter(base)) {
       address.offset = parameter->offset;
     } else if (const auto global = module.globals.find(std::string(base)); global != module.globals.end()) {
       address.base = addConstant(reinterpret_cast<uint64_t>(global->second.data()));
@@ -366,6 +369,10 @@ private:
       const std::string_view name = word();
       if (name == "_") {
         instruction.operands[i] = sink();
+        return;
+      }
+      if (const Parameter *parameter = findParameter(name)) { // its address, for an index of run time
+        instruction.operands[i] = addConstant(parameter->offset);
         return;
       }
       if (const auto global = module.globals.find(std::string(name)); global != module.globals.end()) {

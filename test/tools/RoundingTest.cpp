@@ -3,6 +3,7 @@
 #include "compiler/tools/rondo/ErrorBound.h"
 #include "compiler/tools/rondo/RandomInputs.h"
 #include "compiler/tools/rondo/Stepping.h"
+#include "compiler/tools/rondo/Trial.h"
 #include "rondo/Engine.h"
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -129,4 +130,30 @@ TEST_CASE("a cell and its gradient round what their products take") {
     CHECK(f16 < bf16 / 4);
     CHECK(distance("cell", DType::F32, 17, false, gradient) < 1e-13);
   }
+}
+
+TEST_CASE("more roundings are drawn where one draw does not suffice, and do not hide an error") {
+  const Kernel reference = compiled("scalar", DType::BF16, ""), rounded = compiled("scalar", DType::BF16, "cuda:sm_90a");
+  Trial trial;
+  trial.shape = {2, 71, 1, 2, 1};
+  trial.inputs = drawInputs(reference.program(), trial.shape, 7, Inits::Drawn);
+  Result<NamedBuffers> exact = reference.run(views(trial.inputs), callOptions(reference.program(), trial.shape, 1));
+  REQUIRE(exact);
+  trial.results = copy(*exact);
+  trial.tolerances = {};
+  for (const TensorDifference &each : compare(reference.program(), *exact, *exact))
+    trial.tolerances.emplace_back(each.parts.size(), 0.0);
+  REQUIRE(addRoundings(trial, rounded, reference, 1));
+  const double one = trial.roundings[0][0].norm;
+  CHECK(judge(reference.program(), *exact, trial, reference, 1)->passed());
+  CHECK(trial.roundings[0][0].norm == one); // nothing more was drawn
+
+  // A result that is off by eight times the bound.
+  NamedBuffers wrong = copy(*exact);
+  const Tensor view = wrong[0].second.view();
+  for (int64_t i = 0; i < view.elements(); ++i)
+    storeElement(view, i, loadReal(view, i) * (1 + 8 * one), 0);
+  CHECK_FALSE(judge(reference.program(), wrong, trial, reference, 1)->passed());
+  CHECK(trial.roundings[0][0].norm >= one);
+  CHECK(trial.roundings[0][0].norm < 2 * one);
 }

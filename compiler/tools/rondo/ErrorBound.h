@@ -30,7 +30,7 @@
 // a score where decays lie along the keys, the matrix and the solutions of a solve, and what one kernel hands to another in a tensor of 16-bit
 // elements, operands of the next products for the most part (Reference/Sizes.h, Rounding). With r its distance from
 // the exact reference, per block, the largest of three: on the inputs themselves, and on two draws of inputs beside them, each moved
-// by about one unit of bf16. One draw of roundings says little about a block of few numbers: those of a single number are within a fifth
+// by about one unit of bf16 (computed where the first does not suffice). One draw of roundings says little about a block of few numbers: those of a single number are within a fifth
 // of their standard deviation in one case of six.
 //
 //     ||x - ref||_2 <= (4 sqrt(n + 64) g 2^-24 + 2 r / ||ref||_2) ||ref||_2

@@ -224,11 +224,15 @@ Result<bool> Runner::compareWithReference() {
     const Result<Kernel> rounded = engine.compileFile(path, rounding);
     if (!rounded)
       return rounded.error();
-    if (Result<void> added = addRoundings(trial, *rounded, *reference, inputs, threads); !added)
+    trial.inputs = copy(inputs);
+    if (Result<void> added = addRoundings(trial, *rounded, *reference, threads); !added)
       return added.error();
   }
+  const Result<Verdict> judged = judge(kernel.program(), results, trial, *reference, threads);
+  if (!judged)
+    return judged.error();
+  const Verdict verdict = *judged;
   progress.clear();
-  const Verdict verdict = judge(kernel.program(), results, trial.results, trial.tolerances, trial.largest);
   fmt::print("reference: error {:.2e}, tolerance {:.2e}; max error {:.2e} rms, tolerance {:.2e} "
              "(worst: '{}', batch {}, head {}) {}\n",
              verdict.error, verdict.tolerance, verdict.largest, verdict.most, verdict.tensor, verdict.batch,

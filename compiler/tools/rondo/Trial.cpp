@@ -116,7 +116,7 @@ Result<bool> complete(Trial &trial, const Kernel &reference, const Kernel &kerne
   const bool good = options.gradient ? partlyConclusive(trial, largestTolerance) : conclusive(trial.tolerances);
   if (!good || options.rounded.empty())
     return good;
-  const Result<void> added = addRoundings(trial, options.rounded.front(), reference, trial.inputs, options.threads);
+  const Result<void> added = addRoundings(trial, options.rounded.front(), reference, options.threads);
   if (!added)
     return added.error();
   return partlyConclusive(trial, largestRounded);
@@ -175,45 +175,61 @@ std::vector<std::vector<double>> tolerancesOf(const Program &program, const Grow
   return tolerances;
 }
 
-/// What roundings do to inputs beside `given`: moved by about one unit of bf16 and rounded to their own types, so that every later rounding
-/// falls out anew.
-static Result<std::vector<std::vector<RoundingBound>>> roundingsBeside(const NamedBuffers &given, uint64_t seed,
-                                                                       const Kernel &rounded, const Kernel &reference,
-                                                                       const CallShape &shape, int threads) {
-  NamedBuffers moved = copy(given);
-  perturb(moved, reference.program(), 0x1p-7, seed);
-  const NamedBuffers inputs = convert(moved, reference.program());
-  const Result<NamedBuffers> results = reference.run(views(inputs), callOptions(reference.program(), shape, threads));
-  if (!results)
-    return results.error();
-  return roundingsOf(rounded, reference, inputs, *results, shape, threads);
-}
-
-Result<void> addRoundings(Trial &trial, const Kernel &rounded, const Kernel &reference, const NamedBuffers &given,
-                          int threads) {
-  Result<std::vector<std::vector<RoundingBound>>> roundings =
-      roundingsOf(rounded, reference, convert(given, reference.program()), trial.results, trial.shape, threads);
-  for (uint64_t draw = 1; roundings && draw < roundingDraws; ++draw) {
-    const auto others = roundingsBeside(given, draw, rounded, reference, trial.shape, threads);
-    if (!others)
-      return others.error();
-    for (size_t i = 0; i < roundings->size(); ++i)
-      for (size_t b = 0; b < (*roundings)[i].size(); ++b) {
-        RoundingBound &bound = (*roundings)[i][b];
-        bound.norm = std::max(bound.norm, (*others)[i][b].norm);
-        bound.largest = std::max(bound.largest, (*others)[i][b].largest);
-      }
-  }
+Result<void> addRoundings(Trial &trial, const Kernel &rounded, const Kernel &reference, int threads) {
+  const Result<std::vector<std::vector<RoundingBound>>> roundings =
+      roundingsOf(rounded, reference, convert(trial.inputs, reference.program()), trial.results, trial.shape, threads);
   if (!roundings)
     return roundings.error();
-  trial.largest = trial.tolerances;
-  for (size_t i = 0; i < trial.tolerances.size(); ++i)
-    for (size_t b = 0; b < trial.tolerances[i].size(); ++b) {
-      const RoundingBound &bound = (*roundings)[i][b];
-      trial.largest[i][b] = 10 * trial.tolerances[i][b] + std::max(10 * bound.norm, bound.largest);
-      trial.tolerances[i][b] += bound.norm;
-    }
+  trial.rounded = {rounded};
+  trial.unrounded = trial.tolerances;
+  trial.roundings = *roundings;
+  trial.setTolerances();
   return {};
+}
+
+void Trial::setTolerances() {
+  tolerances = largest = unrounded;
+  for (size_t i = 0; i < tolerances.size(); ++i)
+    for (size_t b = 0; b < tolerances[i].size(); ++b) {
+      const RoundingBound &bound = roundings[i][b];
+      largest[i][b] = 10 * unrounded[i][b] + std::max(10 * bound.norm, bound.largest);
+      tolerances[i][b] = unrounded[i][b] + bound.norm;
+    }
+}
+
+/// Raises the bound to what roundings do to inputs beside the trial's: moved by about one unit of bf16 and rounded to their own types, so that
+/// every later rounding falls out anew.
+static Result<void> raiseRoundings(Trial &trial, const Kernel &reference, uint64_t seed, int threads) {
+  NamedBuffers moved = copy(trial.inputs);
+  perturb(moved, reference.program(), 0x1p-7, seed);
+  const NamedBuffers inputs = convert(moved, reference.program());
+  const Result<NamedBuffers> results =
+      reference.run(views(inputs), callOptions(reference.program(), trial.shape, threads));
+  if (!results)
+    return results.error();
+  const auto others = roundingsOf(trial.rounded.front(), reference, inputs, *results, trial.shape, threads);
+  if (!others)
+    return others.error();
+  for (size_t i = 0; i < trial.roundings.size(); ++i)
+    for (size_t b = 0; b < trial.roundings[i].size(); ++b) {
+      RoundingBound &bound = trial.roundings[i][b];
+      bound.norm = std::max(bound.norm, (*others)[i][b].norm);
+      bound.largest = std::max(bound.largest, (*others)[i][b].largest);
+    }
+  trial.setTolerances();
+  return {};
+}
+
+Result<Verdict> judge(const Program &program, const NamedBuffers &results, Trial &trial, const Kernel &reference,
+                      int threads) {
+  Verdict verdict = judge(program, results, trial.results, trial.tolerances, trial.largest);
+  // Only what the first draw of roundings does not allow needs the others.
+  for (uint64_t draw = 1; !verdict.passed() && !trial.rounded.empty() && draw < roundingDraws; ++draw) {
+    if (const Result<void> raised = raiseRoundings(trial, reference, draw, threads); !raised)
+      return raised.error();
+    verdict = judge(program, results, trial.results, trial.tolerances, trial.largest);
+  }
+  return verdict;
 }
 
 Verdict judge(const Program &program, const NamedBuffers &results, const NamedBuffers &reference,
@@ -227,7 +243,9 @@ Verdict judge(const Program &program, const NamedBuffers &results, const NamedBu
       const double tolerance =
           i < tolerances.size() && b < tolerances[i].size() ? tolerances[i][b] : toleranceOf(program, 1);
       const double most = i < mostOf.size() && b < mostOf[i].size() ? mostOf[i][b] : 10 * tolerance;
-      double ratio = std::max(error / tolerance, largest / most);
+      // A block that is zero but for roundings has no relative error; it may be anything finite.
+      const bool isFree = std::isinf(tolerance) && std::isfinite(differences[i].parts[b].error);
+      double ratio = isFree ? 0 : std::max(error / tolerance, largest / most);
       if (std::isnan(ratio))
         ratio = INFINITY;
       if (ratio > worst.ratio) {
@@ -238,13 +256,12 @@ Verdict judge(const Program &program, const NamedBuffers &results, const NamedBu
   return worst;
 }
 
-Result<Verdict> verdictOn(const Kernel &kernel, const Kernel &reference, const Trial &trial, int threads,
-                          int64_t piece) {
+Result<Verdict> verdictOn(const Kernel &kernel, const Kernel &reference, Trial &trial, int threads, int64_t piece) {
   Result<NamedBuffers> results = runTrial(kernel, trial, threads, piece);
   if (!results)
     return results.error();
-  const Verdict verdict = judge(kernel.program(), *results, trial.results, trial.tolerances, trial.largest);
-  if (verdict.passed() || !trial.isFixed)
+  Result<Verdict> verdict = judge(kernel.program(), *results, trial, reference, threads);
+  if (!verdict || verdict->passed() || !trial.isFixed)
     return verdict;
   Result<Growth> growth = measureGrowth(reference, convert(trial.inputs, reference.program()), trial.results,
                                         {trial.shape, 1, 3, true, threads});

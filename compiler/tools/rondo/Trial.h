@@ -42,10 +42,15 @@ struct Trial {
   /// The tolerance of every tensor (in the program's order) and block.
   std::vector<std::vector<double>> tolerances;
   std::vector<std::vector<double>> largest; // the same for the largest element; empty: 10 times those
-  bool isFixed = false;                     // the tolerances are f64's, and stand for no growth
-  bool byStep = false;                      // the model may be run step by step
-  int weak = 0;                             // blocks whose tolerance exceeds largestTolerance
+  /// With roundings: the reference that makes them, the tolerances without them, and what they add.
+  std::vector<Kernel> rounded; // at most one
+  std::vector<std::vector<double>> unrounded;
+  std::vector<std::vector<RoundingBound>> roundings;
+  bool isFixed = false; // the tolerances are f64's, and stand for no growth
+  bool byStep = false;  // the model may be run step by step
+  int weak = 0;         // blocks whose tolerance exceeds largestTolerance
   Redraws redraws;
+  void setTolerances(); // of `unrounded` and `roundings`
 };
 
 /// The block of a result that comes closest to its tolerance, or exceeds it most.
@@ -65,17 +70,19 @@ Result<Trial> drawTrial(const Kernel &reference, const Kernel &kernel, const Tri
 /// Runs the kernel on the trial's inputs, whole or (piece > 0) in pieces of so many steps.
 Result<NamedBuffers> runTrial(const Kernel &kernel, const Trial &trial, int threads, int64_t piece = 0);
 
-/// Adds to a trial's tolerances what the roundings of `rounded` do to its results; `given` are the inputs in the kernel's types.
-Result<void> addRoundings(Trial &trial, const Kernel &rounded, const Kernel &reference, const NamedBuffers &given,
-                          int threads);
+/// Adds to a trial's tolerances what the roundings of `rounded` do to its results.
+Result<void> addRoundings(Trial &trial, const Kernel &rounded, const Kernel &reference, int threads);
 
 Verdict judge(const Program &program, const NamedBuffers &results, const NamedBuffers &reference,
               const std::vector<std::vector<double>> &tolerances, const std::vector<std::vector<double>> &mostOf = {});
 
+/// Judges by a trial's tolerances; where they are exceeded, over all draws of roundings (ErrorBound.h), which the trial keeps.
+Result<Verdict> judge(const Program &program, const NamedBuffers &results, Trial &trial, const Kernel &reference,
+                      int threads);
+
 /// Runs and judges. Where f64's fixed tolerance is exceeded, the growth of these very results decides: a number that is a small rest of large
 /// terms has a larger one (ErrorBound.h).
-Result<Verdict> verdictOn(const Kernel &kernel, const Kernel &reference, const Trial &trial, int threads,
-                          int64_t piece);
+Result<Verdict> verdictOn(const Kernel &kernel, const Kernel &reference, Trial &trial, int threads, int64_t piece);
 
 /// Tolerances from growths.
 std::vector<std::vector<double>> tolerancesOf(const Program &program, const Growth &growth);

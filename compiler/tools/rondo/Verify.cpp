@@ -51,7 +51,7 @@ private:
   void verifyDerivative(const Case &which);
   void verifyDifferences(const DerivativePrograms &programs, const TrialOptions &options);
   void verifyTangents(const DerivativePrograms &programs, const TrialOptions &options);
-  void check(const Kernel &kernel, const Trial &trial, const std::string &type, const std::string &form, int64_t piece);
+  void check(const Kernel &kernel, Trial &trial, const std::string &type, const std::string &form, int64_t piece);
   void report(const Verdict &verdict, const Trial &trial, const std::string &type, const std::string &form);
   void report(const GradientDifference &difference, const CallShape &shape);
   void fault(const std::string &type, const Error &error);
@@ -294,7 +294,7 @@ void ModelVerifier::report(const Verdict &verdict, const Trial &trial, const std
   fmt::print("        worst in '{}', batch {}, head {}\n", verdict.tensor, verdict.batch, verdict.head);
 }
 
-void ModelVerifier::check(const Kernel &kernel, const Trial &trial, const std::string &type, const std::string &form,
+void ModelVerifier::check(const Kernel &kernel, Trial &trial, const std::string &type, const std::string &form,
                           int64_t piece) {
   const Result<Verdict> verdict = verdictOn(kernel, *reference, trial, arguments.spec.threads, piece);
   if (!verdict)
