@@ -99,3 +99,27 @@ TEST_CASE("Shared tiles: every element has a place of its own, and eight rows of
   }
   CHECK(!SharedTile::fits(48));
 }
+
+TEST_CASE("Shared tiles: rows of a block whose numbers agree in a bit lie in different banks", "[fragment]") {
+  for (int64_t columns : {64, 128, 192, 256}) {
+    INFO(columns << " columns");
+    SharedTile tile{0, 64, columns};
+    for (int64_t block = 0; block < tile.rows; block += 16)
+      for (int64_t bit : {0, 1, 2, 3})
+        for (int64_t value : {0, 1}) {
+          std::set<int64_t> banks;
+          for (int64_t row = block; row < block + 16; ++row)
+            if ((row >> bit & 1) == value)
+              banks.insert(tile.at(row, 0) / 16 % 8);
+          CHECK(banks.size() == 8);
+        }
+    for (int64_t apart : {8, 16, 24})
+      for (int64_t unit : {0, 2, 4, 6}) { // two units of each of two rows
+        std::set<int64_t> banks;
+        for (int64_t row : {int64_t(0), apart})
+          for (int64_t each : {unit, unit + 1})
+            banks.insert(tile.at(row, 8 * each) / 16 % 8);
+        CHECK(banks.size() == 4);
+      }
+  }
+}

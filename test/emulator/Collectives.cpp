@@ -1,5 +1,5 @@
 // What the lanes of a warp, or the warps of a block or cluster, do together: barriers, exchanges, matrix fragments.
-#include "Operations.h"
+#include "test/emulator/Operations.h"
 #include <cmath>
 
 namespace rondo::emulator {

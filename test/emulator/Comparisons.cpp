@@ -1,5 +1,5 @@
 // Predicates: comparisons, their logic, and selections by them.
-#include "Operations.h"
+#include "test/emulator/Operations.h"
 #include <cmath>
 
 namespace rondo::emulator {

@@ -1,5 +1,5 @@
 // Conversions between types.
-#include "Operations.h"
+#include "test/emulator/Operations.h"
 #include <cmath>
 #include <limits>
 

@@ -1,6 +1,6 @@
 // libcuda.so.1 without a GPU: the calls of the driver that Rondo's runtime makes, on the emulator. A launch runs at once; memory is the
 // machine's own, so an address of the GPU is one of the host. An error is printed to stderr with its cause and comes back from the launch.
-#include "Machine.h"
+#include "test/emulator/Machine.h"
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -53,7 +53,13 @@ template <class F> Status enqueue(Stream *stream, F &&work) {
 Status launch(const Function *function, uint32_t blocks, uint32_t threads, uint32_t sharedBytes, Stream *stream,
               void **arguments, bool isCooperative) {
   const Kernel &kernel = *function->kernel;
-  Launch made{&kernel, blocks, threads, sharedBytes, isCooperative, std::vector<uint8_t>(kernel.parameterBytes)};
+  Launch made{&kernel,
+              blocks,
+              threads,
+              sharedBytes,
+              isCooperative,
+              std::getenv("RONDO_EMULATED_COUNTS") != nullptr,
+              std::vector<uint8_t>(kernel.parameterBytes)};
   if (!blocks || !threads || threads > 1024 || sharedBytes > kSharedBytes || blocks % kernel.clusterBlocks)
     return kInvalidValue;
   for (size_t i = 0; i < kernel.parameters.size(); ++i)
@@ -65,7 +71,10 @@ Status launch(const Function *function, uint32_t blocks, uint32_t threads, uint3
       known = memory;
     }
     try {
-      run(made, known);
+      const Counts counts = run(made, known);
+      if (made.isCounted)
+        std::fprintf(stderr, "%s, %u blocks: %s\n%s", made.kernel->name.c_str(), made.blocks, counts.text().c_str(),
+                     counts.worstConflicts(8).c_str());
       return kOk;
     } catch (const std::exception &error) {
       std::fprintf(stderr, "emulated GPU: %s\n", error.what());

@@ -34,14 +34,14 @@ std::string kernelOf(const std::string &body, const std::string &directives = ".
 }
 
 /// Runs a kernel on words, which it may change.
-void execute(const std::string &text, std::vector<uint32_t> &words, uint32_t threads, uint32_t blocks = 1) {
+Counts execute(const std::string &text, std::vector<uint32_t> &words, uint32_t threads, uint32_t blocks = 1) {
   const Module module = parseModule(text);
-  Launch launch{&module.kernels.at("tested"), blocks, threads, 1024, false, std::vector<uint8_t>(8)};
+  Launch launch{&module.kernels.at("tested"), blocks, threads, 1024, false, true, std::vector<uint8_t>(8)};
   const auto address = reinterpret_cast<uint64_t>(words.data());
   std::memcpy(launch.parameters.data(), &address, 8);
   Allocations memory;
   memory.add(address, words.size() * 4);
-  run(launch, memory);
+  return run(launch, memory);
 }
 
 std::vector<uint32_t> resultOf(const std::string &body, uint32_t threads, const std::string &directives = ".maxntid 64",
@@ -278,4 +278,33 @@ TEST_CASE("rounding to 16 bits") {
                               1);
   CHECK(words[0] == 0x3f803f82);
   CHECK(words[1] == 0x7c003c04);
+}
+
+TEST_CASE("conflicts of banks and sectors are counted") {
+  const auto of = [](const std::string &body) {
+    std::vector<uint32_t> words(64 * 32);
+    return execute(kernelOf(body), words, 32);
+  };
+  // A row of words; then words that are two, and 32 words apart: two and 32 in a bank.
+  const std::string store =
+      "\tmul.wide.u32 %rd4, %r1, STRIDE;\n\tmov.b64 %rd5, rondo_shared;\n\tadd.s64 %rd6, %rd5, %rd4;\n";
+  const auto strided = [&](const std::string &stride, const std::string &access) {
+    std::string body = store;
+    return of(body.replace(body.find("STRIDE"), 6, stride) + access);
+  };
+  CHECK(strided("4", "\tst.shared.b32 [%rd6], 0;\n").passes == 1);
+  CHECK(strided("8", "\tst.shared.b32 [%rd6], 0;\n").passes == 2);
+  CHECK(strided("0", "\tst.shared.b32 [%rd6], 0;\n").passes == 1); // one word for all
+  const Counts wide = strided("16", "\tst.shared.v4.b32 [%rd6], {0, 0, 0, 0};\n");
+  CHECK(wide.passes == 4);
+  CHECK(wide.bestPasses == 4);
+  const std::string load =
+      "\tmul.wide.u32 %rd4, %r1, STRIDE;\n\tadd.s64 %rd6, %rd1, %rd4;\n\tld.global.b32 %r2, [%rd6];\n";
+  const auto sectors = [&](const std::string &stride) {
+    std::string body = load;
+    return of(body.replace(body.find("STRIDE"), 6, stride));
+  };
+  CHECK(sectors("4").bestSectors == 4);
+  CHECK(sectors("4").sectors <= 5); // memory of a test begins anywhere
+  CHECK(sectors("32").sectors == 32);
 }

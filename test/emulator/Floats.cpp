@@ -1,5 +1,5 @@
 // Floats: f32, f16 and bf16. What a GPU only approximates is computed in double here and rounded, so that errors are smaller than there.
-#include "Operations.h"
+#include "test/emulator/Operations.h"
 #include <bit>
 #include <cmath>
 #include <limits>

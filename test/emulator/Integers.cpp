@@ -1,5 +1,5 @@
 // Integers and bits.
-#include "Operations.h"
+#include "test/emulator/Operations.h"
 #include <algorithm>
 
 namespace rondo::emulator {

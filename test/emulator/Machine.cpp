@@ -1,5 +1,5 @@
 // Turns of warps, memory and its checks. See Machine.h.
-#include "Machine.h"
+#include "test/emulator/Machine.h"
 #include <atomic>
 #include <cstring>
 #include <exception>
@@ -128,6 +128,8 @@ bool takeTurn(Warp &warp) {
     if (now.isCollective && active != mask && active)
       warp.fail("a part of a warp's lanes at what all lanes must do");
     warp.epoch += now.isCollective; // what all lanes take part in puts them in order
+    if (warp.block->cluster->launch->isCounted)
+      warp.block->cluster->counts.add(warp, now, active);
     const Step step = active ? now.run(warp, now, active) : Step::Next;
     if (step == Step::Blocked)
       return count > 0;
@@ -271,10 +273,11 @@ void Block::release() {
     warp.isAtBarrier = false;
 }
 
-void run(const Launch &launch, const Allocations &memory) {
+Counts run(const Launch &launch, const Allocations &memory) {
   const uint32_t together = launch.isCooperative ? launch.blocks : launch.kernel->clusterBlocks;
   std::atomic<uint32_t> next = 0;
   std::exception_ptr failure;
+  Counts counts;
   std::mutex mutex;
   const auto work = [&] {
     try {
@@ -288,6 +291,8 @@ void run(const Launch &launch, const Allocations &memory) {
           start(*cluster.blocks[i], begin + i);
         runCluster(cluster);
       }
+      const std::lock_guard lock(mutex);
+      counts.add(cluster.counts);
     } catch (...) {
       const std::lock_guard lock(mutex);
       failure = std::current_exception();
@@ -302,6 +307,7 @@ void run(const Launch &launch, const Allocations &memory) {
   threads.clear();
   if (failure)
     std::rethrow_exception(failure);
+  return counts;
 }
 
 } // namespace rondo::emulator

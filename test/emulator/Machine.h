@@ -9,7 +9,7 @@
 // things and throw them away. What all lanes of a warp take part in orders them among each other, and a write after a read within a warp passes.
 // Kernels with mbarriers or clusters are not watched: those order single accesses.
 #pragma once
-#include "Ptx.h"
+#include "test/emulator/Ptx.h"
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -36,12 +36,13 @@ struct Launch {
   const Kernel *kernel = nullptr;
   uint32_t blocks = 0, threads = 0, sharedBytes = 0;
   bool isCooperative = false;
+  bool isCounted = false;
   std::vector<uint8_t> parameters; // laid out as the kernel's parameters are
 };
 
-/// Runs a launch to its end on as many threads as the machine has cores. Throws std::runtime_error with kernel, line of the PTX and
+/// Runs a launch to its end on as many threads as the machine has cores; what it did, where it is counted. Throws std::runtime_error with kernel, line of the PTX and
 /// cause: an access outside of memory, a race, lanes or warps that wait for each other for ever.
-void run(const Launch &launch, const Allocations &memory);
+Counts run(const Launch &launch, const Allocations &memory);
 
 /// A cp.async that was issued and has not been waited for.
 struct Copy {
@@ -106,6 +107,7 @@ struct Cluster {
   const Allocations *memory = nullptr;
   std::vector<std::unique_ptr<Block>> blocks;
   uint32_t live = 0; // warps that have not ended
+  Counts counts;
 };
 
 /// Shared memory of a cluster's other blocks: a block's number in the cluster and one, above the bits of an address of its own.

@@ -1,5 +1,5 @@
 // Loads, stores, atomics, asynchronous copies, and the barriers in shared memory that count bytes.
-#include "Operations.h"
+#include "test/emulator/Operations.h"
 #include <atomic>
 #include <cstring>
 

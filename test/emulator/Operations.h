@@ -1,6 +1,6 @@
 // How handlers are made from functions on values, and the tables of them.
 #pragma once
-#include "Machine.h"
+#include "test/emulator/Machine.h"
 #include <string>
 #include <tuple>
 #include <type_traits>

@@ -1,5 +1,5 @@
 // The parser. See Ptx.h.
-#include "Ptx.h"
+#include "test/emulator/Ptx.h"
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -303,6 +303,7 @@ private:
       fail(fmt::format("instruction '{}' is not supported", opcode));
     instruction.run = operation.run;
     instruction.isCollective = operation.isCollective;
+    instruction.traffic = trafficOf(opcode);
     current->isWatched &= !opcode.starts_with("mbarrier") && opcode.find("cluster") == std::string_view::npos;
     int addresses = 0;
     const bool isBranch = opcode == "bra" || opcode == "bra.uni";

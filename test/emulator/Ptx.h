@@ -1,7 +1,8 @@
 // A parsed PTX module: what the emulator runs. The grammar is that of the PTX ISA manual, as far as LLVM's NVPTX back end and Rondo's
 // own inline assembly write it; anything else is an error that names the line.
 #pragma once
-#include "Handler.h"
+#include "test/emulator/Counts.h"
+#include "test/emulator/Handler.h"
 #include <array>
 #include <cstdint>
 #include <map>
@@ -42,6 +43,7 @@ struct Instruction {
   std::array<Bank, 16> banks = {}; // of registers
   std::array<AddressOperand, 2> addresses = {}; // in the order of the text
   int count = 0;
+  TrafficKind traffic;
 };
 
 struct Parameter {

@@ -43,7 +43,7 @@ void ChunkKernelEmitter::emitTileLoad(const Tile &tile, const SharedTile &shared
 
 Value ChunkKernelEmitter::swizzle(const SharedTile &tile, Value row) {
   if (tile.units() >= 8)
-    return l.bitAnd(l.bitXor(row, l.shl(l.shr(row, 3), 1)), 7);
+    return l.bitAnd(l.bitXor(row, l.shr(l.i32(SharedTile::kFarRows), l.bitAnd(l.shr(row, 1), 12))), 7);
   return tile.units() == 4 ? l.bitAnd(l.shr(row, 1), 3) : l.bitAnd(l.shr(row, 2), 1);
 }
 

@@ -22,7 +22,8 @@ Value Lanes::rem(Value x, int64_t y) { return b.createOrFold<arith::RemUIOp>(loc
 Value Lanes::bitAnd(Value x, int64_t y) { return b.createOrFold<arith::AndIOp>(loc, x, i32(y)); }
 Value Lanes::bitXor(Value x, Value y) { return b.createOrFold<arith::XOrIOp>(loc, x, y); }
 Value Lanes::shl(Value x, int64_t bits) { return b.createOrFold<arith::ShLIOp>(loc, x, i32(bits)); }
-Value Lanes::shr(Value x, int64_t bits) { return b.createOrFold<arith::ShRUIOp>(loc, x, i32(bits)); }
+Value Lanes::shr(Value x, int64_t bits) { return shr(x, i32(bits)); }
+Value Lanes::shr(Value x, Value bits) { return b.createOrFold<arith::ShRUIOp>(loc, x, bits); }
 Value Lanes::less(Value x, Value y) { return b.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::slt, x, y); }
 Value Lanes::least(Value x, Value y) { return b.createOrFold<arith::MinSIOp>(loc, x, y); }
 Value Lanes::equal(Value x, Value y) { return b.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::eq, x, y); }

@@ -29,6 +29,7 @@ public:
   mlir::Value bitXor(mlir::Value x, int64_t y) { return y ? bitXor(x, i32(y)) : x; }
   mlir::Value shl(mlir::Value x, int64_t bits);
   mlir::Value shr(mlir::Value x, int64_t bits);
+  mlir::Value shr(mlir::Value x, mlir::Value bits);
   mlir::Value less(mlir::Value x, mlir::Value y);  // signed
   mlir::Value least(mlir::Value x, mlir::Value y); // signed
   mlir::Value equal(mlir::Value x, mlir::Value y);

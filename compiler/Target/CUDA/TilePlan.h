@@ -21,7 +21,8 @@ struct TilePlan {
 };
 
 /// A matrix of 16-bit elements in shared memory. Units of 16 bytes are exchanged inside a row, depending on the row, so that eight rows
-/// of one column of units lie in different banks, and so do two units of rows that are 8, 16 or 24 apart.
+/// of one column of units lie in different banks, and so do two units of rows that are 8, 16 or 24 apart. The eight rows may also be those
+/// of a block of 16 whose numbers agree in any one bit, as the operands of levels gather them (where a row is 128 bytes or more).
 struct SharedTile {
   int64_t offset = 0; // in bytes, from the start of its buffer
   int64_t rows = 0, columns = 0;
@@ -31,8 +32,10 @@ struct SharedTile {
   int64_t bytes() const { return rows * rowBytes(); }
   /// Unit `unit` of a row lies where unit `unit ^ swizzle(row)` would. It is linear: swizzle(x ^ y) = swizzle(x) ^ swizzle(y).
   int64_t swizzle(int64_t row) const {
-    return units() >= 8 ? (row ^ ((row >> 3) << 1)) & 7 : units() == 4 ? (row >> 1) & 3 : (row >> 2) & 1;
+    return units() >= 8 ? (row ^ kFarRows >> ((row >> 1) & 12)) & 7 : units() == 4 ? (row >> 1) & 3 : (row >> 2) & 1;
   }
+  /// What rows 0, 8, 16 and 24 exchange by, four bits each: 0, 7, 4 and 3. Of the rows of a block only 0 and 15 exchange alike.
+  static constexpr int64_t kFarRows = 0x3470;
   /// The byte of an element, counted from the tile's start.
   int64_t at(int64_t row, int64_t column) const {
     return row * rowBytes() + ((column / 8) ^ swizzle(row)) * 16 + 2 * (column % 8);
