@@ -217,7 +217,7 @@ Result<bool> Runner::compareWithReference() {
   trial.results = std::move(*expected);
   trial.tolerances = tolerancesOf(kernel.program(), *growth);
   const bool halves = options.type == DType::BF16 || options.type == DType::F16;
-  if (options.target.starts_with("cuda") && halves && options.gradient == 0) { // may go by matrix instructions
+  if (options.target.starts_with("cuda") && halves) { // may go by matrix instructions
     CompileOptions rounding = options;
     rounding.target = "reference";
     rounding.roundings = options.target;
