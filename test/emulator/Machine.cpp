@@ -152,9 +152,11 @@ void runCluster(Cluster &cluster) {
   while (cluster.live) {
     bool moved = false;
     for (const std::unique_ptr<Block> &block : cluster.blocks)
-      for (Warp &warp : block->warps)
+      for (size_t w = 0; w < block->warps.size(); ++w) {
+        Warp &warp = block->warps[block->number % 2 ? block->warps.size() - 1 - w : w];
         if (warp.alive && !warp.isAtBarrier)
           moved |= takeTurn(warp);
+      }
     if (!moved)
       cluster.blocks.front()->warps.front().fail("all warps wait for each other");
   }
@@ -194,35 +196,22 @@ uint8_t *Warp::global(uint64_t address, uint32_t bytes, bool isWrite) {
   return reinterpret_cast<uint8_t *>(address);
 }
 
-/// Notes an access by a thread; false where it races with another one. A write after another lane's read of the same warp passes:
-/// lanes with a clamped index read what they throw away.
+/// Notes an access by a thread; false where another one wrote the same since the last barrier.
 static bool note(Access &access, const Block &block, const Warp &warp, uint16_t thread, bool isWrite) {
-  const bool wasWritten = access.writeEpoch == block.epoch, wasRead = access.readEpoch == block.epoch;
-  const bool isSameWarp = access.writer / 32 == thread / 32;
-  if (wasWritten && access.writer != thread && !(isSameWarp && access.writeWarpEpoch != warp.epoch))
+  const bool isMet = access.writer / 32 == thread / 32 && access.epochOfWarp != warp.epoch;
+  if (access.epoch == block.epoch && access.writer != thread && !isMet)
     return false;
-  const bool othersRead = wasRead && (access.manyWarpsRead || access.reader / 32 != thread / 32);
-  if (!isWrite) {
-    access.manyWarpsRead = othersRead;
-    access.readEpoch = block.epoch;
-    access.reader = thread;
-    return true;
-  }
-  if (othersRead)
-    return false;
-  access.writeEpoch = block.epoch;
-  access.writeWarpEpoch = warp.epoch;
-  access.writer = thread;
+  if (isWrite)
+    access = {block.epoch, warp.epoch, thread};
   return true;
 }
 
 bool Warp::isOrdered(Access &access, uint16_t thread, bool isWrite, uint32_t byte) const {
   if (note(access, *block, *this, thread, isWrite))
     return true;
-  const bool wasWritten = access.writeEpoch == block->epoch;
   if (isWrite)
-    fail(fmt::format("race: thread {} writes byte {} of shared memory, which thread {} {} with no barrier between",
-                     thread, byte, wasWritten ? access.writer : access.reader, wasWritten ? "wrote" : "read"));
+    fail(fmt::format("race: threads {} and {} write byte {} of shared memory with no barrier between", access.writer,
+                     thread, byte));
   return false;
 }
 

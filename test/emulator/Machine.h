@@ -4,9 +4,10 @@
 // What a GPU does at some time of its own choosing is done here at the latest moment that the program allows: a cp.async moves its bytes when it is
 // waited for. What is read too early is garbage then: shared memory begins as NaN in every float type.
 //
-// Shared memory is watched as compute-sanitizer's racecheck does it. A write of what another thread has read or written with no barrier
-// in between is an error; a read of what another one has written gives NaN, since lanes beyond the end of a row read such
-// things and throw them away. What all lanes of a warp take part in orders them among each other, and a write after a read within a warp passes.
+// Shared memory is watched: two writes of different values to one place by two threads with no barrier in between are an error, and a
+// read of what another thread has just written gives NaN. So does a read that comes before such a write in some other block: odd blocks take
+// their warps in reverse. (It is no error by itself, since threads beyond the end of a row read what others write, and throw it away.) What
+// all lanes of a warp take part in orders them among each other.
 // Kernels with mbarriers or clusters are not watched: those order single accesses.
 #pragma once
 #include "test/emulator/Ptx.h"
@@ -83,12 +84,11 @@ struct Warp {
   const Kernel &kernel() const;
 };
 
-/// Who touched two bytes of shared memory last, for the search for races.
+/// Who wrote two bytes of shared memory last, for the search for races.
 struct Access {
-  uint64_t writeEpoch = 0, readEpoch = 0; // of the block
-  uint32_t writeWarpEpoch = 0;
-  uint16_t writer = 0, reader = 0; // threads
-  bool manyWarpsRead = false;
+  uint64_t epoch = 0; // of the block
+  uint32_t epochOfWarp = 0;
+  uint16_t writer = 0; // thread
 };
 
 struct Block {
