@@ -169,40 +169,45 @@ public:
     return makeReferenceProgram(context, std::move(meaning), std::move(signature), options.noise);
   }
 
+  /// The program and its code for a GPU.
+  std::optional<Compiled> makeCudaCode() {
+    if (!runThrough(phases().back().name))
+      return std::nullopt;
+    Stopwatch watch(times.codegen);
+    auto program = cuda::describe(*module, *cudaArchitecture(options.target));
+    if (!program)
+      return failCode(program.takeError());
+    Compiled made{**program, "cuda:" + (*program)->image->architecture, joinImage(*(*program)->image), {}, imported};
+    made.program.image = nullptr;
+    return made;
+  }
+
   /// The program and its code for a CPU or a GPU.
   std::optional<Compiled> makeCode() {
-    Compiled made;
-    if (!isCuda()) {
-      // The files of phases hold all functions.
-      if (!runThrough(options.dumpPhases.empty() ? "lower-scan" : phases().back().name))
-        return std::nullopt;
-      made.splitCode =
-          takeSecondCode(shared, *module, phases().drop_front(next), makePhaseOptions(), *machine(), options.suffix);
+    if (isCuda())
+      return makeCudaCode();
+    // The files of phases hold all functions.
+    if (!runThrough(options.dumpPhases.empty() ? "lower-scan" : phases().back().name))
+      return std::nullopt;
+    std::optional<Program> program = cpu::describe(*module, options.suffix);
+    if (!program)
+      return failCode(llvm::createStringError("the module describes no program"));
+    Compiled made{std::move(*program), options.target, {}, {}, imported};
+    made.splitCode =
+        takeSecondCode(shared, *module, phases().drop_front(next), makePhaseOptions(), *machine(), options.suffix);
+    const std::string key = kernelKey(*module, *machine(), options.suffix);
+    if (const std::string *known = shared->objects.find(key)) {
+      made.code = *known;
+      return made;
     }
     if (!runThrough(phases().back().name))
       return std::nullopt;
     Stopwatch watch(times.codegen);
-    made.files = imported;
-    if (isCuda()) {
-      auto program = cuda::describe(*module, *cudaArchitecture(options.target));
-      if (!program) {
-        fail("codegen", llvm::toString(program.takeError()));
-        return std::nullopt;
-      }
-      made.program = **program;
-      made.program.image = nullptr;
-      made.target = "cuda:" + (*program)->image->architecture;
-      made.code = joinImage(*(*program)->image);
-      return made;
-    }
-    auto code = cpu::compile(*module, *machine(), options.suffix);
-    if (!code) {
-      fail("codegen", llvm::toString(code.takeError()));
-      return std::nullopt;
-    }
-    made.program = std::move(code->program);
-    made.target = options.target;
-    made.code = std::move(code->object);
+    auto object = cpu::compile(*module, *machine(), options.suffix);
+    if (!object)
+      return failCode(object.takeError());
+    shared->objects.add(key, *object);
+    made.code = std::move(*object);
     return made;
   }
 
@@ -242,6 +247,11 @@ public:
     if (!cure.empty())
       diagnostic.note(cure);
     diagnostics.push_back(std::move(diagnostic));
+  }
+
+  std::nullopt_t failCode(llvm::Error error) {
+    fail("codegen", llvm::toString(std::move(error)));
+    return std::nullopt;
   }
 
   bool hasError() const {

@@ -30,14 +30,20 @@ struct Waiting {
 
   Result<std::string> compile() {
     std::lock_guard<std::mutex> lock(shared->turn);
+    const std::string key = driver::kernelKey(*module, machine, suffix);
+    if (const std::string *known = shared->objects.find(key))
+      return *known;
     std::string why;
     ScopedDiagnosticHandler handler(&shared->context,
                                     [&](mlir::Diagnostic &diagnostic) { why += diagnostic.str() + "\n"; });
     for (const Phase &phase : rest)
       if (failed(runPhase(phase, *module, options)))
         return Error("the second functions were not compiled: " + why);
-    auto code = cpu::compile(*module, machine, suffix);
-    return code ? Result<std::string>(std::move(code->object)) : Error(llvm::toString(code.takeError()));
+    auto object = cpu::compile(*module, machine, suffix);
+    if (!object)
+      return Error(llvm::toString(object.takeError()));
+    shared->objects.add(key, *object);
+    return std::move(*object);
   }
 };
 

@@ -1,5 +1,6 @@
 // The functions of a CPU's code that most calls never need: lowered and compiled when one of them is first wanted.
 #pragma once
+#include "compiler/Driver/KernelKey.h"
 #include "compiler/Pipeline/Phases.h"
 #include "compiler/Target/CPU/Machine.h"
 #include "mlir/IR/MLIRContext.h"
@@ -14,6 +15,7 @@ namespace rondo::driver {
 struct SharedContext {
   mlir::MLIRContext context;
   std::mutex turn;
+  KnownObjects objects;
 
   SharedContext();
 };

@@ -90,20 +90,29 @@ static llvm::Expected<std::unique_ptr<llvm::Module>> translate(ModuleOp module, 
   return code;
 }
 
-/// The program that the module carries.
-static std::optional<Program> programOf(ModuleOp module) {
+/// The names of all functions of a launch; those that it does not have are empty.
+static SmallVector<std::string *> functionsOf(Launch &launch) {
+  return {&launch.symbol, &launch.splitSymbol, &launch.team.symbol, &launch.rowTeam.symbol, &launch.segments.symbol};
+}
+
+std::optional<Program> rondo::cpu::describe(ModuleOp module, StringRef suffix) {
   auto attribute = module->getAttrOfType<DictionaryAttr>(kProgramAttr);
-  return attribute ? programFromAttr(attribute) : std::nullopt;
+  std::optional<Program> program = attribute ? programFromAttr(attribute) : std::nullopt;
+  if (program)
+    for (Launch &launch : program->launches)
+      for (std::string *symbol : functionsOf(launch))
+        if (!symbol->empty())
+          *symbol += suffix;
+  return program;
 }
 
 OwningOpRef<ModuleOp> rondo::cpu::takeSecond(ModuleOp module) {
   llvm::StringSet<> symbols;
-  if (std::optional<Program> program = programOf(module))
-    for (const Launch &launch : program->launches)
-      for (const std::string &symbol :
-           {launch.splitSymbol, launch.team.symbol, launch.rowTeam.symbol, launch.segments.symbol})
-        if (!symbol.empty())
-          symbols.insert(symbol);
+  if (std::optional<Program> program = describe(module))
+    for (Launch &launch : program->launches)
+      for (const std::string *symbol : functionsOf(launch))
+        if (symbol != &launch.symbol && !symbol->empty())
+          symbols.insert(*symbol);
   if (symbols.empty())
     return nullptr;
   OwningOpRef<ModuleOp> second = ModuleOp::create(module.getLoc());
@@ -146,24 +155,8 @@ llvm::Expected<std::string> rondo::cpu::printCode(ModuleOp module, CodeText what
   return text;
 }
 
-/// Of the program's functions, which need not all be in this module.
-static void appendToNames(Program &program, llvm::Module &code, StringRef suffix) {
-  if (suffix.empty())
-    return;
-  for (Launch &launch : program.launches)
-    for (std::string *symbol :
-         {&launch.symbol, &launch.splitSymbol, &launch.team.symbol, &launch.rowTeam.symbol, &launch.segments.symbol}) {
-      if (symbol->empty())
-        continue;
-      llvm::Function *function = code.getFunction(*symbol);
-      *symbol += suffix;
-      if (function)
-        function->setName(*symbol);
-    }
-}
-
-llvm::Expected<Code> rondo::cpu::compile(ModuleOp module, const Machine &machine, StringRef suffix) {
-  std::optional<Program> program = programOf(module);
+llvm::Expected<std::string> rondo::cpu::compile(ModuleOp module, const Machine &machine, StringRef suffix) {
+  std::optional<Program> program = describe(module);
   if (!program)
     return llvm::createStringError("the module describes no program");
   auto target = makeMachine(machine);
@@ -173,11 +166,11 @@ llvm::Expected<Code> rondo::cpu::compile(ModuleOp module, const Machine &machine
   auto code = translate(module, context, **target, machine);
   if (!code)
     return code.takeError();
-  appendToNames(*program, **code, suffix);
+  for (Launch &launch : program->launches)
+    for (const std::string *symbol : functionsOf(launch))
+      if (llvm::Function *function = symbol->empty() ? nullptr : (*code)->getFunction(*symbol))
+        function->setName(*symbol + suffix);
   if (llvm::Error error = optimise(**code, **target))
     return std::move(error);
-  auto object = emit(**code, **target, llvm::CodeGenFileType::ObjectFile);
-  if (!object)
-    return object.takeError();
-  return Code{std::move(*program), std::move(*object)};
+  return emit(**code, **target, llvm::CodeGenFileType::ObjectFile);
 }

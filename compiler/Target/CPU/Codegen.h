@@ -6,6 +6,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "rondo/Program.h"
 #include "llvm/Support/Error.h"
+#include <optional>
 #include <string>
 
 namespace rondo::cpu {
@@ -22,14 +23,11 @@ llvm::Expected<std::string> printCode(mlir::ModuleOp module, CodeText what, cons
 /// lower-scan on, into a module of their own. Null where there are none.
 mlir::OwningOpRef<mlir::ModuleOp> takeSecond(mlir::ModuleOp module);
 
-/// The program that a module carries as an attribute, and the module's functions as a relocatable object.
-struct Code {
-  Program program;
-  std::string object;
-};
+/// The program that a module with kernels describes; nothing where it describes none. `suffix` is appended to its functions' names, so that
+/// code for several machines can be linked into one program.
+std::optional<Program> describe(mlir::ModuleOp module, llvm::StringRef suffix = "");
 
-/// Compiles a module in the LLVM dialect. `suffix` is appended to the functions' names, so that code for several machines can be linked
-/// into one program.
-llvm::Expected<Code> compile(mlir::ModuleOp module, const Machine &machine, llvm::StringRef suffix = "");
+/// The functions of a module in the LLVM dialect as a relocatable object; the program's own have `suffix` behind their names.
+llvm::Expected<std::string> compile(mlir::ModuleOp module, const Machine &machine, llvm::StringRef suffix = "");
 
 } // namespace rondo::cpu
