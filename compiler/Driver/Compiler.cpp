@@ -6,7 +6,7 @@
 #include "compiler/Driver/ProductCount.h"
 #include "compiler/Driver/ReferenceProgram.h"
 #include "compiler/Driver/Roundings.h"
-#include "compiler/Pipeline/Passes.h"
+#include "compiler/Driver/SecondCode.h"
 #include "compiler/Pipeline/Phases.h"
 #include "compiler/Target/CPU/Codegen.h"
 #include "compiler/Target/CPU/Machine.h"
@@ -67,11 +67,11 @@ std::optional<std::string> cudaArchitecture(StringRef target) {
 /// One compilation: a source on its way, and what was reported on it.
 class Compilation {
 public:
-  Compilation(std::shared_ptr<MLIRContext> context, const Source &source, const Options &options)
-      : context(std::move(context)), source(source), options(options),
+  Compilation(std::shared_ptr<SharedContext> shared, const Source &source, const Options &options)
+      : shared(shared), turn(shared->turn), context(shared, &shared->context), source(source), options(options),
         sources(std::make_shared<frontend::SourceManager>()) {
     file = sources->add(source.name, source.text);
-    handler.emplace(*this->context, *sources, diagnostics);
+    handler.emplace(*context, *sources, diagnostics);
   }
 
   template <typename T> Outcome<T> finish(std::optional<T> value) {
@@ -169,34 +169,45 @@ public:
     return makeReferenceProgram(context, std::move(meaning), std::move(signature), options.noise);
   }
 
-  /// The program and its code for a CPU or a GPU.
-  std::optional<Compiled> makeCode() {
+  /// The program and its code for a GPU.
+  std::optional<Compiled> makeCudaCode() {
     if (!runThrough(phases().back().name))
       return std::nullopt;
     Stopwatch watch(times.codegen);
-    Compiled made;
-    made.files = imported;
-    if (isCuda()) {
-      auto program = cuda::describe(*module, *cudaArchitecture(options.target));
-      if (!program) {
-        fail("codegen", llvm::toString(program.takeError()));
-        return std::nullopt;
-      }
-      made.program = **program;
-      made.program.image = nullptr;
-      made.target = "cuda:" + (*program)->image->architecture;
-      made.code = joinImage(*(*program)->image);
+    auto program = cuda::describe(*module, *cudaArchitecture(options.target));
+    if (!program)
+      return failCode(program.takeError());
+    Compiled made{**program, "cuda:" + (*program)->image->architecture, joinImage(*(*program)->image), {}, imported};
+    made.program.image = nullptr;
+    return made;
+  }
+
+  /// The program and its code for a CPU or a GPU.
+  std::optional<Compiled> makeCode() {
+    if (isCuda())
+      return makeCudaCode();
+    // The files of phases hold all functions.
+    if (!runThrough(options.dumpPhases.empty() ? "lower-scan" : phases().back().name))
+      return std::nullopt;
+    std::optional<Program> program = cpu::describe(*module, options.suffix);
+    if (!program)
+      return failCode(llvm::createStringError("the module describes no program"));
+    Compiled made{std::move(*program), options.target, {}, {}, imported};
+    made.splitCode =
+        takeSecondCode(shared, *module, phases().drop_front(next), makePhaseOptions(), *machine(), options.suffix);
+    const std::string key = kernelKey(*module, *machine(), options.suffix);
+    if (const std::string *known = shared->objects.find(key)) {
+      made.code = *known;
       return made;
     }
-    auto code = cpu::compile(*module, *machine(), options.suffix);
-    if (!code) {
-      fail("codegen", llvm::toString(code.takeError()));
+    if (!runThrough(phases().back().name))
       return std::nullopt;
-    }
-    made.program = std::move(code->program);
-    made.target = options.target;
-    made.code = std::move(code->object);
-    made.splitCode = std::move(code->split);
+    Stopwatch watch(times.codegen);
+    auto object = cpu::compile(*module, *machine(), options.suffix);
+    if (!object)
+      return failCode(object.takeError());
+    shared->objects.add(key, *object);
+    made.code = std::move(*object);
     return made;
   }
 
@@ -238,11 +249,18 @@ public:
     diagnostics.push_back(std::move(diagnostic));
   }
 
+  std::nullopt_t failCode(llvm::Error error) {
+    fail("codegen", llvm::toString(std::move(error)));
+    return std::nullopt;
+  }
+
   bool hasError() const {
     return llvm::any_of(diagnostics, [](const auto &d) { return d.severity == frontend::Severity::Error; });
   }
 
-  std::shared_ptr<MLIRContext> context;
+  std::shared_ptr<SharedContext> shared;
+  std::unique_lock<std::mutex> turn;
+  std::shared_ptr<MLIRContext> context; // of `shared`
   const Source &source;
   const Options &options;
   std::shared_ptr<frontend::SourceManager> sources;
@@ -341,22 +359,14 @@ private:
 } // namespace
 
 struct driver::Compiler::Impl {
-  std::shared_ptr<MLIRContext> context;
-
-  Impl() {
-    DialectRegistry registry;
-    registerDialects(registry);
-    context = std::make_shared<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
-    context->loadAllAvailableDialects();
-    context->printOpOnDiagnostic(false); // places are the spec's; its author has not written the op
-  }
+  std::shared_ptr<SharedContext> shared = std::make_shared<SharedContext>();
 };
 
 driver::Compiler::Compiler() : impl(std::make_unique<Impl>()) {}
 driver::Compiler::~Compiler() = default;
 
 /// The reference with a kernel's roundings: the kernel's own chunks, read by the interpreter, between tensors in f64.
-static Outcome<std::shared_ptr<const Program>> compileRounded(std::shared_ptr<MLIRContext> context,
+static Outcome<std::shared_ptr<const Program>> compileRounded(std::shared_ptr<SharedContext> shared,
                                                               const Source &source, const Options &options) {
   using Made = std::shared_ptr<const Program>;
   Options kernelOptions = options, signatureOptions = options;
@@ -365,25 +375,25 @@ static Outcome<std::shared_ptr<const Program>> compileRounded(std::shared_ptr<ML
   signatureOptions.types.clear();
   OwningOpRef<ModuleOp> formed;
   {
-    Compilation kernel(context, source, kernelOptions);
+    Compilation kernel(shared, source, kernelOptions);
     if (!kernel.checkTarget() || !kernel.enter() || !kernel.runThrough("gradient")) // the last one before kernels
       return kernel.finish(std::optional<Made>());
     formed = std::move(kernel.module);
   }
-  Compilation signature(context, source, signatureOptions);
+  Compilation signature(shared, source, signatureOptions);
   if (!signature.enter() || !signature.runThrough("set-precision"))
     return signature.finish(std::optional<Made>());
   Program described = describeModel(*signature.module->getOps<func::FuncOp>().begin());
   std::string architecture = options.form == "step" ? "" : cudaArchitecture(options.roundings).value_or("");
   DType products = markRoundings(*formed, architecture);
-  return signature.finish(
-      std::optional(makeReferenceProgram(context, std::move(formed), std::move(described), /*noise=*/0, products)));
+  return signature.finish(std::optional(
+      makeReferenceProgram(signature.context, std::move(formed), std::move(described), /*noise=*/0, products)));
 }
 
 Outcome<std::shared_ptr<const Program>> driver::Compiler::compile(const Source &source, const Options &options) {
   if (options.target == "reference" && !options.roundings.empty())
-    return compileRounded(impl->context, source, options);
-  Compilation compilation(impl->context, source, options);
+    return compileRounded(impl->shared, source, options);
+  Compilation compilation(impl->shared, source, options);
   std::shared_ptr<const Program> program;
   if (compilation.checkTarget() && compilation.enter())
     program = options.target == "reference" ? compilation.makeReference() : compilation.makeProgram();
@@ -391,7 +401,7 @@ Outcome<std::shared_ptr<const Program>> driver::Compiler::compile(const Source &
 }
 
 Outcome<Compiled> driver::Compiler::translate(const Source &source, const Options &options) {
-  Compilation compilation(impl->context, source, options);
+  Compilation compilation(impl->shared, source, options);
   std::optional<Compiled> made;
   if (compilation.checkTarget() && compilation.enter())
     made = compilation.makeCode();
@@ -399,7 +409,7 @@ Outcome<Compiled> driver::Compiler::translate(const Source &source, const Option
 }
 
 Outcome<std::string> driver::Compiler::emit(const Source &source, const Options &options, const std::string &what) {
-  Compilation compilation(impl->context, source, options);
+  Compilation compilation(impl->shared, source, options);
   auto none = [&] { return compilation.finish(std::optional<std::string>()); };
   if (what == "ast") {
     std::optional<frontend::File> tree = compilation.parse();
@@ -430,7 +440,7 @@ Outcome<std::string> driver::Compiler::emit(const Source &source, const Options 
 }
 
 Outcome<ModelFacts> driver::Compiler::inspect(const Source &source, const Options &options) {
-  Compilation compilation(impl->context, source, options);
+  Compilation compilation(impl->shared, source, options);
   if (!compilation.enter() || !compilation.runThrough("simplify"))
     return compilation.finish(std::optional<ModelFacts>());
   func::FuncOp model = *compilation.module->getOps<func::FuncOp>().begin();

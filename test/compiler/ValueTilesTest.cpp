@@ -55,9 +55,18 @@ Kernel lower(Compiled compiled) {
   options.threads = 4;
   for (size_t i = compiled.next; i < cpuPhases().size(); ++i)
     REQUIRE(succeeded(runPhase(cpuPhases()[i], *compiled.module, options)));
+  std::optional<Program> described = cpu::describe(*compiled.module);
+  REQUIRE(described);
+  OwningOpRef<ModuleOp> second = cpu::takeSecond(*compiled.module);
   auto code = cpu::compile(*compiled.module, cpu::hostMachine());
   REQUIRE(static_cast<bool>(code));
-  auto program = loadHostCode(std::move(code->program), code->object, std::move(code->split));
+  std::function<Result<std::string>()> split;
+  if (second) {
+    auto other = cpu::compile(*second, cpu::hostMachine());
+    REQUIRE(static_cast<bool>(other));
+    split = [object = std::move(*other)] { return Result<std::string>(object); };
+  }
+  auto program = loadHostCode(std::move(*described), *code, std::move(split));
   REQUIRE(program);
   return Kernel(*program);
 }

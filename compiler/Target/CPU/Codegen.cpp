@@ -1,17 +1,10 @@
 // LLVM's part: conversion, optimisation, machine code. See Codegen.h.
 #include "compiler/Target/CPU/Codegen.h"
 #include "compiler/Target/CPU/Machine.h"
+#include "compiler/Target/CPU/Passes.h"
 #include "compiler/Target/Signature.h"
-#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
-#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
-#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVMPass.h"
-#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
-#include "mlir/Conversion/MathToLibm/MathToLibm.h"
-#include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
-#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
 #include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
-#include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
-#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/ADT/StringSet.h"
@@ -22,7 +15,6 @@
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
-#include "llvm/Transforms/Utils/Cloning.h"
 
 using namespace mlir;
 using namespace rondo;
@@ -30,17 +22,7 @@ using namespace rondo::cpu;
 
 void rondo::cpu::buildToLLVM(OpPassManager &passes) {
   passes.addPass(createSCFToControlFlowPass());
-  passes.addPass(createConvertMathToLLVMPass());
-  passes.addPass(createConvertMathToLibmPass()); // takes vectors apart, so it comes before they are lowered
-  ConvertVectorToLLVMPassOptions vectors;
-  vectors.reassociateFPReductions = true;
-  passes.addPass(createConvertVectorToLLVMPass(vectors));
-  passes.addPass(createUBToLLVMConversionPass()); // the vector lowering leaves ub.poison behind
-  passes.addPass(createFinalizeMemRefToLLVMConversionPass());
-  passes.addPass(createArithToLLVMConversionPass());
-  passes.addPass(createConvertFuncToLLVMPass());
-  passes.addPass(createConvertControlFlowToLLVMPass());
-  passes.addPass(createReconcileUnrealizedCastsPass());
+  passes.addPass(createLowerToLLVM());
 }
 
 /// What LLVM adds to code that comes with its vectors, unrolling and hoisting chosen: scalar clean-up, and no loop transformation
@@ -108,23 +90,40 @@ static llvm::Expected<std::unique_ptr<llvm::Module>> translate(ModuleOp module, 
   return code;
 }
 
-/// Takes the second and third functions of all launches out of `code`, into a module of their own: most calls need the first ones.
-static std::unique_ptr<llvm::Module> takeSplit(llvm::Module &code, const Program &program) {
+/// The names of all functions of a launch; those that it does not have are empty.
+static SmallVector<std::string *> functionsOf(Launch &launch) {
+  return {&launch.symbol, &launch.splitSymbol, &launch.team.symbol, &launch.rowTeam.symbol, &launch.segments.symbol};
+}
+
+std::optional<Program> rondo::cpu::describe(ModuleOp module, StringRef suffix) {
+  auto attribute = module->getAttrOfType<DictionaryAttr>(kProgramAttr);
+  std::optional<Program> program = attribute ? programFromAttr(attribute) : std::nullopt;
+  if (program)
+    for (Launch &launch : program->launches)
+      for (std::string *symbol : functionsOf(launch))
+        if (!symbol->empty())
+          *symbol += suffix;
+  return program;
+}
+
+OwningOpRef<ModuleOp> rondo::cpu::takeSecond(ModuleOp module) {
   llvm::StringSet<> symbols;
-  for (const Launch &launch : program.launches)
-    for (const std::string &symbol :
-         {launch.splitSymbol, launch.team.symbol, launch.rowTeam.symbol, launch.segments.symbol})
-      if (!symbol.empty())
-        symbols.insert(symbol);
+  if (std::optional<Program> program = describe(module))
+    for (Launch &launch : program->launches)
+      for (const std::string *symbol : functionsOf(launch))
+        if (symbol != &launch.symbol && !symbol->empty())
+          symbols.insert(*symbol);
   if (symbols.empty())
     return nullptr;
-  std::unique_ptr<llvm::Module> split = llvm::CloneModule(code);
-  for (llvm::Function &function : llvm::make_early_inc_range(*split))
-    if (!function.isDeclaration() && !symbols.contains(function.getName()))
-      function.eraseFromParent();
-  for (const auto &symbol : symbols)
-    code.getFunction(symbol.getKey())->eraseFromParent();
-  return split;
+  OwningOpRef<ModuleOp> second = ModuleOp::create(module.getLoc());
+  (*second)->setAttrs(module->getAttrs());
+  for (Operation &op : llvm::make_early_inc_range(*module.getBody())) {
+    if (symbols.contains(SymbolTable::getSymbolName(&op)))
+      op.moveBefore(second->getBody(), second->getBody()->end());
+    else if (!isa<FunctionOpInterface>(op) || cast<FunctionOpInterface>(op).isExternal()) // tables, which both may read
+      second->getBody()->push_back(op.clone());
+  }
+  return second;
 }
 
 /// The module's machine code: assembly, or an object.
@@ -136,12 +135,6 @@ static llvm::Expected<std::string> emit(llvm::Module &code, llvm::TargetMachine 
     return llvm::createStringError("this target makes no such file");
   passes.run(code);
   return text.str().str();
-}
-
-static llvm::Expected<std::string> makeObject(llvm::Module &code, llvm::TargetMachine &machine) {
-  if (llvm::Error error = optimise(code, machine))
-    return std::move(error);
-  return emit(code, machine, llvm::CodeGenFileType::ObjectFile);
 }
 
 llvm::Expected<std::string> rondo::cpu::printCode(ModuleOp module, CodeText what, const Machine &machine) {
@@ -162,51 +155,22 @@ llvm::Expected<std::string> rondo::cpu::printCode(ModuleOp module, CodeText what
   return text;
 }
 
-namespace {
-/// What is compiled when it is first wanted. Members go in the order that their destruction needs.
-struct Waiting {
-  std::unique_ptr<llvm::LLVMContext> context = std::make_unique<llvm::LLVMContext>();
-  std::unique_ptr<llvm::TargetMachine> target;
-  std::unique_ptr<llvm::Module> code;
-};
-} // namespace
-
-static void appendToNames(Program &program, llvm::Module &code, StringRef suffix) {
-  if (suffix.empty())
-    return;
-  for (Launch &launch : program.launches)
-    for (std::string *symbol :
-         {&launch.symbol, &launch.splitSymbol, &launch.team.symbol, &launch.rowTeam.symbol, &launch.segments.symbol})
-      if (llvm::Function *function = symbol->empty() ? nullptr : code.getFunction(*symbol)) {
-        *symbol += suffix;
-        function->setName(*symbol);
-      }
-}
-
-llvm::Expected<Code> rondo::cpu::compile(ModuleOp module, const Machine &machine, StringRef suffix) {
-  auto attribute = module->getAttrOfType<DictionaryAttr>(kProgramAttr);
-  std::optional<Program> program = attribute ? programFromAttr(attribute) : std::nullopt;
+llvm::Expected<std::string> rondo::cpu::compile(ModuleOp module, const Machine &machine, StringRef suffix) {
+  std::optional<Program> program = describe(module);
   if (!program)
     return llvm::createStringError("the module describes no program");
   auto target = makeMachine(machine);
   if (!target)
     return target.takeError();
-  auto split = std::make_shared<Waiting>();
-  split->target = std::move(*target);
-  auto code = translate(module, *split->context, *split->target, machine);
+  llvm::LLVMContext context;
+  auto code = translate(module, context, **target, machine);
   if (!code)
     return code.takeError();
-  appendToNames(*program, **code, suffix);
-  split->code = takeSplit(**code, *program);
-  auto object = makeObject(**code, *split->target);
-  if (!object)
-    return object.takeError();
-  code->reset(); // before the context
-  Code made{std::move(*program), std::move(*object), nullptr};
-  if (split->code)
-    made.split = [split]() -> Result<std::string> {
-      auto object = makeObject(*split->code, *split->target);
-      return object ? Result<std::string>(std::move(*object)) : Error(llvm::toString(object.takeError()));
-    };
-  return made;
+  for (Launch &launch : program->launches)
+    for (const std::string *symbol : functionsOf(launch))
+      if (llvm::Function *function = symbol->empty() ? nullptr : (*code)->getFunction(*symbol))
+        function->setName(*symbol + suffix);
+  if (llvm::Error error = optimise(**code, **target))
+    return std::move(error);
+  return emit(**code, **target, llvm::CodeGenFileType::ObjectFile);
 }

@@ -78,4 +78,25 @@ def LowerScan : Pass<"lower-scan", "::mlir::ModuleOp"> {
                            "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect"];
 }
+
+def LowerToLLVM : Pass<"lower-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "kernels to the LLVM dialect";
+  let description = [{
+    Arithmetic, functions, branches, memory and vectors of one axis, in one conversion.
+
+    Requires: kernels (`lower-scan`) whose loops are branches (`convert-scf-to-cf`). Ensures: operations of the LLVM dialect only. Functions
+    that LLVM has no intrinsic for are calls of the C library's.
+    Declines: vectors of more than one axis.
+    Cost: linear in the kernels.
+
+    ```mlir
+    // rondo-opt --lower-to-llvm
+    func.func @add(%x: vector<8xf32>, %y: vector<8xf32>) -> vector<8xf32> {
+      %s = arith.addf %x, %y : vector<8xf32>
+      return %s : vector<8xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::func::FuncDialect"];
+}
 #endif

@@ -69,9 +69,22 @@ def test_refusals_are_shrunk():
     expect_minimal("compile", r"logaddexp", "compile", "log-plus,linear", 4)
 
 
+# Is stopped for longer than it may take, and goes on.
+STOPPED = """
+import os, signal, subprocess
+subprocess.Popen(["sh", "-c", f"sleep 5; kill -CONT {os.getpid()}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+os.kill(os.getpid(), signal.SIGSTOP)
+print("m (batch.rondo)\\n1 models, 1 checks, 0 draws redrawn: all within tolerance")
+"""
+
+
 def test_timeouts_of_one_spec_are_told_from_crashes():
     endless = Verifier([sys.executable, "-c", "while True: pass"], [], seconds_per_model=-59)
     assert endless.failure("model m {}\n").kind == "timeout"
+    asleep = Verifier([sys.executable, "-c", "import time; time.sleep(600)"], [], seconds_per_model=-58)
+    assert asleep.failure("model m {}\n").kind == "timeout"
+    stopped = Verifier([sys.executable, "-c", STOPPED], [], seconds_per_model=-59)
+    assert stopped.failure("model m {}\n") is None
     assert failure_of(parse(-11, "", "")).detail == "SIGSEGV"
     assert failure_of(parse(1, "", "x: Assertion `n == 3' failed.")).kind == "crash"
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 
 HEADER = re.compile(r"^(\S+) \(.*\)$")
 CHECK = re.compile(r"^  (\S+)\s+(\S.*?)\s+error (\S+)\s+tolerance (\S+)\s+max (\S+)\s+tolerance (\S+) rms\s+(ok|FAILED)")
@@ -67,7 +68,8 @@ def normalised(message):
 
 class Verifier:
     """`command` is the program with its subcommand, `arguments` go behind the file. A process has 60 s of processor time and
-    `seconds_per_model` more for each model, and of the clock's ten times that: on a busy machine waiting is no hang."""
+    `seconds_per_model` more for each model. A process that sleeps for so long by the clock, and does nothing, hangs; one that waits for a
+    processor, or that somebody has stopped, does not."""
 
     def __init__(self, command, arguments, seconds_per_model=30):
         self.command, self.arguments, self.seconds = command, arguments, seconds_per_model
@@ -83,12 +85,19 @@ class Verifier:
             limited = ["sh", "-c", 'ulimit -S -t "$0"; exec "$@"', str(limit), *self.command, path, *self.arguments, *extra]
             process = subprocess.Popen(limited, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                        stdin=subprocess.DEVNULL, env=environment, cwd=folder, start_new_session=True)
-            try:
-                out, err = process.communicate(timeout=10 * limit)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                out, err = process.communicate()
-                return Result(1, timed_out=True, out=out.decode("utf-8", "replace"), err=err.decode("utf-8", "replace"))
+            before = None
+            while True:
+                try:
+                    out, err = process.communicate(timeout=limit)
+                    break
+                except subprocess.TimeoutExpired:
+                    now = activity(process.pid)
+                    if now is None or now != before:
+                        before = now
+                        continue
+                    os.killpg(process.pid, signal.SIGKILL)
+                    out, err = process.communicate()
+                    return Result(1, timed_out=True, out=out.decode("utf-8", "replace"), err=err.decode("utf-8", "replace"))
         return parse(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
 
     def failure(self, text, extra=()):
@@ -98,6 +107,20 @@ class Verifier:
     def shell(self, path, extra=()):
         """The command as it would be typed."""
         return shlex.join([*self.command, path, *self.arguments, *extra])
+
+
+def activity(pid):
+    """The processor time that a process's threads have used; None where one of them has something to do, or is stopped."""
+    used = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/stat"):
+        try:
+            fields = path.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        if fields[0] in "RTtD":
+            return None
+        used += int(fields[11]) + int(fields[12])
+    return used
 
 
 def parse(status, out, err):
