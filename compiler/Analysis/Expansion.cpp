@@ -1,5 +1,6 @@
 // See Expansion.h.
 #include "compiler/Analysis/Expansion.h"
+#include "compiler/Analysis/TwoSides.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -31,20 +32,12 @@ SplitFactors rondo::analysis::splitByLetter(ArrayRef<Factor> factors, int letter
   return split;
 }
 
-namespace {
-
-bool sameFactor(const Factor &a, const Factor &b) {
+static bool sameFactor(const Factor &a, const Factor &b) {
   return a.value == b.value && a.letters == b.letters && a.reciprocal == b.reciprocal;
 }
 
-bool sameFactors(ArrayRef<Factor> a, ArrayRef<Factor> b) {
-  return a.size() == b.size() && llvm::all_of(a, [&](const Factor &x) {
-           return llvm::any_of(b, [&](const Factor &y) { return sameFactor(x, y); });
-         });
-}
-
 /// `all` without the factors of `some`, or nothing when one of them is missing.
-std::optional<SmallVector<Factor>> without(ArrayRef<Factor> all, ArrayRef<Factor> some) {
+static std::optional<SmallVector<Factor>> without(ArrayRef<Factor> all, ArrayRef<Factor> some) {
   SmallVector<Factor> rest(all);
   for (const Factor &factor : some) {
     auto *found = llvm::find_if(rest, [&](const Factor &x) { return sameFactor(x, factor); });
@@ -54,6 +47,13 @@ std::optional<SmallVector<Factor>> without(ArrayRef<Factor> all, ArrayRef<Factor
   }
   return rest;
 }
+
+bool rondo::analysis::sameFactors(ArrayRef<Factor> a, ArrayRef<Factor> b) {
+  std::optional<SmallVector<Factor>> rest = without(a, b);
+  return rest && rest->empty();
+}
+
+namespace {
 
 class ExpansionFinder {
 public:
@@ -163,6 +163,13 @@ private:
       result.keyAxes.push_back(key);
     else if (result.keyAxes[s] != key)
       return miss("the transitions of state " + nameOf(s) + " contract different axes");
+    std::optional<TwoSides> sides = decaysFirst(s, diagonal, transitions);
+    if (sides) {
+      diagonal.clear();
+      transitions.clear();
+      for (const Term &term : sides->rest)
+        (term.isDiagonal() ? diagonal : transitions).push_back(&term);
+    }
     addDecay(s, diagonal);
     for (const Term *term : inputs)
       addOuter(s, *term);
@@ -181,6 +188,21 @@ private:
     return contracted;
   }
 
+  /// Takes a decay along the values, which all that reads the state has, off the terms and adds it. Nothing where there is none: then what
+  /// decays along the values does so beside the transition.
+  std::optional<TwoSides> decaysFirst(unsigned s, ArrayRef<const Term *> diagonal, ArrayRef<const Term *> transitions) {
+    if (rank < 2 || llvm::none_of(transitions, [&](const Term *term) { return hasLetter(term->factors, 1 - key); }))
+      return std::nullopt;
+    SmallVector<const Term *> terms(diagonal);
+    terms.append(transitions.begin(), transitions.end());
+    std::optional<TwoSides> sides = factorAlong(terms, 1 - key);
+    if (!sides)
+      sides = commonAlong(terms, 1 - key);
+    if (sides->along.size() > 1 || !sides->along.front().factors.empty())
+      result.decays.push_back({s, {1 - key}, sides->along, move, /*before=*/true});
+    return sides;
+  }
+
   void addDecay(unsigned s, ArrayRef<const Term *> diagonal) {
     if (diagonal.size() == 1 && diagonal.front()->factors.empty() && diagonal.front()->scale == 1)
       return;
@@ -194,12 +216,14 @@ private:
       result.decays.push_back(std::move(decay));
       return;
     }
-    const Term &term = *diagonal.front();
-    SplitFactors split = splitByLetter(term.factors, 1, letters());
-    if (diagonal.size() > 1 || hasLetter(split.linked, 0))
+    std::optional<TwoSides> sides = factorAlong(diagonal, 1);
+    if (!sides)
       return miss("the decay of state " + nameOf(s) + " is no product of one along each axis");
-    result.decays.push_back({s, {0}, {{split.rest, term.scale}}, move});
-    result.decays.push_back({s, {1}, {{split.linked, 1}}, move});
+    FactorSum rest;
+    for (const Term &term : sides->rest)
+      rest.push_back({term.factors, term.scale});
+    result.decays.push_back({s, {0}, rest, move});
+    result.decays.push_back({s, {1}, sides->along, move});
   }
 
   SmallVector<int> letters() {
@@ -222,7 +246,12 @@ private:
       return miss("the transition of state " + nameOf(s) + " contracts both axes");
     int summed = term.stateLetters[key];
     SplitFactors read = splitByLetter(term.factors, summed, letters());
-    if (hasLetter(read.linked, key) || hasLetter(term.factors, 1 - key))
+    for (const Factor &factor : term.factors)
+      if (rank == 2 && llvm::is_contained(factor.letters, 1 - key))
+        return miss("a transition of state " + nameOf(s) +
+                        " varies along its values, and not as all that it keeps does",
+                    factor.value.getDefiningOp() ? factor.value.getDefiningOp() : *factor.value.user_begin());
+    if (hasLetter(read.linked, key))
       return miss("the transition of state " + nameOf(s) + " is no sum of a diagonal and outer products");
     SmallVector<Factor> write = read.rest;
     double scale = term.scale;

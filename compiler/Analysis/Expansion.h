@@ -19,6 +19,7 @@ struct ExpansionDecay {
   llvm::SmallVector<int64_t> axes;
   FactorSum sum;
   int64_t move = 0;
+  bool before = false; // along the value axis, and what transitions read has it
 };
 
 /// key ⊗ value into a state. The letters are the state's axes.
@@ -62,5 +63,6 @@ struct SplitFactors {
 };
 SplitFactors splitByLetter(llvm::ArrayRef<Factor> factors, int letter, llvm::ArrayRef<int> fixed);
 bool hasLetter(llvm::ArrayRef<Factor> factors, int letter);
+bool sameFactors(llvm::ArrayRef<Factor> a, llvm::ArrayRef<Factor> b);
 
 } // namespace rondo::analysis

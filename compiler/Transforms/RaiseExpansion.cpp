@@ -24,7 +24,7 @@ public:
     SmallVector<Attribute> decays, reads;
     SmallVector<int64_t> outers, transitions;
     for (const ExpansionDecay &decay : found.decays)
-      decays.push_back(recur::DecayAttr::get(scan.getContext(), decay.state, decay.axes));
+      decays.push_back(recur::DecayAttr::get(scan.getContext(), decay.state, decay.axes, decay.before));
     for (const ExpansionOuter &outer : found.outers)
       outers.push_back(outer.state);
     for (const ExpansionTransition &transition : found.transitions)

@@ -123,6 +123,26 @@ func.func @columns(%k: !bt_k, %v: !bt_v, %S0: !b_kv) -> !b_kv {
   return %ST : !b_kv
 }
 
+// Before the transition it is the same for all keys, and commutes with the matrix.
+// CHECK-LABEL: func.func @columns_first(
+// CHECK:      parts [#recur.state<"S", {{\[\[}}1]]>, #recur.state<"S_transition", {{\[\[}}1]]>, #recur.state<"S_decay1", {{\[\[}}1]]>]
+// CHECK:      ends_step {
+// CHECK-NEXT: ^bb0(%[[K:.*]]: {{.*}}, %[[V:.*]]: {{.*}}, %[[E:.*]]: tensor<4x8xf32, {{.*}}>, %[[M:.*]]: tensor<4x4xf32, {{.*}}>, %[[D:.*]]: tensor<8xf32, {{.*}}>):
+// CHECK-NEXT:   %[[R:.*]] = recur.contract "ab,a->b"(%[[E]], %[[K]])
+// CHECK-NEXT:   %[[RV:.*]] = recur.map mul(%[[R]], %[[V]])
+func.func @columns_first(%k: !bt_k, %v: !bt_v, %S0: !b_kv) -> !b_kv {
+  %ST = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %v : !bt_k, !bt_v) inits(%S0 : !b_kv)
+      key_axes [0] decays [#recur.decay<0, [1], before>] outers [0] transitions [0] readouts []
+      attributes {chunk.plan = #chunk.plan<form = step, schedule = segment, chunk = 1>} coefficients {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.coefficients decays(%vt : !v) keys(%kt : !k) values(%vt : !v) writes(%kt : !k) reads(%kt : !k)
+  } readout {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.yield
+  } : !b_kv
+  return %ST : !b_kv
+}
+
 // The same decay in a move before the transition's is one of its own: a matrix and a vector.
 // CHECK-LABEL: func.func @moves(
 // CHECK:      parts [#recur.state<"S", {{\[\[}}1]]>, #recur.state<"S_transition", {{\[\[}}1]]>, #recur.state<"S_decay1", {{\[\[}}1]]>]
