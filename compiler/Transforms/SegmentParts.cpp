@@ -64,6 +64,8 @@ public:
                                                  b.getStringAttr(scan.state(part.state).getName().getValue() + suffix),
                                                  ArrayRef<DenseI64ArrayAttr>{b.getDenseI64ArrayAttr({1})}));
     result.begins.push_back(beginOf(part));
+    if (part.kind == Kind::End)
+      result.ends.push_back(parts.size());
     parts.push_back(part);
   }
 
@@ -307,10 +309,6 @@ static SegmentParts buildLinear(recur::LinearScanOp op, Region &step, Region &jo
 
 std::string rondo::noSegments(Operation *raised) {
   auto scan = cast<recur::ScanInterface>(raised);
-  if (scan.getResets())
-    return "a reset may fall into a segment";
-  if (scan.getOffsets())
-    return "packed sequences are tasks of their own";
   auto delta = dyn_cast<recur::DeltaScanOp>(raised);
   if (!delta)
     return "";

@@ -88,12 +88,12 @@ func.func @maximum(%x: !bt_k, %h0: !b_k) -> !b_k {
   return %h : !b_k
 }
 
-// What cannot be cut stays.
+// Behind a reset, the parts that `ends` names are the states themselves.
 // CHECK-LABEL: func.func @resets(
-// CHECK-NOT:  segment_scan
-// CHECK:      recur.linear_scan
+// CHECK:      chunk.segment_scan
+// CHECK:      resets(%arg2
+// CHECK:      parts [#recur.state<"h", {{\[\[}}1]]>, #recur.state<"h_decay", {{\[\[}}1]]>] begins [{{.*}}] ends [0] step {
 func.func @resets(%x: !bt_k, %h0: !b_k, %r: !r) -> !b_k {
-  // REMARK: [[@LINE+1]]:8: remark: form-chunks declines: a reset may fall into a segment
   %h = recur.linear_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !bt_k) inits(%h0 : !b_k) resets(%r : !r)
       semiring plus_times attributes {chunk.plan = #chunk.plan<form = scan, schedule = segment, chunk = 1>} coefficients {
   ^bb0(%xt: !k):
@@ -105,6 +105,7 @@ func.func @resets(%x: !bt_k, %h0: !b_k, %r: !r) -> !b_k {
   return %h : !b_k
 }
 
+// What cannot be cut stays.
 // Beside a transition, a decay along the values gives each column a matrix of its own.
 // CHECK-LABEL: func.func @columns(
 // CHECK-NOT:  segment_scan
