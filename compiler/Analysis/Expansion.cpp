@@ -65,10 +65,12 @@ public:
     return std::move(result);
   }
 
-  int64_t moves(unsigned s) {
+  std::optional<ExpansionCounts> counts(unsigned s) {
     result.keyAxes.assign(s, 0); // of the states before, which do not matter
     addState(s);
-    return result ? last + 1 : 1;
+    if (!result)
+      return std::nullopt;
+    return ExpansionCounts{last + 1, std::ssize(result.outers), std::ssize(result.transitions)};
   }
 
 private:
@@ -171,6 +173,7 @@ private:
         (term.isDiagonal() ? diagonal : transitions).push_back(&term);
     }
     addDecay(s, diagonal);
+    mixes = !transitions.empty();
     for (const Term *term : inputs)
       addOuter(s, *term);
     for (const Term *term : transitions)
@@ -238,7 +241,39 @@ private:
     SplitFactors split = rank == 2 ? splitByLetter(term.factors, 1 - key, letters()) : SplitFactors{{}, term.factors};
     if (hasLetter(split.linked, key))
       return miss("what enters state " + nameOf(s) + " is no sum of outer products");
-    result.outers.push_back({s, {split.rest, term.scale}, {split.linked, 1}, move});
+    // Outer products along one key are one, and those of one value, where no transition looks for its key among them.
+    FactorProduct along{split.rest, term.scale}, value{split.linked, 1};
+    for (ExpansionOuter &known : result.outers) {
+      if (known.state != s || known.move != move)
+        continue;
+      if (joinsAlong(known, along, value))
+        return;
+      bool isOf = known.value.size() == 1 && known.value.front().scale == 1 &&
+                  sameFactors(known.value.front().factors, value.factors);
+      if (isOf && !mixes)
+        return known.key.push_back(std::move(along));
+    }
+    result.outers.push_back({s, {along}, {value}, move});
+  }
+
+  /// Adds `value` to the values of `known`, whose key is `along` but for numbers, which then go with the values.
+  bool joinsAlong(ExpansionOuter &known, const FactorProduct &along, FactorProduct value) {
+    FactorProduct &first = known.key.front();
+    SplitFactors mine = splitByLetter(along.factors, key, letters()),
+                 its = splitByLetter(first.factors, key, letters());
+    if (known.key.size() > 1 || !sameFactors(mine.linked, its.linked))
+      return false;
+    if (first.scale == 0 || !sameFactors(mine.rest, its.rest)) {
+      for (FactorProduct &other : known.value) {
+        other.factors.append(its.rest);
+        other.scale *= first.scale;
+      }
+      value.factors.append(mine.rest);
+      first = {its.linked, 1};
+    }
+    value.scale *= along.scale / first.scale;
+    known.value.push_back(std::move(value));
+    return true;
   }
 
   void addTransition(unsigned s, const Term &term) {
@@ -256,13 +291,17 @@ private:
     SmallVector<Factor> write = read.rest;
     double scale = term.scale;
     // A key that the transition writes along, too, is used again, and what is left goes with the read.
-    for (const ExpansionOuter &outer : result.outers)
-      if (std::optional<SmallVector<Factor>> rest = without(write, outer.key.factors);
+    for (const ExpansionOuter &outer : result.outers) {
+      if (outer.key.size() > 1)
+        continue;
+      const FactorProduct &along = outer.key.front();
+      if (std::optional<SmallVector<Factor>> rest = without(write, along.factors);
           outer.state == s && outer.move == move && rest &&
           llvm::all_of(*rest, [](const Factor &f) { return f.letters.empty(); })) {
         read.linked.append(*rest);
-        return add(s, outer.key, {read.linked, scale / outer.key.scale}, summed);
+        return add(s, along, {read.linked, scale / along.scale}, summed);
       }
+    }
     add(s, {write, 1}, {read.linked, scale}, summed);
   }
 
@@ -281,6 +320,7 @@ private:
   Linearity &linearity;
   ScanExpansion result;
   int rank = 0, key = 0;
+  bool mixes = false;         // the move that is added has a transition
   int64_t move = 0, last = 0; // the move that is added, and the last one of the state
 };
 
@@ -290,6 +330,6 @@ ScanExpansion rondo::analysis::findExpansion(recur::ScanOp scan, Linearity &line
   return ExpansionFinder(scan, linearity).find();
 }
 
-int64_t rondo::analysis::countMoves(recur::ScanOp scan, Linearity &linearity, unsigned s) {
-  return ExpansionFinder(scan, linearity).moves(s);
+std::optional<ExpansionCounts> rondo::analysis::countParts(recur::ScanOp scan, Linearity &linearity, unsigned s) {
+  return ExpansionFinder(scan, linearity).counts(s);
 }
