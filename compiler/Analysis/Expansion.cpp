@@ -1,5 +1,6 @@
 // See Expansion.h.
 #include "compiler/Analysis/Expansion.h"
+#include "compiler/Analysis/TwoSides.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -31,20 +32,12 @@ SplitFactors rondo::analysis::splitByLetter(ArrayRef<Factor> factors, int letter
   return split;
 }
 
-namespace {
-
-bool sameFactor(const Factor &a, const Factor &b) {
+static bool sameFactor(const Factor &a, const Factor &b) {
   return a.value == b.value && a.letters == b.letters && a.reciprocal == b.reciprocal;
 }
 
-bool sameFactors(ArrayRef<Factor> a, ArrayRef<Factor> b) {
-  return a.size() == b.size() && llvm::all_of(a, [&](const Factor &x) {
-           return llvm::any_of(b, [&](const Factor &y) { return sameFactor(x, y); });
-         });
-}
-
 /// `all` without the factors of `some`, or nothing when one of them is missing.
-std::optional<SmallVector<Factor>> without(ArrayRef<Factor> all, ArrayRef<Factor> some) {
+static std::optional<SmallVector<Factor>> without(ArrayRef<Factor> all, ArrayRef<Factor> some) {
   SmallVector<Factor> rest(all);
   for (const Factor &factor : some) {
     auto *found = llvm::find_if(rest, [&](const Factor &x) { return sameFactor(x, factor); });
@@ -54,6 +47,13 @@ std::optional<SmallVector<Factor>> without(ArrayRef<Factor> all, ArrayRef<Factor
   }
   return rest;
 }
+
+bool rondo::analysis::sameFactors(ArrayRef<Factor> a, ArrayRef<Factor> b) {
+  std::optional<SmallVector<Factor>> rest = without(a, b);
+  return rest && rest->empty();
+}
+
+namespace {
 
 class ExpansionFinder {
 public:
@@ -65,10 +65,12 @@ public:
     return std::move(result);
   }
 
-  int64_t moves(unsigned s) {
+  std::optional<ExpansionCounts> counts(unsigned s) {
     result.keyAxes.assign(s, 0); // of the states before, which do not matter
     addState(s);
-    return result ? last + 1 : 1;
+    if (!result)
+      return std::nullopt;
+    return ExpansionCounts{last + 1, std::ssize(result.outers), std::ssize(result.transitions)};
   }
 
 private:
@@ -163,7 +165,15 @@ private:
       result.keyAxes.push_back(key);
     else if (result.keyAxes[s] != key)
       return miss("the transitions of state " + nameOf(s) + " contract different axes");
+    std::optional<TwoSides> sides = decaysFirst(s, diagonal, transitions);
+    if (sides) {
+      diagonal.clear();
+      transitions.clear();
+      for (const Term &term : sides->rest)
+        (term.isDiagonal() ? diagonal : transitions).push_back(&term);
+    }
     addDecay(s, diagonal);
+    mixes = !transitions.empty();
     for (const Term *term : inputs)
       addOuter(s, *term);
     for (const Term *term : transitions)
@@ -181,6 +191,21 @@ private:
     return contracted;
   }
 
+  /// Takes a decay along the values, which all that reads the state has, off the terms and adds it. Nothing where there is none: then what
+  /// decays along the values does so beside the transition.
+  std::optional<TwoSides> decaysFirst(unsigned s, ArrayRef<const Term *> diagonal, ArrayRef<const Term *> transitions) {
+    if (rank < 2 || llvm::none_of(transitions, [&](const Term *term) { return hasLetter(term->factors, 1 - key); }))
+      return std::nullopt;
+    SmallVector<const Term *> terms(diagonal);
+    terms.append(transitions.begin(), transitions.end());
+    std::optional<TwoSides> sides = factorAlong(terms, 1 - key);
+    if (!sides)
+      sides = commonAlong(terms, 1 - key);
+    if (sides->along.size() > 1 || !sides->along.front().factors.empty())
+      result.decays.push_back({s, {1 - key}, sides->along, move, /*before=*/true});
+    return sides;
+  }
+
   void addDecay(unsigned s, ArrayRef<const Term *> diagonal) {
     if (diagonal.size() == 1 && diagonal.front()->factors.empty() && diagonal.front()->scale == 1)
       return;
@@ -194,12 +219,14 @@ private:
       result.decays.push_back(std::move(decay));
       return;
     }
-    const Term &term = *diagonal.front();
-    SplitFactors split = splitByLetter(term.factors, 1, letters());
-    if (diagonal.size() > 1 || hasLetter(split.linked, 0))
+    std::optional<TwoSides> sides = factorAlong(diagonal, 1);
+    if (!sides)
       return miss("the decay of state " + nameOf(s) + " is no product of one along each axis");
-    result.decays.push_back({s, {0}, {{split.rest, term.scale}}, move});
-    result.decays.push_back({s, {1}, {{split.linked, 1}}, move});
+    FactorSum rest;
+    for (const Term &term : sides->rest)
+      rest.push_back({term.factors, term.scale});
+    result.decays.push_back({s, {0}, rest, move});
+    result.decays.push_back({s, {1}, sides->along, move});
   }
 
   SmallVector<int> letters() {
@@ -214,7 +241,39 @@ private:
     SplitFactors split = rank == 2 ? splitByLetter(term.factors, 1 - key, letters()) : SplitFactors{{}, term.factors};
     if (hasLetter(split.linked, key))
       return miss("what enters state " + nameOf(s) + " is no sum of outer products");
-    result.outers.push_back({s, {split.rest, term.scale}, {split.linked, 1}, move});
+    // Outer products along one key are one, and those of one value, where no transition looks for its key among them.
+    FactorProduct along{split.rest, term.scale}, value{split.linked, 1};
+    for (ExpansionOuter &known : result.outers) {
+      if (known.state != s || known.move != move)
+        continue;
+      if (joinsAlong(known, along, value))
+        return;
+      bool isOf = known.value.size() == 1 && known.value.front().scale == 1 &&
+                  sameFactors(known.value.front().factors, value.factors);
+      if (isOf && !mixes)
+        return known.key.push_back(std::move(along));
+    }
+    result.outers.push_back({s, {along}, {value}, move});
+  }
+
+  /// Adds `value` to the values of `known`, whose key is `along` but for numbers, which then go with the values.
+  bool joinsAlong(ExpansionOuter &known, const FactorProduct &along, FactorProduct value) {
+    FactorProduct &first = known.key.front();
+    SplitFactors mine = splitByLetter(along.factors, key, letters()),
+                 its = splitByLetter(first.factors, key, letters());
+    if (known.key.size() > 1 || !sameFactors(mine.linked, its.linked))
+      return false;
+    if (first.scale == 0 || !sameFactors(mine.rest, its.rest)) {
+      for (FactorProduct &other : known.value) {
+        other.factors.append(its.rest);
+        other.scale *= first.scale;
+      }
+      value.factors.append(mine.rest);
+      first = {its.linked, 1};
+    }
+    value.scale *= along.scale / first.scale;
+    known.value.push_back(std::move(value));
+    return true;
   }
 
   void addTransition(unsigned s, const Term &term) {
@@ -222,18 +281,27 @@ private:
       return miss("the transition of state " + nameOf(s) + " contracts both axes");
     int summed = term.stateLetters[key];
     SplitFactors read = splitByLetter(term.factors, summed, letters());
-    if (hasLetter(read.linked, key) || hasLetter(term.factors, 1 - key))
+    for (const Factor &factor : term.factors)
+      if (rank == 2 && llvm::is_contained(factor.letters, 1 - key))
+        return miss("a transition of state " + nameOf(s) +
+                        " varies along its values, and not as all that it keeps does",
+                    factor.value.getDefiningOp() ? factor.value.getDefiningOp() : *factor.value.user_begin());
+    if (hasLetter(read.linked, key))
       return miss("the transition of state " + nameOf(s) + " is no sum of a diagonal and outer products");
     SmallVector<Factor> write = read.rest;
     double scale = term.scale;
     // A key that the transition writes along, too, is used again, and what is left goes with the read.
-    for (const ExpansionOuter &outer : result.outers)
-      if (std::optional<SmallVector<Factor>> rest = without(write, outer.key.factors);
+    for (const ExpansionOuter &outer : result.outers) {
+      if (outer.key.size() > 1)
+        continue;
+      const FactorProduct &along = outer.key.front();
+      if (std::optional<SmallVector<Factor>> rest = without(write, along.factors);
           outer.state == s && outer.move == move && rest &&
           llvm::all_of(*rest, [](const Factor &f) { return f.letters.empty(); })) {
         read.linked.append(*rest);
-        return add(s, outer.key, {read.linked, scale / outer.key.scale}, summed);
+        return add(s, along, {read.linked, scale / along.scale}, summed);
       }
+    }
     add(s, {write, 1}, {read.linked, scale}, summed);
   }
 
@@ -252,6 +320,7 @@ private:
   Linearity &linearity;
   ScanExpansion result;
   int rank = 0, key = 0;
+  bool mixes = false;         // the move that is added has a transition
   int64_t move = 0, last = 0; // the move that is added, and the last one of the state
 };
 
@@ -261,6 +330,6 @@ ScanExpansion rondo::analysis::findExpansion(recur::ScanOp scan, Linearity &line
   return ExpansionFinder(scan, linearity).find();
 }
 
-int64_t rondo::analysis::countMoves(recur::ScanOp scan, Linearity &linearity, unsigned s) {
-  return ExpansionFinder(scan, linearity).moves(s);
+std::optional<ExpansionCounts> rondo::analysis::countParts(recur::ScanOp scan, Linearity &linearity, unsigned s) {
+  return ExpansionFinder(scan, linearity).counts(s);
 }

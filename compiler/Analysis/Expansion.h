@@ -19,12 +19,13 @@ struct ExpansionDecay {
   llvm::SmallVector<int64_t> axes;
   FactorSum sum;
   int64_t move = 0;
+  bool before = false; // along the value axis, and what transitions read has it
 };
 
-/// key ⊗ value into a state. The letters are the state's axes.
+/// key ⊗ value into a state. The letters are the state's axes. One of the two is a single product.
 struct ExpansionOuter {
   unsigned state;
-  FactorProduct key, value;
+  FactorSum key, value;
   int64_t move = 0;
 };
 
@@ -52,9 +53,13 @@ struct ScanExpansion {
 /// Sorts the updates of a scan, whose states are read one step back, into the parts of an expansion. `linearity` knows all states.
 ScanExpansion findExpansion(recur::ScanOp scan, Linearity &linearity);
 
-/// The moves of a step of the state `s`: as few as let each have one outer product in its transition at most; one where that is not to
-/// be had. `linearity` knows all states.
-int64_t countMoves(recur::ScanOp scan, Linearity &linearity, unsigned s);
+/// The moves of a step of one state, as few as let each have one outer product in its transition at most (one where that is not to be had); the
+/// outer products that enter it, and those of its transition.
+struct ExpansionCounts {
+  int64_t moves, outers, transitions;
+};
+/// Of the state `s`; nothing where it is no expansion. `linearity` knows all states.
+std::optional<ExpansionCounts> countParts(recur::ScanOp scan, Linearity &linearity, unsigned s);
 
 /// The factors that are linked to `letter`, directly or through letters that neither is one of `fixed`, and the rest.
 struct SplitFactors {
@@ -62,5 +67,6 @@ struct SplitFactors {
 };
 SplitFactors splitByLetter(llvm::ArrayRef<Factor> factors, int letter, llvm::ArrayRef<int> fixed);
 bool hasLetter(llvm::ArrayRef<Factor> factors, int letter);
+bool sameFactors(llvm::ArrayRef<Factor> a, llvm::ArrayRef<Factor> b);
 
 } // namespace rondo::analysis

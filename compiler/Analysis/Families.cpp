@@ -1,6 +1,7 @@
 // See Families.h.
 #include "compiler/Analysis/Families.h"
 #include "compiler/Analysis/Expansion.h"
+#include "compiler/Analysis/TwoSides.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -71,7 +72,7 @@ Decay decayOf(ArrayRef<const Term *> diagonal) {
     value |= llvm::is_contained(letters, 1);
     mixed |= !separates(*term);
   }
-  if (mixed || (key && value && diagonal.size() > 1))
+  if (mixed || (key && value && !factorAlong(diagonal, 1)))
     return Decay::Full;
   if (key && value)
     return Decay::Both;
@@ -209,8 +210,16 @@ StratumFacts classify(recur::ScanOp scan, const StateDependence &dependence, con
   int rank = typeOf(scan.yield().getStates()[stratum.states.front()]).getRank();
   if (rank == 2) {
     classifyMatrix(update, facts);
-    if (facts.transitionRank > 1)
-      facts.moves = countMoves(scan, linearity, stratum.states.front());
+    std::optional<ExpansionCounts> counts;
+    if (facts.transitionRank > 1 || facts.inputRank > 1)
+      counts = countParts(scan, linearity, stratum.states.front());
+    if (counts && facts.transitionRank > 1)
+      facts.moves = counts->moves;
+    // Over several moves, what one takes in is multiplied out by the next.
+    if (counts && facts.moves == 1) {
+      facts.inputRank = counts->outers;
+      facts.transitionRank = counts->transitions;
+    }
   } else {
     facts.family = update.transition.empty() ? Family::Linear : Family::Dense;
     facts.decay = decayOf(update.diagonal);

@@ -82,6 +82,57 @@ static LinearForm renamed(const LinearForm &form, ArrayRef<int> rename, int rank
   return result;
 }
 
+static bool isIdentity(const Factor &factor) {
+  return factor.letters.size() == 2 && factor.letters[0] != factor.letters[1] &&
+         isa_and_present<recur::IdentityOp>(factor.value.getDefiningOp());
+}
+
+/// Products of numbers, vectors and identities.
+static bool isOfVectors(const LinearForm &form) {
+  return llvm::all_of(form.terms, [](const Term &term) {
+    return llvm::all_of(term.factors,
+                        [](const Factor &factor) { return factor.letters.size() < 2 || isIdentity(factor); });
+  });
+}
+
+/// More terms than anybody writes; a sum that would make more is one factor.
+static constexpr size_t kMostTerms = 16;
+
+/// Whether a sum is taken apart where it is a factor of `terms` others: a matrix that is made of vectors.
+static bool isTakenApart(const LinearForm &form, size_t terms) {
+  return form && (form.terms.size() == 1 || (isOfVectors(form) && form.terms.size() * terms <= kMostTerms));
+}
+
+/// Every term times every one of `factors`; letters that both sum over have been told apart.
+static void multiply(LinearForm &form, ArrayRef<Term> factors) {
+  SmallVector<Term, 0> products;
+  for (const Term &term : form.terms)
+    for (const Term &factor : factors) {
+      products.push_back(term);
+      products.back().scale *= factor.scale;
+      products.back().factors.append(factor.factors);
+    }
+  form.terms = std::move(products);
+}
+
+/// A sum over a letter of an identity, which begins behind the `rank` letters of the value, is what else has the letter, by the other one's name.
+static void applyIdentities(Term &term, int rank) {
+  for (size_t i = 0; i < term.factors.size();) {
+    Factor identity = term.factors[i];
+    int summed = isIdentity(identity) ? std::max(identity.letters[0], identity.letters[1]) : -1;
+    if (summed < rank) {
+      ++i;
+      continue;
+    }
+    term.factors.erase(term.factors.begin() + i);
+    int kept = std::min(identity.letters[0], identity.letters[1]);
+    llvm::replace(term.stateLetters, summed, kept);
+    for (Factor &factor : term.factors)
+      llvm::replace(factor.letters, summed, kept);
+    i = 0; // another identity may have become a diagonal
+  }
+}
+
 static LinearForm blocked(Operation *op) {
   LinearForm form;
   form.obstacle = op;
@@ -118,8 +169,20 @@ LinearForm Linearity::repeated(recur::BroadcastOp op) {
   return form ? renamed(form, rename, rank) : form;
 }
 
+/// Whether all elements of a number or vector are one number, by the way it is computed.
+static bool isUniform(Value value) {
+  if (rankOf(value) == 0)
+    return true;
+  Operation *op = value.getDefiningOp();
+  if (splatNumber(op))
+    return true;
+  if (auto broadcast = dyn_cast_or_null<recur::BroadcastOp>(op))
+    return rankOf(broadcast.getOperand()) == 0;
+  return isa_and_present<recur::MapOp>(op) && llvm::all_of(op->getOperands(), isUniform);
+}
+
 /// A state-free value. Products of several axes are taken apart, so that an outer product shows its two vectors; a value of at most
-/// one axis stays whole.
+/// one axis stays whole, unless it is a number along it.
 LinearForm Linearity::free(Value value) {
   LinearForm whole;
   Term term;
@@ -134,13 +197,15 @@ LinearForm Linearity::free(Value value) {
     whole.terms.front().scale = *number;
     return whole;
   }
-  if (rankOf(value) < 2 || !op)
+  auto elementwise = dyn_cast_or_null<recur::MapOp>(op);
+  bool isMultiple = elementwise && (elementwise.getFn() == Fn::Mul || elementwise.getFn() == Fn::Neg) &&
+                    rankOf(value) == 1 && isUniform(value);
+  if (!op || (rankOf(value) < 2 && !isMultiple))
     return whole;
   if (auto product = dyn_cast<recur::ContractOp>(op))
     return contract(product);
   if (isa<recur::CastOp>(op))
     return of(op->getOperand(0));
-  auto elementwise = dyn_cast<recur::MapOp>(op);
   if (!elementwise)
     return whole;
   switch (elementwise.getFn()) {
@@ -201,7 +266,12 @@ LinearForm Linearity::compute(Value value) {
     for (const Term &term : form.terms)
       if (llvm::any_of(reduce.getDims(), [&](int64_t axis) { return !hasLetter(term, axis); }))
         return blocked(op);
-    return form ? renamed(form, rename, rankOf(reduce.getOperand())) : form;
+    if (!form)
+      return form;
+    LinearForm sum = renamed(form, rename, rankOf(reduce.getOperand()));
+    for (Term &term : sum.terms)
+      applyIdentities(term, next);
+    return sum;
   }
   return blocked(op);
 }
@@ -214,26 +284,19 @@ LinearForm Linearity::scaled(Value linear, Value factor, bool reciprocal, Operat
   LinearForm right;
   if (!reciprocal)
     right = of(factor);
-  // A sum of many products is one factor; multiplying it out would square the number of terms.
-  if (reciprocal || !right || right.terms.size() > 1) {
+  // A sum of many products is one factor, but for matrices that are made of vectors; multiplying it out would square the number of terms.
+  if (reciprocal || !isTakenApart(right, left.terms.size())) {
     right = LinearForm();
     Term whole;
     whole.factors.push_back({factor, ownLetters(factor), reciprocal});
     right.terms.push_back(whole);
   }
-  LinearForm result;
   int rank = rankOf(op->getResult(0));
-  for (const Term &term : left.terms) {
-    int fresh = firstFresh(left, rank);
-    SmallVector<int> keep;
-    for (int axis = 0; axis < rank; ++axis)
-      keep.push_back(axis);
-    Term product = term;
-    Term other = renamed(right.terms.front(), keep, fresh);
-    product.scale *= other.scale;
-    product.factors.append(other.factors);
-    result.terms.push_back(product);
-  }
+  SmallVector<int> keep;
+  for (int axis = 0; axis < rank; ++axis)
+    keep.push_back(axis);
+  LinearForm result = left;
+  multiply(result, renamed(right, keep, firstFresh(left, rank)).terms);
   return result;
 }
 
@@ -305,41 +368,47 @@ LinearForm Linearity::contract(recur::ContractOp op) {
         return blocked(op);
     }
   }
-  auto multiply = [&](const Term &factor) {
-    for (Term &term : result.terms) {
-      term.scale *= factor.scale;
-      term.factors.append(factor.factors);
-    }
+  // Products are taken apart, unless a letter that is summed over would be lost: a sum of ones counts them. So those that keep their
+  // letters come first.
+  auto apart = [&](unsigned i) {
+    return renamed(of(op.getOperands_()[i]), numbersOf(spec.operands[i]), firstFresh(result, letters.size()));
   };
-  // One product is taken apart, unless a letter that is summed over would be lost: a sum of ones counts them. So those that keep
-  // their letters come first.
-  SmallVector<std::pair<Term, unsigned>> losing;
-  for (auto [i, operand] : llvm::enumerate(op.getOperands_())) {
+  auto asWhole = [&](unsigned i) {
+    Term whole;
+    whole.factors.push_back({op.getOperands_()[i], numbersOf(spec.operands[i]), false});
+    multiply(result, whole);
+  };
+  SmallVector<unsigned> losing;
+  for (unsigned i = 0; i < spec.operands.size(); ++i) {
     if (i == linear)
       continue;
-    const LinearForm form = of(operand);
-    SmallVector<int, 2> numbers = numbersOf(spec.operands[i]);
-    Term whole;
-    whole.factors.push_back({operand, numbers, false});
-    if (!form || form.terms.size() != 1) {
-      multiply(whole);
+    if (!isTakenApart(of(op.getOperands_()[i]), result.terms.size())) {
+      asWhole(i);
       continue;
     }
-    Term apart = renamed(form, numbers, letters.size()).terms.front();
-    if (llvm::all_of(numbers, [&](int letter) { return hasLetter(apart, letter); }))
-      multiply(apart);
+    LinearForm form = apart(i);
+    bool keeps = llvm::all_of(numbersOf(spec.operands[i]), [&](int letter) {
+      return llvm::all_of(form.terms, [&](const Term &term) { return hasLetter(term, letter); });
+    });
+    if (keeps)
+      multiply(result, form.terms);
+    else if (form.terms.size() == 1)
+      losing.push_back(i);
     else
-      losing.push_back({apart, i});
+      asWhole(i);
   }
-  for (auto &[apart, i] : losing) {
-    SmallVector<int, 2> numbers = numbersOf(spec.operands[i]);
-    bool keeps = llvm::all_of(numbers, [&, &apart = apart](int letter) {
-      return letter < static_cast<int>(spec.result.size()) || hasLetter(apart, letter) ||
+  for (unsigned i : losing) {
+    LinearForm form = apart(i);
+    bool keeps = llvm::all_of(numbersOf(spec.operands[i]), [&](int letter) {
+      return letter < static_cast<int>(spec.result.size()) || hasLetter(form.terms.front(), letter) ||
              llvm::all_of(result.terms, [&](const Term &term) { return hasLetter(term, letter); });
     });
-    Term whole;
-    whole.factors.push_back({op.getOperands_()[i], numbers, false});
-    multiply(keeps ? apart : whole);
+    if (keeps)
+      multiply(result, form.terms);
+    else
+      asWhole(i);
   }
+  for (Term &term : result.terms)
+    applyIdentities(term, spec.result.size());
   return result;
 }

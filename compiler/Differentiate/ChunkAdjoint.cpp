@@ -111,10 +111,14 @@ void StepAdjoint::visitChunk(chunk::ApplyOp op, Value g) {
 }
 
 void StepAdjoint::visitChunk(chunk::SolveOp op, Value g) {
-  bool transposed = op.getTransposed();
-  Value back = chunk::SolveOp::create(b, loc, g.getType(), conjugate(op.getMatrix()), g, !transposed);
+  bool before = op.getBefore(), transposed = op.getTransposed();
+  Value decay = op.getDecay(), matrix = conjugate(op.getMatrix());
+  bool isActiveDecay = decay && isActive(decay);
+  if (decay)
+    decay = conjugate(decay);
+  Value back = chunk::SolveOp::create(b, loc, matrix, g, decay, before, !transposed);
   add(op.getRight(), back);
-  if (!isActive(op.getMatrix()))
+  if (!isActive(op.getMatrix()) && !isActiveDecay)
     return;
   Value solved = conjugate(op.getResult());
   auto columns = [&](Value value) {
@@ -122,7 +126,13 @@ void StepAdjoint::visitChunk(chunk::SolveOp op, Value g) {
     return type.getRank() == 2 ? value : broadcast(value, withUnitAxis(type), {1});
   };
   Value later = columns(transposed ? solved : back), earlier = columns(transposed ? back : solved);
-  add(op.getMatrix(), chunk::ScoresOp::create(b, loc, later, earlier, Value(), /*before=*/true));
+  if (isActiveDecay)
+    add(op.getDecay(), decayGradient(matrix, later, earlier, decay, before));
+  // A step's own decay, the last one on the way, goes with the later step: so nothing is left where the two are one.
+  if (decay && !before)
+    later = mul(later, decay);
+  if (isActive(op.getMatrix()))
+    add(op.getMatrix(), chunk::ScoresOp::create(b, loc, later, earlier, decay, /*before=*/true));
 }
 
 void StepAdjoint::visitChunk(chunk::AsSourceOp op, Value g) {

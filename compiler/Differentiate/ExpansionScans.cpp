@@ -267,7 +267,7 @@ recur::DeltaScanOp ExpansionScans::finishDelta(NewScan &made, SourceCopier &from
   for (auto [value, decay] : llvm::zip(given.getDecays(), of.decays))
     if (decay.getState() == parts.state) {
       decays.push_back(from.get(value));
-      decayAttrs.push_back(recur::DecayAttr::get(b.getContext(), 0, decay.getAxes()));
+      decayAttrs.push_back(recur::DecayAttr::get(b.getContext(), 0, decay.getAxes(), /*before=*/false));
     }
   int64_t axis = of.keyAxes[parts.state];
   auto readout = recur::ReadoutAttr::get(b.getContext(), 0, axis, true);

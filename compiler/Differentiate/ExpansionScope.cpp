@@ -45,6 +45,10 @@ std::string rondo::noExpansionAdjoint(const Expansion &of, const WantedCotangent
     for (int64_t s : of.transitions)
       if (of.moves(s) > 1)
         return "a transition is a product of several";
+    for (recur::DecayAttr decay : of.decays)
+      if (llvm::is_contained(of.transitions, decay.getState()) && !decay.getAxes().empty() &&
+          decay.getAxes()[0] != of.keyAxes[decay.getState()])
+        return "a state has a transition along one axis and a decay along the other";
   }
   DenseSet<Value> active = activeValues(of, wanted);
   analysis::Ranges ranges;

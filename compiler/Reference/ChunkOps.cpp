@@ -132,7 +132,11 @@ OpCompiler::Closure OpCompiler::compileDecayGradient(chunk::DecayGradientOp op) 
 
 OpCompiler::Closure OpCompiler::compileSolve(chunk::SolveOp op) {
   Rows matrix(slot(op.getMatrix())), right(slot(op.getRight()));
+  std::optional<Rows> decay;
+  if (op.getDecay())
+    decay.emplace(slot(op.getDecay()));
   bool transposed = op.getTransposed();
+  int64_t own = op.getBefore() ? 0 : 1; // whether the later step's decay counts
   Array &to = result(op.getResult(), right.array.shape);
   return std::function<void()>([=, &to, &rounding = sizes.rounding] {
     for (int64_t number = 0; number < right.steps; ++number)
@@ -140,8 +144,9 @@ OpCompiler::Closure OpCompiler::compileSolve(chunk::SolveOp op) {
         int64_t t = transposed ? right.steps - 1 - number : number;
         Complex sum = right.at(t, i);
         for (int64_t s = transposed ? t + 1 : 0; s < (transposed ? right.steps : t); ++s)
-          sum += product(to, rounding(transposed ? matrix.at(s, t) : matrix.at(t, s)),
-                         rounding(to.data[s * right.width + i]));
+          sum += decayed(product(to, rounding(transposed ? matrix.at(s, t) : matrix.at(t, s)),
+                                 rounding(to.data[s * right.width + i])),
+                         decay, std::min(s, t) + 1, std::max(s, t) + own, i);
         to.data[t * right.width + i] = sum;
       }
   });

@@ -48,9 +48,12 @@ int64_t featureElements(Type of) {
 /// One scan's forms, and why it lacks the others.
 class ScanForms {
 public:
-  ScanForms(Operation *op, bool gradient) : missing(missingForms(op)), expansion(expansionOf(op)) {
+  ScanForms(Operation *op, bool gradient, bool isForCpu) : missing(missingForms(op)), expansion(expansionOf(op)) {
+    auto scan = cast<recur::ScanInterface>(op);
     if (gradient && missing.segments.empty())
       missing.segments = "the gradient goes back over the whole of time";
+    if (!isForCpu && missing.segments.empty() && (scan.getResets() || scan.getOffsets()))
+      missing.segments = "sequences begin inside the time axis, where a GPU cuts none";
     if (missing.scan.empty())
       missing.scan = missing.segments;
   }
@@ -122,7 +125,7 @@ struct ChoosePlans : rondo::impl::ChoosePlansBase<ChoosePlans> {
     WalkResult walk = getOperation().walk([&](Operation *op) {
       if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
         return WalkResult::advance();
-      ScanForms forms(op, gradient);
+      ScanForms forms(op, gradient, /*isForCpu=*/measured);
       auto scan = cast<recur::ScanInterface>(op);
       std::optional<AskedPlans::Value> value = parts->find(scan, "form");
       std::optional<Form> wanted = value ? ::rondo::chunk::symbolizeForm(value->text) : asked;

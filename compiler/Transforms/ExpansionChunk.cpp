@@ -31,13 +31,19 @@ std::string rondo::noChunkForm(const Expansion &of) {
     // Several would have to be solved together over a chunk, where the terms of a product, multiplied out, cancel and cost digits.
     if (transitions > 1)
       return "the transition of " + nameOf(s) + " adds " + std::to_string(transitions) + " outer products";
+    std::optional<bool> valueDecay; // whether it comes before the transition
     for (recur::DecayAttr decay : of.decays) {
       if (decay.getState() != s)
         continue;
       if (decay.getAxes().size() > 1)
         return "the decay of " + nameOf(s) + " varies elementwise";
-      if (transitions && !decay.getAxes().empty() && decay.getAxes()[0] != of.keyAxes[s])
-        return nameOf(s) + " has a transition along one axis and a decay along the other";
+      // Either decay gives what is solved for another one on its way; both would need a third.
+      bool isAlongValues = !decay.getAxes().empty() && decay.getAxes()[0] != of.keyAxes[s];
+      if (!transitions || !isAlongValues)
+        continue;
+      if (valueDecay && *valueDecay != decay.getBefore())
+        return nameOf(s) + " has two decays along its values, one before and one beside its transition";
+      valueDecay = decay.getBefore();
     }
   }
   return "";
@@ -78,9 +84,10 @@ private:
     Value start;
     int64_t keyAxis;
     RankedTensorType type;
-    Side sides[2]; // by axis of the state
-    Value scalar;  // <time>: the decays without axes
-    int64_t moves; // a step; where there are several, each has an entry along `time`
+    Side sides[2];            // by axis of the state
+    Value scalar;             // <time>: the decays without axes
+    int64_t moves;            // a step; where there are several, each has an entry along `time`
+    bool decaysFirst = false; // along its values, before its transitions read it
     SmallVector<Pair> pairs;
     Value reader, solution; // of a transition, where there is one move: its read, and what that gives
   };
@@ -106,6 +113,8 @@ private:
     state.start = block->addArgument(state.type, scan->getLoc());
     state.keyAxis = of.keyAxes[s];
     state.moves = of.moves(s);
+    state.decaysFirst =
+        llvm::any_of(of.decays, [&](recur::DecayAttr decay) { return decay.getState() == s && decay.getBefore(); });
     SmallVector<Move> moves(state.moves);
     collect(s, moves);
     state.scalar = inTurn(moves, 1, [](const Move &move) { return move.scalar; });
@@ -203,22 +212,20 @@ private:
   /// What `query` reads of a state before or after a step.
   Value readout(unsigned s, Value query, int64_t axis, bool before) {
     int64_t moves = states[s].moves;
-    if (before && axis == states[s].keyAxis && query == states[s].reader)
+    if (before && axis == states[s].keyAxis && query == states[s].reader && !states[s].decaysFirst)
       return states[s].solution; // what the transition reads is known already
     Value all = read(s, inTurn(SmallVector<Value>(moves, query)), axis, before);
     return ofMove(all, before ? 0 : moves - 1, moves);
   }
 
-  /// The pair (write, p) with p[t] = read[t]ᵀ S[t-1]. Where the write is a key already, the two pairs are one.
+  /// The pair (write, p) with p[t] = read[t]ᵀ S[t-1], or what that is behind the step's decay of the values. Where the write is a key already, the two pairs are one.
   void addTransition(unsigned s, Value write, Value reader) {
-    Value right = read(s, reader, states[s].keyAxis, /*before=*/true);
     State &state = states[s];
+    Value right = read(s, reader, state.keyAxis, /*before=*/true, state.decaysFirst);
     Value matrix = scores(state, state.keyAxis, reader, write, /*before=*/true);
-    Value p = chunk::SolveOp::create(b, values.loc, matrix, right);
-    if (state.moves == 1) {
-      state.reader = reader;
-      state.solution = p;
-    }
+    Value decay = state.type.getRank() == 2 ? state.sides[1 - state.keyAxis].vector : Value();
+    Value p = chunk::SolveOp::create(b, values.loc, matrix, right, decay, decay && !state.decaysFirst,
+                                     /*transposed=*/false);
     if (state.moves == 1) {
       state.reader = reader;
       state.solution = p;
@@ -258,10 +265,11 @@ private:
     return chunk::ScoresOp::create(b, values.loc, query, key, decay, before);
   }
 
-  /// What `query` reads of a state, summed over `axis`.
-  Value read(unsigned s, Value query, int64_t axis, bool before) {
+  /// What `query` reads of a state, summed over `axis`; before the step, but behind its decay along the other axis where that comes first.
+  Value read(unsigned s, Value query, int64_t axis, bool before, bool decaysFirst = false) {
     State &state = states[s];
     chunk::Span span = before ? chunk::Span::Before : chunk::Span::Through;
+    bool isBehind = before && !decaysFirst; // of the other axis' decay
     bool matrix = state.type.getRank() == 2;
     int64_t other = matrix ? 1 - axis : -1;
     RankedTensorType type =
@@ -272,7 +280,7 @@ private:
                                    : axis == 0 ? "ta,ab->tb"
                                                : "tb,ab->ta",
                                    {carried, state.start}, type);
-    result = decayed(state, other, result, span, /*withScalar=*/false);
+    result = decayed(state, other, result, isBehind ? chunk::Span::Before : chunk::Span::Through, /*withScalar=*/false);
     for (const Pair &pair : state.pairs) {
       bool isKey = axis == state.keyAxis;
       Value inner = isKey ? pair.key : pair.value, outer = isKey ? pair.value : pair.key;
@@ -280,7 +288,7 @@ private:
       Value taken;
       if (other >= 0 && state.sides[other].vector) {
         auto apply = chunk::ApplyOp::create(b, values.loc, square, outer, state.sides[other].vector,
-                                            before ? b.getUnitAttr() : UnitAttr());
+                                            isBehind ? b.getUnitAttr() : UnitAttr());
         taken = apply;
       } else {
         Value source = chunk::AsSourceOp::create(b, values.loc, outer);

@@ -63,13 +63,16 @@ private:
   }
 
   static Operation *formSegments(OpBuilder &b, recur::ScanInterface scan, chunk::PlanAttr plan) {
-    auto segments = chunk::SegmentScanOp::create(
-        b, scan.getLoc(), scan->getResultTypes(), scan.getInputs(), scan.getParams(), scan.getInits(), scan.getResets(),
-        scan.getOffsets(), scan.getAxes(), scan.getStates(), plan, b.getArrayAttr({}), b.getArrayAttr({}));
+    auto segments = chunk::SegmentScanOp::create(b, scan.getLoc(), scan->getResultTypes(), scan.getInputs(),
+                                                 scan.getParams(), scan.getInits(), scan.getResets(), scan.getOffsets(),
+                                                 scan.getAxes(), scan.getStates(), plan, b.getArrayAttr({}),
+                                                 b.getArrayAttr({}), DenseI64ArrayAttr());
     SegmentParts parts =
         buildSegmentParts(scan, plan.getChunk(), segments.getEndsStep(), segments.getEndsChunk(), segments.getJoin());
     segments.setPartsAttr(b.getArrayAttr(parts.parts));
     segments.setBeginsAttr(b.getArrayAttr(parts.begins));
+    if (scan.getResets())
+      segments.setEnds(parts.ends);
     buildStep(scan, &segments.getStep().emplaceBlock());
     if (plan.getChunk() > 1)
       buildChunk(*expansionOf(scan), plan.getChunk(), &segments.getChunk().emplaceBlock());

@@ -296,10 +296,9 @@ def FormChunks : Pass<"form-chunks", "::mlir::ModuleOp"> {
     decayed queries and keys. What a transition reads is found by forward substitution (the UT form of the WY representation). Decays are multiplied along the chunk, in the order of time: the result is exact at 0, and needs no
     bound on the decays to be finite where the steps are, except that a product of up to `chunk` decays must not overflow.
 
-    Requires: static step types. Ensures: nothing about raised scans that decline. Declines, with a remark: segments of scans with resets or packed
-    sequences, and of states that a transition changes in one move with a decay along the values, or beside an elementwise one; chunks of several transitions of
-    one state (a product of them is a sum whose terms cancel), decays along both axes at once that are no product, a transition
-    beside a decay along the value axis.
+    Requires: static step types. Ensures: nothing about raised scans that decline. Declines, with a remark: segments of states that a transition changes in one
+    move beside a decay along the values, or an elementwise one; chunks of several transitions of one state (a product of them is a sum whose terms
+    cancel), decays along both axes at once that are no product, two decays along the value axis, one before and one beside a transition.
     Cost per step and state of K x V: 2 K V + chunk (K + V) / 2 multiplications, where steps alone need 3 K V and move the state
     twice.
 

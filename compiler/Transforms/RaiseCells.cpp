@@ -29,6 +29,25 @@ bool sumsOver(const recur::ContractSpec &spec) {
   });
 }
 
+/// The value that `value` is with its axes in another order, and in `letters` those of its axes; else itself.
+Value withoutTransposes(Value value, std::string &letters) {
+  while (auto turn = value.getDefiningOp<recur::ContractOp>()) {
+    auto spec = recur::parseContractSpec(turn.getSpec());
+    if (!spec || spec->operands.size() != 1 || spec->operands[0].size() != spec->result.size())
+      break;
+    std::string inner;
+    for (char letter : spec->operands[0])
+      if (size_t at = spec->result.find(letter);
+          at != std::string::npos && inner.find(letters[at]) == std::string::npos)
+        inner += letters[at];
+    if (inner.size() != letters.size())
+      break; // a diagonal, or a sum
+    letters = inner;
+    value = turn.getOperands_()[0];
+  }
+  return value;
+}
+
 /// A parameter with two axes or more, and a value that waits for a state, summed over an axis that both have.
 std::optional<Product> productOf(recur::ContractOp op, recur::ScanOp scan, const analysis::StateDependence &dependence,
                                  ArrayRef<unsigned> states) {
@@ -37,12 +56,12 @@ std::optional<Product> productOf(recur::ContractOp op, recur::ScanOp scan, const
     return std::nullopt;
   ArrayRef<BlockArgument> params = scan.paramArgs();
   for (unsigned which : {0u, 1u}) {
-    Value param = op.getOperands_()[which], factor = op.getOperands_()[1 - which];
+    std::string letters = spec->operands[which];
+    Value param = withoutTransposes(op.getOperands_()[which], letters), factor = op.getOperands_()[1 - which];
     const auto *found = llvm::find(params, param);
-    if (found == params.end() || spec->operands[which].size() < 2 || !dependence.dependsOnAny(factor, states))
+    if (found == params.end() || letters.size() < 2 || !dependence.dependsOnAny(factor, states))
       continue;
-    return Product{op, found - params.begin(), factor,
-                   spec->operands[which] + "," + spec->operands[1 - which] + "->" + spec->result};
+    return Product{op, found - params.begin(), factor, letters + "," + spec->operands[1 - which] + "->" + spec->result};
   }
   return std::nullopt;
 }
@@ -80,7 +99,15 @@ void raiseCell(recur::ScanOp scan) {
     return mapped;
   };
   SmallVector<Value> factors = here(llvm::map_range(products, [](const Product &product) { return product.factor; }));
-  recur::CellOp::create(b, scan.getLoc(), factors, here(scan.yield().getStates()), here(scan.yield().getOutputs()));
+  Operation *end =
+      recur::CellOp::create(b, scan.getLoc(), factors, here(scan.yield().getStates()), here(scan.yield().getOutputs()));
+  // A parameter's transpose that only products read.
+  for (Operation *op = end->getPrevNode(); op;) {
+    Operation *before = op->getPrevNode();
+    if (op->use_empty())
+      op->erase();
+    op = before;
+  }
   scan->replaceAllUsesWith(cell);
   scan->erase();
 }

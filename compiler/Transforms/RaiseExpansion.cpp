@@ -24,7 +24,7 @@ public:
     SmallVector<Attribute> decays, reads;
     SmallVector<int64_t> outers, transitions;
     for (const ExpansionDecay &decay : found.decays)
-      decays.push_back(recur::DecayAttr::get(scan.getContext(), decay.state, decay.axes));
+      decays.push_back(recur::DecayAttr::get(scan.getContext(), decay.state, decay.axes, decay.before));
     for (const ExpansionOuter &outer : found.outers)
       outers.push_back(outer.state);
     for (const ExpansionTransition &transition : found.transitions)
@@ -86,11 +86,10 @@ private:
       decays.push_back(sum(values, decay.sum, decay.axes, axesOf(stateType(decay.state), decay.axes)));
     for (const ExpansionOuter &outer : found.outers) {
       int64_t key = found.keyAxes[outer.state];
-      keys.push_back(values.product(outer.key.factors, outer.key.scale, {int(key)}, axisOf(outer.state, key)));
+      keys.push_back(sum(values, outer.key, {key}, axisOf(outer.state, key)));
       bool matrix = stateType(outer.state).getRank() == 2;
-      SmallVector<int> letters = matrix ? SmallVector<int>{int(1 - key)} : SmallVector<int>{};
-      RankedTensorType type = matrix ? axisOf(outer.state, 1 - key) : axesOf(stateType(outer.state), {});
-      vectors.push_back(values.product(outer.value.factors, outer.value.scale, letters, type));
+      SmallVector<int64_t> axes = matrix ? SmallVector<int64_t>{1 - key} : SmallVector<int64_t>{};
+      vectors.push_back(sum(values, outer.value, axes, axesOf(stateType(outer.state), axes)));
     }
     for (const ExpansionTransition &transition : found.transitions) {
       int64_t key = found.keyAxes[transition.state];

@@ -182,7 +182,7 @@ private:
     for (auto [at, read, state, when] :
          llvm::zip(given.getWrites(), given.getReads(), of.transitions, of.transitionMoves))
       if (state == s && when == number)
-        add(map.lookup(at), contracted(old, map.lookup(read), key));
+        add(map.lookup(at), decayedFirst(of, given, s, number, contracted(old, map.lookup(read), key)));
     Value result = old;
     for (auto [value, decay, when] : llvm::zip(given.getDecays(), of.decays, of.decayMoves))
       if (decay.getState() == s && when == number)
@@ -190,6 +190,14 @@ private:
     for (const Write &write : writes)
       result = mapped(recur::Fn::Add, {result, outer(write, key, type)});
     return result;
+  }
+
+  /// What a transition read, behind the decays of the values that come before it.
+  Value decayedFirst(const Expansion &of, recur::CoefficientsOp given, unsigned s, int64_t number, Value read) {
+    for (auto [value, decay, when] : llvm::zip(given.getDecays(), of.decays, of.decayMoves))
+      if (decay.getState() == s && when == number && decay.getBefore())
+        read = mapped(recur::Fn::Mul, {read, map.lookup(value)});
+    return read;
   }
 
   Value scaled(Value state, Value factor, ArrayRef<int64_t> axes) {

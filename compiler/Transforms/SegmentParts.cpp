@@ -7,8 +7,9 @@
 // is moved by the recurrence itself: its columns are states that begin as unit vectors and take nothing in.
 //
 // Maps S -> A S diag(b), with A over the key axis, are closed under composition: (A' A, b' b). A move of a delta rule is one of them where it has
-// either a transition, A = diag(a) + u w^T and b of equal entries, or a decay along the values, A diagonal. With both, S -> diag(a) S diag(b) + u w^T S
-// takes column v through b_v diag(a) + u w^T, another matrix for every v: noSegments declines it, and elementwise decays beside a transition.
+// either a transition, A = diag(a) + u w^T, whose decay along the values comes before it, or a decay along the values alone, A diagonal. Beside it,
+// S -> diag(a) S diag(b) + u w^T S, the decay takes column v through b_v diag(a) + u w^T, another matrix for every v: noSegments declines it, and
+// elementwise decays beside a transition.
 #include "compiler/Transforms/SegmentParts.h"
 #include "compiler/Transforms/ExpansionChunk.h"
 #include "compiler/Transforms/RaisedStep.h"
@@ -63,6 +64,8 @@ public:
                                                  b.getStringAttr(scan.state(part.state).getName().getValue() + suffix),
                                                  ArrayRef<DenseI64ArrayAttr>{b.getDenseI64ArrayAttr({1})}));
     result.begins.push_back(beginOf(part));
+    if (part.kind == Kind::End)
+      result.ends.push_back(parts.size());
     parts.push_back(part);
   }
 
@@ -219,7 +222,8 @@ private:
         if (decay.getState() == part.state)
           if (auto axes = axesIn(number, decay.getAxes())) {
             decays.push_back(value);
-            ofDecays.push_back(recur::DecayAttr::get(b.getContext(), number, *axes));
+            bool before = decay.getBefore() && part.kind == Kind::End;
+            ofDecays.push_back(recur::DecayAttr::get(b.getContext(), number, *axes, before));
             moves.push_back(move);
           }
       for (auto [key, value, state, move] : llvm::zip(given.getKeys(), given.getValues(), of.outers, of.outerMoves))
@@ -305,10 +309,6 @@ static SegmentParts buildLinear(recur::LinearScanOp op, Region &step, Region &jo
 
 std::string rondo::noSegments(Operation *raised) {
   auto scan = cast<recur::ScanInterface>(raised);
-  if (scan.getResets())
-    return "a reset may fall into a segment";
-  if (scan.getOffsets())
-    return "packed sequences are tasks of their own";
   auto delta = dyn_cast<recur::DeltaScanOp>(raised);
   if (!delta)
     return "";
@@ -320,7 +320,7 @@ std::string rondo::noSegments(Operation *raised) {
     std::string name = "'" + scan.state(s).getName().str() + "'";
     if (decay.getAxes().size() > 1)
       return "a transition mixes the keys of state " + name + ", whose decay varies elementwise";
-    bool isAlongValues = decay.getAxes().size() == 1 && decay.getAxes()[0] != of.keyAxes[s];
+    bool isAlongValues = decay.getAxes().size() == 1 && decay.getAxes()[0] != of.keyAxes[s] && !decay.getBefore();
     bool isBeside =
         llvm::any_of(llvm::zip(of.transitions, of.transitionMoves), [s = s, move = move](auto &&transition) {
           return std::get<0>(transition) == s && std::get<1>(transition) == move;

@@ -11,6 +11,7 @@ std::string noSegments(mlir::Operation *raised);
 /// The states that describe a segment of a raised scan, and what they are before its first step.
 struct SegmentParts {
   llvm::SmallVector<mlir::Attribute> parts, begins;
+  llvm::SmallVector<int64_t> ends; // of each state the part that says where a state of zeros ends
 };
 
 /// Fills the regions `ends_step`, `ends_chunk` (where `size` is above 1) and `join` of an op; they are empty.

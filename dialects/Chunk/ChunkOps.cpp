@@ -104,7 +104,16 @@ LogicalResult ApplyOp::verify() {
 LogicalResult SolveOp::verify() {
   if (!hasAxes(getRight(), {"time"}) || recur::dimsOf(getRight().getType()).getNames().size() > 1)
     return emitOpError() << "the right side must have the axis time and at most one named axis (C2)";
+  if (Value decay = getDecay();
+      decay ? decay.getType() != getRight().getType() || !hasAxes(decay, {"time"}, 1) : getBefore())
+    return emitOpError() << "a decay must have the type of a right side with a named axis (C3)";
   return verifySquare(*this, getMatrix(), getRight(), "C1");
+}
+
+void SolveOp::build(OpBuilder &builder, OperationState &state, Value matrix, Value right, Value decay, bool before,
+                    bool transposed) {
+  build(builder, state, right.getType(), matrix, right, decay, before ? builder.getUnitAttr() : UnitAttr(),
+        transposed ? builder.getUnitAttr() : UnitAttr());
 }
 
 LogicalResult AsSourceOp::verify() {

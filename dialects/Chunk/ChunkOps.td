@@ -269,11 +269,15 @@ def Chunk_SolveOp : Chunk_Op<"solve", [Pure, AllTypesMatch<["right", "result"]>]
     for t in 0 .. size-1: p[t] = r[t] + sum over s < t of M[t, s] p[s]
     for s in size-1 .. 0: p[s] = r[s] + sum over t > s of M[t, s] p[t]                     // `transposed`
     ```
+    With a decay b, which has the type of the right side, every p decays on the way from one step to the other: the product of M[t, s] and p is
+    multiplied by the product of b[r] over s < r <= t; with `before`, over s < r < t.
+
     Constraints.
     - C1: the matrix is <time, source>.
     - C2: the right side's first axis is `time`, with one named axis or none; the result has its type.
+    - C3: a decay has the type of the right side, which has a named axis then; `before` needs a decay.
 
-    Numerics. Substitution, which is backward stable; no inverse is formed.
+    Numerics. Substitution, which is backward stable; no inverse is formed. Decays as in `chunk.apply`.
 
     Made by `form-chunks` and, `transposed`, by `differentiate`; lowered by `lower-scan` (CPU).
 
@@ -286,10 +290,16 @@ def Chunk_SolveOp : Chunk_Op<"solve", [Pure, AllTypesMatch<["right", "result"]>]
     }
     ```
   }];
-  let arguments = (ins Chunk_Array:$matrix, Chunk_Array:$right, UnitAttr:$transposed);
+  let arguments = (ins Chunk_Array:$matrix, Chunk_Array:$right, Optional<Chunk_Array>:$decay, UnitAttr:$before,
+                       UnitAttr:$transposed);
   let results = (outs Chunk_Array:$result);
-  let assemblyFormat = "`(` $matrix `,` $right `)` (`transposed` $transposed^)? attr-dict `:` type($matrix) `,` type($right)";
+  let assemblyFormat = [{
+    `(` $matrix `,` $right `)` (`decay` `(` $decay^ `:` type($decay) `)`)? (`before` $before^)? (`transposed` $transposed^)?
+    attr-dict `:` type($matrix) `,` type($right)
+  }];
   let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "::mlir::Value":$matrix, "::mlir::Value":$right, "::mlir::Value":$decay, "bool":$before,
+                                 "bool":$transposed)>];
 }
 
 def Chunk_AsSourceOp : Chunk_Op<"as_source", [Pure]> {

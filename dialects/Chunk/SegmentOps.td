@@ -14,24 +14,33 @@ def Chunk_SegmentScanOp : Chunk_Op<"segment_scan", [AttrSizedOperandSegments, Is
     state:
 
     ```
-    for each batch entry, head:
+    for each batch entry, head (and packed sequence):
       cut the steps 0 .. T-1 into segments 0 .. P
       S[0] = inits;  S[1] = segment 0, as chunk.scan, from S[0]
       for each p in 1 .. P-1:    E[p] = begins;  E[p] = segment p, as chunk.scan, with ends_step and ends_chunk, from E[p]
       for p in 1 .. P-1:         S[p+1] = join(E[p], S[p])
       for each p in 1 .. P:      finals, outputs of segment p = segment p, as chunk.scan, from S[p]
     ```
+    Nothing passes a reset. Where a segment has one, the parts that `ends` names, one for each state, are what its steps from the last reset on
+    leave behind, beginning with inits instead of `begins`, and S[p+1] is these parts:
+
+    ```
+      r = last step of segment p with resets[r]
+      E[p] = begins, but E[p][ends[s]] = init of state s;  E[p] = steps r .. of segment p, as chunk.scan, with ends_step and ends_chunk, from E[p]
+      S[p+1][s] = E[p][ends[s]]
+    ```
     Into how many segments, and where they begin, is the target's choice, unless the plan says their number P. In exact arithmetic the results
     are those of one segment, which is what the reference interpreter takes.
 
     Constraints.
-    - C1: one axis; each state is read one step back, once; neither resets nor offsets.
+    - C1: one axis; each state is read one step back, once.
     - C2: `chunk` and `ends_chunk` are empty where the plan's chunk is 1, and nowhere else.
     - C3: `chunk` has the arguments and yields of `step`, inputs and outputs with the axis `time`.
     - C4: there are as many `begins` as `parts`, each an array without implicit axes.
     - C5: `ends_step` has one argument per input and parameter, as `step`, and one per part, of the type of its begin; it ends in a
       `recur.yield` of the parts, and of no outputs. `ends_chunk` is the same for inputs with the axis `time`.
     - C6: `join` has one argument per part and one per state, and ends in a `recur.yield` of the states, and of no outputs.
+    - C7: `ends` is there where resets are; it names for each state a part of the state's type.
 
     Numerics. As the regions'. The parts of a decay are products of decays, with no logarithm and no division: exact at 0.
 
@@ -73,7 +82,8 @@ def Chunk_SegmentScanOp : Chunk_Op<"segment_scan", [AttrSizedOperandSegments, Is
   let arguments = (ins
     Variadic<Chunk_Array>:$inputs, Variadic<Chunk_Array>:$params, Variadic<Chunk_Array>:$inits,
     Optional<AnyRankedTensor>:$resets, Optional<AnyRankedTensor>:$offsets,
-    ArrayAttr:$axes, ArrayAttr:$states, Chunk_PlanAttr:$plan, ArrayAttr:$parts, ArrayAttr:$begins);
+    ArrayAttr:$axes, ArrayAttr:$states, Chunk_PlanAttr:$plan, ArrayAttr:$parts, ArrayAttr:$begins,
+    OptionalAttr<DenseI64ArrayAttr>:$ends);
   let results = (outs Variadic<Chunk_Array>:$results);
   let regions = (region SizedRegion<1>:$step, AnyRegion:$chunk, SizedRegion<1>:$ends_step, AnyRegion:$ends_chunk,
                         SizedRegion<1>:$join);

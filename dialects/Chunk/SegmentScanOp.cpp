@@ -17,6 +17,11 @@ ParseResult SegmentScanOp::parse(OpAsmParser &parser, OperationState &result) {
   if (!properties.plan || parser.parseKeyword("parts") || parser.parseAttribute(properties.parts) ||
       parser.parseKeyword("begins") || parser.parseAttribute(properties.begins))
     return failure();
+  if (succeeded(parser.parseOptionalKeyword("ends"))) {
+    properties.ends = cast_or_null<DenseI64ArrayAttr>(DenseI64ArrayAttr::parse(parser, Type()));
+    if (!properties.ends)
+      return failure();
+  }
   for (const char *name : kRegions)
     if (parser.parseKeyword(name) || parser.parseRegion(*result.addRegion(), {}, /*enableNameShadowing=*/true))
       return failure();
@@ -29,6 +34,11 @@ void SegmentScanOp::print(OpAsmPrinter &printer) {
   printer << "  plan ";
   getPlan().print(printer);
   printer << " parts " << getParts() << " begins " << getBegins();
+  if (getEnds()) {
+    printer << " ends [";
+    llvm::interleaveComma(*getEnds(), printer);
+    printer << ']';
+  }
   for (auto [name, region] : llvm::zip(kRegions, getRegions())) {
     printer << ' ' << name << ' ';
     printer.printRegion(*region);
@@ -42,8 +52,6 @@ LogicalResult SegmentScanOp::verify() {
     return failure();
   if (numAxes() != 1)
     return emitOpError() << "scans one axis, got " << numAxes() << " (C1)";
-  if (getResets() || getOffsets())
-    return emitOpError() << "takes neither resets nor offsets (C1)";
   for (ArrayAttr list : {getStates(), getParts()})
     for (Attribute attribute : list) {
       auto state = dyn_cast<recur::StateAttr>(attribute);
@@ -90,6 +98,13 @@ LogicalResult SegmentScanOp::verifyRegions() {
   if (failed(recur::verifyStepRegion(one)) ||
       failed(recur::verifyScanResults(*this, one.yield().getStates().getTypes(), one.yield().getOutputs().getTypes())))
     return failure();
+  if (static_cast<bool>(getResets()) != getEnds().has_value() || (getEnds() && getEnds()->size() != numStates()))
+    return emitOpError() << "needs a part in 'ends' for each state where there are resets, and nowhere else (C7)";
+  for (auto [s, part] : llvm::enumerate(getEnds().value_or(ArrayRef<int64_t>())))
+    if (part < 0 || part >= static_cast<int64_t>(getBegins().size()) ||
+        cast<DenseElementsAttr>(getBegins()[part]).getType() != one.yield().getStates()[s].getType())
+      return emitOpError() << "the part that 'ends' names must have the type of state '"
+                           << state(s).getName().getValue() << "' (C7)";
   unsigned inputs = getInputs().size(), given = inputs + getParams().size();
   SmallVector<Type> taken(one.getBlock()->getArgumentTypes()), states(one.yield().getStates().getTypes());
   SmallVector<Type> outputs(one.yield().getOutputs().getTypes()), parts;

@@ -294,6 +294,8 @@ LogicalResult ExpandScanOp::verifyRegions() {
   CoefficientsOp given = coefficients();
   if (!given.getWrites().empty() || !given.getReads().empty())
     return emitOpError() << "has no transitions (C27)";
+  if (llvm::any_of(getDecays(), [](Attribute decay) { return cast<DecayAttr>(decay).getBefore(); }))
+    return emitOpError() << "has no transitions that a decay could come before (C27)";
   return success();
 }
 
@@ -312,6 +314,13 @@ LogicalResult DeltaScanOp::verifyRegions() {
         !hasAxes(write, getInits()[state], checks.keyAxes(state)) ||
         !hasAxes(read, getInits()[state], checks.keyAxes(state)))
       return emitOpError() << "both vectors of a transition have the state's key axis (C29)";
+  for (Attribute attribute : getDecays()) {
+    auto decay = cast<DecayAttr>(attribute);
+    ArrayRef<int64_t> axes = decay.getAxes();
+    if (decay.getBefore() && (axes.size() != 1 || axes[0] == getKeyAxes()[decay.getState()] ||
+                              !llvm::is_contained(getTransitions(), decay.getState())))
+      return emitOpError() << "a decay before transitions has the value axis of a state that has transitions (C36)";
+  }
   auto moves = (*this)->getAttrOfType<DenseI64ArrayAttr>(kMovesAttr);
   if (!moves && (*this)->hasAttr(kMovesAttr))
     return emitOpError() << "'" << kMovesAttr << "' is a list of integers (C30)";

@@ -1,6 +1,6 @@
 // The ops that analysis raises a recur.scan to: the recurrence's structure as operands, and around it two regions without states.
 // Each of them says what recur.scan says, and `lower-raised` writes that recur.scan. Constraints C1 to C11 and C16 to C18 are recur.scan's;
-// the numbers above 20 are their own (test/dialects/recur/invalid-raised*.mlir breaks each one once).
+// the numbers above 20 are their own (C31 to C35 are cell_scan's) (test/dialects/recur/invalid-raised*.mlir breaks each one once).
 #ifndef RONDO_RAISED_OPS
 #define RONDO_RAISED_OPS
 include "dialects/Recur/ModelOps.td"
@@ -117,7 +117,7 @@ def Recur_ExpandScanOp : Recur_RaisedScan<"expand_scan"> {
     - C22: both regions begin with one argument per input and per parameter, as a step's.
     - C26: states have one or two axes; `key_axes` has one entry per state: 0 or 1, or -1 for one axis.
     - C27: the first region ends in `recur.coefficients` with one value per entry of `decays`, `outers` and `readouts`, with the
-      axes that the entry says, and the state's kind.
+      axes that the entry says, and the state's kind; no decay is `before`.
     - C28: the second takes one more argument per readout: the state without the contracted axis; and ends in `recur.yield`
       without states.
 
@@ -165,6 +165,9 @@ def Recur_DeltaScanOp : Recur_RaisedScan<"delta_scan"> {
     ```
     The delta rule S + b k ⊗ (v - kᵀS) has write = -b k, read = k, and key = b k, value = v.
 
+    A decay that is `before` comes before the transitions: what they read is S[t-1] with these decays. So (I - b k kᵀ) S diag(c) has
+    the decay c along its value axis, `before`, and the transition of (I - b k kᵀ) S.
+
     Where a transition is a product of several, a state makes several moves a step, one after another, each of which is as above with
     the state before the move for S[t-1]. The attribute `recur.moves` then says in which move each entry of `decays`, of `outers` and
     of `transitions` (in this order) takes part; readouts see the state before the first move or behind the last one.
@@ -173,6 +176,8 @@ def Recur_DeltaScanOp : Recur_RaisedScan<"delta_scan"> {
     - C29: there is a transition, and each one's state has a key axis; one value in `writes` and in `reads` per transition, of the
       state's key axis and kind.
     - C30: `recur.moves`, where it is there, is a list of integers from 0 on, one per decay, outer product and transition.
+    - C36: a decay that is `before` has the value axis alone, of a state with two axes and a transition. (Along the key axis, or as a
+      scalar, it is a factor of the vector that is read.)
 
     Numerics. As `recur.expand_scan`.
 

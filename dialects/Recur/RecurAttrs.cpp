@@ -239,15 +239,18 @@ Attribute DecayAttr::parse(AsmParser &parser, Type) {
   SmallVector<int64_t> axes;
   auto axis = [&] { return parser.parseInteger(axes.emplace_back()); };
   if (parser.parseLess() || parser.parseInteger(state) || parser.parseComma() ||
-      parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, axis) || parser.parseGreater())
+      parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, axis))
     return {};
-  return get(parser.getContext(), state, axes);
+  bool before = succeeded(parser.parseOptionalComma());
+  if ((before && parser.parseKeyword("before")) || parser.parseGreater())
+    return {};
+  return get(parser.getContext(), state, axes, before);
 }
 
 void DecayAttr::print(AsmPrinter &printer) const {
   printer << '<' << getState() << ", [";
   llvm::interleaveComma(getAxes(), printer);
-  printer << "]>";
+  printer << (getBefore() ? "], before>" : "]>");
 }
 
 Attribute ReadoutAttr::parse(AsmParser &parser, Type) {

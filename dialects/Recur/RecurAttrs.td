@@ -100,8 +100,9 @@ def Recur_DecayAttr : Recur_Attr<"Decay", "decay"> {
   let summary = "the state that a decay multiplies, and the state's axes that the decay has";
   let description = [{
     `#recur.decay<0, [0]>`: of state 0, one number per element of its axis 0. `#recur.decay<0, []>`: a scalar.
+    `#recur.decay<0, [1], before>`: the transitions of `recur.delta_scan` read the state with this decay.
   }];
-  let parameters = (ins "int64_t":$state, ArrayRefParameter<"int64_t">:$axes);
+  let parameters = (ins "int64_t":$state, ArrayRefParameter<"int64_t">:$axes, DefaultValuedParameter<"bool", "false">:$before);
   let hasCustomAssemblyFormat = 1;
 }
 

@@ -136,7 +136,8 @@ int64_t segmentsFor(const Launch &launch, const KernelCall &call, int64_t sequen
     const int64_t rounds = (count + threads - 1) / threads;
     return double(rounds);
   };
-  const double whole = double(call.time) * kernel.step;
+  // Packed sequences share the steps of the call.
+  const double steps = double(call.time) / double(launch.packed ? call.batch : 1), whole = steps * kernel.step;
   double best = whole * roundsOf(tasks) / double(splits);
   int64_t segments = 0;
   for (int64_t count = 2; count <= 2 * int64_t(threads); ++count) {

@@ -152,7 +152,7 @@ TEST_CASE("every spelling by chunks is what its steps give", "[chunk-form]") {
       compare({spec, name}, 4, {.steps = 11});
     }
   }
-  CHECK(models == 110);
+  CHECK(models == 150);
 }
 
 TEST_CASE("sizes of chunks, numbers of steps, and decays of 0 and 1", "[chunk-form]") {

@@ -235,7 +235,7 @@ TEST_CASE("the gradient of every spelling by chunks is the gradient by steps", "
       compare({spec, name}, 4, {{.steps = 11}});
     }
   }
-  CHECK(models == 110);
+  CHECK(models == 150);
 }
 
 TEST_CASE("gradients by chunks: sizes, numbers of steps, and decays of 0 and 1", "[gradient-scan]") {

@@ -25,12 +25,13 @@ std::string joined(const std::vector<std::string> &entries) {
   return "[" + text + "]";
 }
 
-/// "STATE:[AXES]" of each decay, "STATE:AXIS" of each readout. The order of readouts, which follows the outputs, is not compared.
+/// "STATE:[AXES]", and whether it comes before the transitions, of each decay, "STATE:AXIS" of each readout. The order of readouts, which follows the outputs, is not compared.
 template <typename Op> std::string expansionText(Op op) {
   std::vector<std::string> decays, readouts;
   for (mlir::Attribute attribute : op.getDecays()) {
     auto decay = mlir::cast<recur::DecayAttr>(attribute);
-    decays.push_back(std::to_string(decay.getState()) + ":" + listed(decay.getAxes()));
+    decays.push_back(std::to_string(decay.getState()) + ":" + listed(decay.getAxes()) +
+                     (decay.getBefore() ? " before" : ""));
   }
   for (mlir::Attribute attribute : op.getReadouts()) {
     auto readout = mlir::cast<recur::ReadoutAttr>(attribute);

@@ -58,11 +58,19 @@ std::shared_ptr<const Program> segmentsAlone(const Program &whole) {
   return program;
 }
 
-NamedBuffers run(const std::shared_ptr<const Program> &program, int64_t steps, int threads, double first) {
+/// Resets at the steps whose numbers, times a few, fall on 0 of every so many.
+struct Resets {
+  int64_t times = 0, every = 1;
+};
+
+NamedBuffers run(const std::shared_ptr<const Program> &program, int64_t steps, int threads, double first,
+                 Resets resets = {}) {
   const auto sizeOf = [&](const TensorSpec &, const AxisSpec &axis) {
     return axis.axis == Axis::Time ? steps : axis.axis == Axis::Batch ? 2 : axis.size;
   };
   const auto valueOf = [&](const TensorSpec &spec, int64_t i) {
+    if (spec.kind == TensorKind::Resets)
+      return (i * resets.times + 1) % resets.every == 0 ? 1.0 : 0.0;
     if (spec.name == "x" && i == 0)
       return first;
     const bool isDecay = spec.name == "a" || spec.name == "b";
@@ -139,6 +147,48 @@ TEST_CASE("what is infinite stays so where one pass keeps it", "[segment-kernel]
     }
 }
 
+TEST_CASE("nothing passes a reset", "[segment-kernel]") {
+  const Resets several[] = {{1, 100}, {1, 1}, {1, 7}, {3, 5}, {5, 31}, {17, 40}};
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const char *text : kSpecs) {
+    INFO(text);
+    driver::Options options;
+    options.resets = true;
+    auto reference = compile(text, options, true);
+    for (int64_t count : {1, 2, 7}) {
+      options.schedule = "segment";
+      options.plan = "<segments = " + std::to_string(count) + ">";
+      auto program = segmentsAlone(*compile(text, options, false));
+      for (int64_t steps : {2, 5, 40})
+        for (int threads : {1, 3})
+          for (Resets resets : several)
+            for (double first : {0.3, infinity}) {
+              CAPTURE(count, steps, threads, resets.times, resets.every, first);
+              compare(run(program, steps, threads, first, resets), run(reference, steps, 1, first, resets));
+            }
+    }
+  }
+}
+
+TEST_CASE("nothing passes a reset in segments by chunks", "[segment-kernel]") {
+  for (const char *text : {kSpecs[0], kSpecs[1], kSpecs[5]}) {
+    INFO(text);
+    driver::Options options;
+    options.resets = true;
+    auto reference = compile(text, options, true);
+    options.form = "chunk";
+    options.chunk = 4;
+    options.schedule = "segment";
+    options.plan = "<segments = 3>";
+    auto program = segmentsAlone(*compile(text, options, false));
+    for (int64_t steps : {4, 13, 40})
+      for (Resets resets : {Resets{1, 100}, Resets{1, 1}, Resets{3, 5}, Resets{5, 31}, Resets{17, 40}}) {
+        CAPTURE(steps, resets.times, resets.every);
+        compare(run(program, steps, 3, 0.3, resets), run(reference, steps, 1, 0.3, resets));
+      }
+  }
+}
+
 TEST_CASE("a call with tasks enough takes no segments", "[segment-kernel]") {
   driver::Options options;
   options.schedule = "segment";
@@ -180,9 +230,6 @@ TEST_CASE("what cannot be cut says why", "[segment-kernel]") {
   CHECK(errorOf(columns) ==
         "the model has no schedule 'segment': a transition mixes the keys of state 'S' beside a decay "
         "along its values: each column has a matrix of its own");
-  options.resets = true;
-  CHECK(errorOf(kSpecs[2]) == "the model has no schedule 'segment': a reset may fall into a segment");
-  options.resets = false;
   options.gradient = 1;
   CHECK(errorOf(kSpecs[2]) == "the model has no schedule 'segment': the gradient goes back over the whole of time");
 }

@@ -13,9 +13,10 @@ namespace rondo::spellings {
 
 llvm::ArrayRef<const char *> files() {
   static const char *const names[] = {
-      "elementwise",   "complex_elementwise", "max_plus",     "log_plus",    "expand",
-      "expand_scalar", "expand_key",          "expand_value", "expand_both", "delta",
-      "gated_delta",   "vector_gated_delta",  "normaliser",   "mlstm",       "delta_product"};
+      "elementwise",         "complex_elementwise", "max_plus",      "log_plus",    "expand",
+      "expand_scalar",       "expand_key",          "expand_value",  "expand_both", "delta",
+      "gated_delta",         "vector_gated_delta",  "normaliser",    "mlstm",       "delta_product",
+      "value_decayed_delta", "named_transition",    "sum_of_outers", "tied_keys"};
   return names;
 }
 

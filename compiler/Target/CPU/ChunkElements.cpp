@@ -261,6 +261,18 @@ void ChunkEmitter::emitSolve() {
   left = matrixOf(solve.getMatrix());
   right = matrixOf(solve.getRight());
   transposed = solve.getTransposed();
+  if (Value factors = solve.getDecay()) {
+    decay = matrixOf(factors);
+    before = solve.getBefore();
+    columnBlocks(result.columns, 2, [&](Value column, int64_t vectors, int64_t lanes) {
+      loop(0, size, 1, [&](Value step) {
+        for (int64_t v = 0; v < vectors; ++v)
+          store(result, step, add(column, v * lanes), load(right, step, add(column, v * lanes), lanes), lanes);
+      });
+      applyBlocks(column, vectors, lanes);
+    });
+    return;
+  }
   columnBlocks(result.columns, 2, [&](Value column, int64_t vectors, int64_t lanes) {
     blocks(size, kSolvedRows, [&](Value first, int64_t rows) { solveRows(first, rows, column, vectors, lanes); });
   });

@@ -50,6 +50,7 @@ private:
   void emitSolve();
   void solveRows(mlir::Value first, int64_t rows, mlir::Value column, int64_t vectors, int64_t lanes);
   void emitApply();
+  void applyBlocks(mlir::Value column, int64_t vectors, int64_t lanes);
   void applyRow(const ApplyBlock &block, mlir::Value step, int64_t inserted, Elements &values);
   void emitScores();
   void scoreKeys(mlir::Value first, int64_t vectors, mlir::Value key, int64_t keys);

@@ -51,42 +51,49 @@ void ChunkEmitter::emitApply() {
   transposed = apply.getTransposed();
   columnBlocks(result.columns, 2, [&](Value column, int64_t vectors, int64_t lanes) {
     clear(column, vectors, lanes);
-    blocks(size, kKept, [&](Value first, int64_t sources) {
-      ApplyBlock block{column, vectors, lanes, first, sources};
-      Elements values(sources * vectors, zero(lanes));
-      for (int64_t i = 0; i < sources; ++i)
-        applyRow(block, add(first, i), i, values);
-      if (sources < size)
-        loop(add(first, sources), index(size), 1, values, [&](Value row, Elements values) {
-          applyRow(block, row, sources, values);
-          return values;
-        });
-    });
+    applyBlocks(column, vectors, lanes);
+  });
+}
+
+void ChunkEmitter::applyBlocks(Value column, int64_t vectors, int64_t lanes) {
+  blocks(size, kKept, [&](Value first, int64_t sources) {
+    ApplyBlock block{column, vectors, lanes, first, sources};
+    Elements values(sources * vectors, zero(lanes));
+    for (int64_t i = 0; i < sources; ++i)
+      applyRow(block, add(first, i), i, values);
+    if (sources < size)
+      loop(add(first, sources), index(size), 1, values, [&](Value row, Elements values) {
+        applyRow(block, row, sources, values);
+        return values;
+      });
   });
 }
 
 /// What the sources of a block give to one row; `inserted` of them come before it. Where the row is a source itself, its own value
-/// enters: after the step's decay, and with `before` after everything.
+/// enters: after the step's decay, and with `before` after everything. A row of a solution, which is what enters, is not known earlier, either.
 void ChunkEmitter::applyRow(const ApplyBlock &block, Value step, int64_t inserted, Elements &values) {
-  bool isSource = inserted < block.sources;
-  int64_t entering = before || !isSource ? inserted : inserted + 1;
+  bool isSource = inserted < block.sources, solves = isa<chunk::SolveOp>(op);
+  bool entersLast = before || solves;
+  int64_t entering = entersLast || !isSource ? inserted : inserted + 1;
   auto at = [&](int64_t v) { return add(block.column, v * block.lanes); };
   auto value = [&](int64_t source, int64_t v) -> Element & { return values[source * block.vectors + v]; };
   auto advance = [&] {
-    for (int64_t v = 0; v < block.vectors; ++v) {
-      if (inserted) {
-        Element factor = load(decay, decayStep(step), at(v), block.lanes);
-        for (int64_t source = 0; source < inserted; ++source)
-          value(source, v) = ops.mul(value(source, v), factor);
-      }
-      if (isSource)
-        value(inserted, v) = load(right, row(step), at(v), block.lanes);
+    for (int64_t v = 0; inserted && v < block.vectors; ++v) {
+      Element factor = load(decay, decayStep(step), at(v), block.lanes);
+      for (int64_t source = 0; source < inserted; ++source)
+        value(source, v) = ops.mul(value(source, v), factor);
     }
+  };
+  Elements sums;
+  auto enter = [&] {
+    for (int64_t v = 0; isSource && v < block.vectors; ++v)
+      value(inserted, v) = solves ? sums[v] : load(right, row(step), at(v), block.lanes);
   };
   if (!before)
     advance();
-  Elements sums;
-  for (int64_t v = 0; entering && v < block.vectors; ++v)
+  if (!entersLast)
+    enter();
+  for (int64_t v = 0; (entering || (solves && isSource)) && v < block.vectors; ++v)
     sums.push_back(load(result, row(step), at(v), block.lanes));
   for (int64_t source = 0; source < entering; ++source) {
     Element score = entry(step, add(block.first, source));
@@ -97,6 +104,8 @@ void ChunkEmitter::applyRow(const ApplyBlock &block, Value step, int64_t inserte
     store(result, row(step), at(v), sums[v], block.lanes);
   if (before)
     advance();
+  if (entersLast)
+    enter();
 }
 
 void ChunkEmitter::emitScores() {

@@ -111,7 +111,7 @@ private:
   int64_t paddedPitch(unsigned state);
   int64_t slotReals(unsigned state);
   void emitResets(Loop at);
-  void setInitial(unsigned state, mlir::Value step, mlir::Value row = {});
+  void setInitial(unsigned state, const Operand &init, mlir::Value step, mlir::Value row = {});
   void endStates(mlir::Value moves);
   void endHistory(unsigned state, unsigned axis);
   void placeStates(const Body &body, llvm::ArrayRef<Loop> at);
@@ -149,6 +149,8 @@ private:
   mlir::ModuleOp module;
   Launch launch;
   llvm::SmallVector<Operand> inputs, params, inits, outputs, finals, histories, resets, offsets;
+  llvm::SmallVector<Operand>
+      resetInits; // where states begin at a reset; empty: at `inits`, as in the task's first step
   mlir::Value batch, extents[2], heads, headsPerGroup, scratch;
   mlir::Value block;                    // of the current task
   mlir::Value steps;                    // of the current task along the first axis

@@ -101,14 +101,14 @@ static Place slice(Place place, Value offset, OpBuilder &b, Location loc) {
 
 /// Makes a state what it is before step `step` of a sequence that begins there, for all rows or for one. A ring's slot for time s is
 /// s modulo (depth + 1), and the initial slices stand for the times step - depth ... step - 1.
-void KernelEmitter::setInitial(unsigned s, Value step, Value row) {
-  Place init = place(inits[s], inits[s].base);
+void KernelEmitter::setInitial(unsigned s, const Operand &from, Value step, Value row) {
+  Place init = place(from, from.base);
   if (storage[s] == StateStorage::InPlace)
     return copy(inPlace[s], init, row);
   int64_t depth = scan.state(s).depth();
   for (int64_t i = 0; i < depth; ++i) {
     Value slot = arith::RemUIOp::create(b, loc, add(step, index(i + 1)), index(depth + 1));
-    copy(ringSlot(s, slot), slice(init, mul(index(i), inits[s].strides[4]), b, loc), row);
+    copy(ringSlot(s, slot), slice(init, mul(index(i), from.strides[4]), b, loc), row);
   }
 }
 
@@ -199,7 +199,7 @@ void KernelEmitter::beginStates() {
       auto guarded = scf::IfOp::create(b, loc, differ, /*withElseRegion=*/false);
       b.setInsertionPointToStart(guarded.thenBlock());
     }
-    setInitial(s, index(0));
+    setInitial(s, inits[s], index(0));
   }
 }
 
@@ -222,7 +222,7 @@ void KernelEmitter::emitResets(Loop at) {
   auto guarded = scf::IfOp::create(b, loc, anew, /*withElseRegion=*/false);
   b.setInsertionPointToStart(guarded.thenBlock());
   for (unsigned s = 0; s < scan.numStates(); ++s)
-    setInitial(s, at.first, row);
+    setInitial(s, resetInits.empty() ? inits[s] : resetInits[s], at.first, row);
 }
 
 void KernelEmitter::placeStates(const Body &body, ArrayRef<Loop> at) {

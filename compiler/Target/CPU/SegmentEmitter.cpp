@@ -10,18 +10,24 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cpu;
 
+/// Where sequences begin.
+struct Boundaries {
+  Value resets, offsets;
+};
+
 /// A scan before `op` over its axis with copies of `step` and, unless it is empty, of `chunk`.
 static recur::ScanInterface makeScan(chunk::SegmentScanOp op, TypeRange results, ValueRange inputs, ValueRange params,
-                                     ValueRange inits, ArrayAttr states, Region &step, Region *chunk) {
+                                     ValueRange inits, ArrayAttr states, Region &step, Region *chunk,
+                                     Boundaries of = {}) {
   OpBuilder b(op);
   IRMapping map;
   if (!chunk || chunk->empty()) {
-    auto scan =
-        recur::ScanOp::create(b, op.getLoc(), results, inputs, params, inits, Value(), Value(), op.getAxes(), states);
+    auto scan = recur::ScanOp::create(b, op.getLoc(), results, inputs, params, inits, of.resets, of.offsets,
+                                      op.getAxes(), states);
     step.cloneInto(&scan.getBody(), map);
     return cast<recur::ScanInterface>(*scan);
   }
-  auto scan = chunk::ScanOp::create(b, op.getLoc(), results, inputs, params, inits, Value(), Value(), op.getAxes(),
+  auto scan = chunk::ScanOp::create(b, op.getLoc(), results, inputs, params, inits, of.resets, of.offsets, op.getAxes(),
                                     states, op.getPlan());
   step.cloneInto(&scan.getStep(), map);
   chunk->cloneInto(&scan.getChunk(), map);
@@ -30,7 +36,7 @@ static recur::ScanInterface makeScan(chunk::SegmentScanOp op, TypeRange results,
 
 recur::ScanInterface rondo::cpu::withoutSegments(chunk::SegmentScanOp op) {
   return makeScan(op, op->getResultTypes(), op.getInputs(), op.getParams(), op.getInits(), op.getStates(), op.getStep(),
-                  &op.getChunk());
+                  &op.getChunk(), {op.getResets(), op.getOffsets()});
 }
 
 static RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
@@ -89,6 +95,7 @@ SegmentKernel SegmentEmitter::emit(ModuleOp module, StringRef symbol) {
     emitter->module = module;
     emitter->launch.symbol = symbol.str();
   }
+  inside->launch.packed = ends->launch.packed = !tensors.offsets.empty();
   openAll(kernel);
   Value sequences = inside->launch.perHead ? inside->mul(inside->batch, inside->heads) : inside->batch;
   auto rounds = scf::ForOp::create(b, loc, zero, inside->index(2), inside->index(1));
@@ -177,6 +184,8 @@ void SegmentEmitter::openParts() {
     constant.pointer = LLVM::ZeroOp::create(inside->b, loc, workspacePointer.getType()); // no state's own memory
     ends->inits.push_back(constant);
   }
+  if (op.getEnds())
+    cutOffset = take(RankedTensorType::get({}, inside->real));
 }
 
 void SegmentEmitter::placeInRecord(KernelEmitter::Operand &operand, Value record, int64_t offset) {
@@ -220,20 +229,33 @@ void SegmentEmitter::emitUnit(Value round, Value unit) {
   emitEnds(row, head, sequence, segment);
 }
 
-void SegmentEmitter::openWindow(KernelEmitter &emitter, Value segment) {
+void SegmentEmitter::openWindow(KernelEmitter &emitter, Value sequence, Value segment) {
   OpBuilder &b = inside->b;
+  Value whole = inside->extents[0], first = firstSteps, each = segmentSteps, origin;
+  if (inside->launch.packed) {
+    // As a call is cut, so is each of its sequences.
+    inside->windowSteps = {};
+    origin = inside->openSequence(sequence);
+    Value all = whole;
+    whole = inside->steps;
+    Value multiple = inside->index(op.size());
+    Value share = arith::DivUIOp::create(b, loc, inside->mul(whole, segmentSteps), all);
+    each = inside->mul(arith::DivUIOp::create(b, loc, share, multiple), multiple);
+    first = arith::SubIOp::create(b, loc, whole, inside->mul(each, segments));
+  }
   Value isFirst = is(segment, zero);
   Value before = arith::SubIOp::create(b, loc, segment, inside->index(1));
-  Value begin = isOneOf(isFirst, zero, inside->add(firstSteps, inside->mul(before, segmentSteps)));
-  emitter.windowSteps = isOneOf(isFirst, firstSteps, segmentSteps);
+  Value begin = isOneOf(isFirst, zero, inside->add(first, inside->mul(before, each)));
+  emitter.windowSteps = isOneOf(isFirst, first, each);
   if (inside->isReverse(0)) // from behind
-    begin =
-        arith::SubIOp::create(b, loc, arith::SubIOp::create(b, loc, inside->extents[0], begin), emitter.windowSteps);
-  emitter.windowBegin = begin;
+    begin = arith::SubIOp::create(b, loc, arith::SubIOp::create(b, loc, whole, begin), emitter.windowSteps);
+  emitter.windowBegin = origin ? inside->add(origin, begin) : begin;
 }
 
-void SegmentEmitter::runScan(KernelEmitter &emitter) {
+void SegmentEmitter::runScan(KernelEmitter &emitter, function_ref<void()> afterBegin) {
   emitter.beginStates();
+  if (afterBegin)
+    afterBegin();
   emitter.emitPrologues();
   SmallVector<KernelEmitter::Loop> at;
   emitter.endStates(emitter.bodies.size() > 1 ? emitter.emitChunks() : emitter.emitSteps(0, at));
@@ -244,8 +266,9 @@ void SegmentEmitter::emitInside(Value row, Value head, Value sequence, Value seg
   OpBuilder &b = inside->b;
   inside->inits = givenInits;
   inside->finals = givenFinals;
-  openWindow(*inside, segment);
+  openWindow(*inside, row, segment);
   inside->openTask(1, row, head);
+  inside->resetInits = inside->inits;
   Value isFirst = is(segment, zero), isLast = is(segment, segments);
   Value own = arith::SubIOp::create(b, loc, segment, inside->index(1));
   Value record = recordOf(sequence, isOneOf(isFirst, zero, own));
@@ -261,14 +284,65 @@ void SegmentEmitter::emitInside(Value row, Value head, Value sequence, Value seg
   runScan(*inside);
 }
 
+/// A window that has a reset begins at its last one. Whether it has.
+Value SegmentEmitter::cutWindow(KernelEmitter &emitter, Value row, Value head) {
+  OpBuilder &b = inside->b;
+  KernelEmitter::Operand resets = inside->resets[0];
+  inside->placeOperand(resets, emitter.windowBegin, row, head);
+  Value one = inside->index(1), steps = emitter.windowSteps;
+  auto loop = scf::ForOp::create(b, loc, zero, steps, one, ValueRange{zero}); // one more than the reset's step
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    Value next = inside->add(loop.getInductionVar(), one), where = loop.getInductionVar();
+    if (inside->isReverse(0))
+      where = arith::SubIOp::create(b, loc, steps, next);
+    Value at = inside->add(resets.base, inside->mul(where, resets.strides[1]));
+    Value mark = memref::LoadOp::create(b, loc, resets.memref, at);
+    Value none = arith::ConstantOp::create(b, loc, b.getIntegerAttr(resets.element, 0));
+    scf::YieldOp::create(b, loc, isOneOf(is(mark, none), loop.getRegionIterArg(0), next));
+  }
+  Value last = loop.getResult(0);
+  Value isCut = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, last, zero);
+  Value skipped = isOneOf(isCut, arith::SubIOp::create(b, loc, last, one), zero);
+  emitter.windowSteps = arith::SubIOp::create(b, loc, steps, skipped);
+  if (!inside->isReverse(0)) // whose steps are counted from the window's end
+    emitter.windowBegin = inside->add(emitter.windowBegin, skipped);
+  return isCut;
+}
+
 void SegmentEmitter::emitEnds(Value row, Value head, Value sequence, Value segment) {
-  openWindow(*ends, segment);
-  Value own = arith::SubIOp::create(inside->b, loc, segment, inside->index(1));
-  Value record = recordOf(sequence, own);
+  OpBuilder &b = inside->b;
+  openWindow(*ends, row, segment);
+  Value own = arith::SubIOp::create(b, loc, segment, inside->index(1));
+  Value record = recordOf(sequence, own), isCut;
+  if (op.getEnds()) {
+    isCut = cutWindow(*ends, row, head);
+    Value asReal = arith::UIToFPOp::create(b, loc, inside->real, isCut);
+    memref::StoreOp::create(b, loc, asReal, workspace, inside->add(record, inside->index(cutOffset)));
+  }
   with(*ends, [&] { ends->openTask(1, row, head); });
   for (auto [part, offset] : llvm::enumerate(partOffset))
     placeInRecord(ends->finals[part], record, offset);
-  with(*ends, [&] { runScan(*ends); });
+  with(*ends, [&] {
+    runScan(*ends, [&] {
+      if (isCut)
+        beginAnew(isCut, row, head);
+    });
+  });
+}
+
+/// Behind a reset, the parts that say where a state ends begin as the caller's states do.
+void SegmentEmitter::beginAnew(Value isCut, Value row, Value head) {
+  OpBuilder &b = ends->b;
+  auto guarded = scf::IfOp::create(b, loc, isCut, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(guarded.thenBlock());
+  for (auto [part, given] : llvm::zip(*op.getEnds(), givenInits)) {
+    KernelEmitter::Operand init = given;
+    ends->placeOperand(init, {}, row, head);
+    ends->setInitial(part, init, ends->index(0));
+  }
 }
 
 /// The states before the segments behind the second one: what the segment before them makes of its own.
@@ -280,7 +354,26 @@ void SegmentEmitter::emitJoins(Value sequence) {
   b.setInsertionPointToStart(loop.getBody());
   Value from = recordOf(sequence, loop.getInductionVar());
   Value to = recordOf(sequence, inside->add(loop.getInductionVar(), one));
-  join->windowSteps = one;
+  if (!op.getEnds())
+    return emitJoin(from, to);
+  Value cut = memref::LoadOp::create(b, loc, workspace, inside->add(from, inside->index(cutOffset)));
+  Value none = arith::ConstantOp::create(b, loc, b.getFloatAttr(inside->real, 0));
+  Value isCut = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::ONE, cut, none);
+  auto choice = scf::IfOp::create(b, loc, isCut, /*withElseRegion=*/true);
+  b.setInsertionPointToStart(choice.thenBlock());
+  for (auto [part, init, offset] : llvm::zip(*op.getEnds(), join->inits, stateOffset)) {
+    KernelEmitter::Operand there = join->inputs[part], state = init;
+    placeInRecord(there, from, partOffset[part]);
+    placeInRecord(state, to, offset);
+    inside->copy(inside->place(state, state.base), inside->place(there, there.base), zero);
+  }
+  b.setInsertionPointToStart(choice.elseBlock());
+  emitJoin(from, to);
+}
+
+void SegmentEmitter::emitJoin(Value from, Value to) {
+  OpBuilder &b = inside->b;
+  join->windowSteps = inside->index(1);
   join->windowBegin = {};
   with(*join, [&] { join->openTask(1, zero, zero); });
   for (auto [s, offset] : llvm::enumerate(stateOffset)) {

@@ -6,7 +6,9 @@
 //   inside   the segments, each from its own state
 //
 // Each of the three is a KernelEmitter over its own regions, with one function and one scratch area. What they hand on lies in the
-// workspace: for each row, head and segment behind the first a record with the states before it, and the parts of its map.
+// workspace: for each row (or packed sequence), head and segment behind the first a record with the states before it, and the parts of its map.
+// A segment that has a reset lets nothing through: its parts are made from the last reset on, and what its steps from there leave behind is
+// the state before the next segment, without a join.
 #pragma once
 #include "compiler/Target/CPU/KernelEmitter.h"
 #include "dialects/Chunk/Chunk.h"
@@ -40,8 +42,11 @@ private:
   void emitEnds(mlir::Value row, mlir::Value head, mlir::Value sequence, mlir::Value segment);
   void emitInside(mlir::Value row, mlir::Value head, mlir::Value sequence, mlir::Value segment);
   void emitJoins(mlir::Value sequence);
-  void openWindow(KernelEmitter &emitter, mlir::Value segment);
-  void runScan(KernelEmitter &emitter);
+  void emitJoin(mlir::Value from, mlir::Value to);
+  void openWindow(KernelEmitter &emitter, mlir::Value sequence, mlir::Value segment);
+  mlir::Value cutWindow(KernelEmitter &emitter, mlir::Value row, mlir::Value head);
+  void beginAnew(mlir::Value isCut, mlir::Value row, mlir::Value head);
+  void runScan(KernelEmitter &emitter, llvm::function_ref<void()> afterBegin = nullptr);
   /// Lets `emitter` emit where the kernel stands.
   void with(KernelEmitter &emitter, llvm::function_ref<void()> emit);
   mlir::Value is(mlir::Value x, mlir::Value y);
@@ -58,6 +63,7 @@ private:
   llvm::SmallVector<KernelEmitter::Operand> givenInits, givenFinals, begins;
   llvm::SmallVector<int64_t> stateOffset, partOffset; // in reals, from the beginning of a record
   int64_t recordReals = 0;
+  int64_t cutOffset = 0; // in a record: not 0 where its segment has a reset; there where the scan has resets
 };
 
 } // namespace rondo::cpu

@@ -38,6 +38,8 @@ void eachInner(ArrayRef<int64_t> shape, int channelAxis, function_ref<void(Small
   }
 }
 
+constexpr const char *kBoundaries = "sequences begin inside the time axis";
+
 class ScanPlanner {
 public:
   explicit ScanPlanner(chunk::SegmentScanOp scan) : scan(scan), step(scan, &scan.getStep().front()) {}
@@ -239,15 +241,20 @@ ScanPlanOrReason rondo::cuda::planScan(chunk::SegmentScanOp scan) {
     return {{}, "its segments go by chunks"};
   if (scan.getStates().empty())
     return {{}, "it has no states"};
+  if (scan.getResets() || scan.getOffsets())
+    return {{}, kBoundaries};
   return ScanPlanner(scan).plan();
 }
 
 ScanPlanOrReason rondo::cuda::planScan(recur::LinearScanOp scan) {
+  if (scan.getResets() || scan.getOffsets())
+    return {{}, kBoundaries};
   OpBuilder b(scan);
   auto plan = chunk::PlanAttr::get(b.getContext(), chunk::Form::Scan, chunk::Schedule::Segment, 1);
-  auto segments = chunk::SegmentScanOp::create(
-      b, scan.getLoc(), scan->getResultTypes(), scan.getInputs(), scan.getParams(), scan.getInits(), scan.getResets(),
-      scan.getOffsets(), scan.getAxes(), scan.getStates(), plan, b.getArrayAttr({}), b.getArrayAttr({}));
+  auto segments =
+      chunk::SegmentScanOp::create(b, scan.getLoc(), scan->getResultTypes(), scan.getInputs(), scan.getParams(),
+                                   scan.getInits(), scan.getResets(), scan.getOffsets(), scan.getAxes(),
+                                   scan.getStates(), plan, b.getArrayAttr({}), b.getArrayAttr({}), DenseI64ArrayAttr());
   SegmentParts parts = buildSegmentParts(scan, 1, segments.getEndsStep(), segments.getEndsChunk(), segments.getJoin());
   segments.setPartsAttr(b.getArrayAttr(parts.parts));
   segments.setBeginsAttr(b.getArrayAttr(parts.begins));

@@ -438,6 +438,8 @@ private:
     if (auto contract = dyn_cast<recur::ContractOp>(op))
       return visitProduct(contract);
     if (auto solve = dyn_cast<chunk::SolveOp>(op)) {
+      if (solve.getDecay())
+        return (void)decline("a transition is solved for along values that decay");
       addScore(solve.getMatrix());
       visitColumns(solve.getRight());
       program.solves.push_back(solve);

@@ -37,17 +37,23 @@ std::vector<Case> chunkCases() {
 Case attentionCase() { return {smallDims(), {2, 13, 5, 3, 1}, Inits::Drawn, false, false, "attention", 13}; }
 
 std::vector<Case> segmentCases(bool chunks) {
-  std::vector<Case> all(3);
+  std::vector<Case> all(5);
   all[0] = {smallDims(), {2, 17, 5, 1, 1}, Inits::Default};
   all[0].segments = 4;
   all[1] = {smallDims(), {3, 1, 3, 3, 1}, Inits::Drawn};
   all[1].segments = 2;
   all[2] = {{19, 33, 5, 3, 9, 11, 7}, {3, 67, 7, 3, 1}, Inits::Drawn};
   all[2].segments = 3;
+  all[3] = {smallDims(), {3, 29, 1, 2, 1}, Inits::Drawn, true};
+  all[3].segments = 3;
+  all[4] = {smallDims(), {1, 43, 1, 3, 1, 5}, Inits::Drawn, true, true};
+  all[4].segments = 2;
   if (!chunks)
     return all;
-  all[2].form = "chunk";
+  for (size_t i = 2; i < all.size(); ++i)
+    all[i].form = "chunk";
   all[2].chunk = 16;
+  all[3].chunk = all[4].chunk = 4;
   return all;
 }
 

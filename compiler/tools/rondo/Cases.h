@@ -34,7 +34,8 @@ std::vector<Case> longCases();
 std::vector<Case> chunkCases();
 /// A whole sequence as one chunk.
 Case attentionCase();
-/// Cut into segments: by steps, of which some segments have none; with `chunks` by chunks, too.
+/// Cut into segments: by steps, of which some segments have none; with `chunks` by chunks, too. And with resets in segments, and packed
+/// sequences that are cut each.
 std::vector<Case> segmentCases(bool chunks);
 /// On matrix instructions: a single step, a chunk that is not full, chunks and a rest; and of the compiler's own accord, where one long
 /// sequence is cut into segments.

@@ -128,8 +128,7 @@ std::vector<Case> ModelVerifier::cases() {
     for (const Case &each : scanCases())
       all.push_back(each);
   const bool cuts = std::ranges::find(info.schedules, "segment") != info.schedules.end();
-  if (compilerChooses && cuts && !isCuda() && !arguments.spec.derives() && arguments.spec.schedule == "auto" &&
-      !resets && !packed)
+  if (compilerChooses && cuts && !isCuda() && !arguments.spec.derives() && arguments.spec.schedule == "auto")
     for (const Case &each : segmentCases(chunks))
       all.push_back(each);
   if (cells)
@@ -143,7 +142,9 @@ std::vector<Case> ModelVerifier::cases() {
     each.resets |= resets;
     each.packed |= packed;
   }
-  if (!resets && !packed && !asksFor(info.tensors, Axis::Time1) && arguments.spec.schedule != "segment")
+  const bool cutsSequences =
+      arguments.spec.schedule != "segment" || !isCuda(); // a GPU cuts none that begin inside the time axis
+  if (!resets && !packed && !asksFor(info.tensors, Axis::Time1) && cutsSequences)
     for (const Case &each : boundaryCases())
       all.push_back(each);
   return all;

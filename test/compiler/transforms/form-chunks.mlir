@@ -248,8 +248,30 @@ func.func @refused(%k: !bt_k, %v: !bt_v, %A: !kv, %S0: !b_kv) {
   ^bb0(%kt: !k):
     recur.yield
   } : !b_kv
-  // REMARK: [[@LINE+1]]:8: remark: form-chunks declines: state 'S' has a transition along one axis and a decay along the other
+  // REMARK: [[@LINE+1]]:8: remark: form-chunks declines: state 'S' has two decays along its values, one before and one beside its transition
   %3 = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %v : !bt_k, !bt_v) inits(%S0 : !b_kv)
+      key_axes [0] decays [#recur.decay<0, [1]>, #recur.decay<0, [1], before>] outers [] transitions [0] readouts []
+      attributes {chunk.plan = #chunk.plan<form = chunk, schedule = carry, chunk = 3>} coefficients {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.coefficients decays(%vt, %vt : !v, !v) writes(%kt : !k) reads(%kt : !k)
+  } readout {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.yield
+  } : !b_kv
+  return
+}
+
+// A decay along the values beside a transition along the keys: on its way to a later step, what is solved for decays by the steps between.
+// CHECK-LABEL: func.func @decay_beside_transition(
+// CHECK: } chunk {
+// CHECK-NEXT: ^bb0(%[[K:.*]]: tensor<3x4xf32, {{.*}}>, %[[V:.*]]: tensor<3x8xf32, {{.*}}>, %[[S:.*]]: tensor<4x8xf32, {{.*}}>):
+// CHECK-NEXT: %[[CARRIED:.*]] = recur.contract "ta,ab->tb"(%[[K]], %[[S]])
+// CHECK-NEXT: %[[BEFORE:.*]] = chunk.products before(%[[V]])
+// CHECK-NEXT: %[[RIGHT:.*]] = recur.map mul(%[[CARRIED]], %[[BEFORE]])
+// CHECK-NEXT: %[[M:.*]] = chunk.scores(%[[K]], %[[K]]) before
+// CHECK-NEXT: %[[P:.*]] = chunk.solve(%[[M]], %[[RIGHT]]) decay(%[[V]] : {{.*}}) before :
+func.func @decay_beside_transition(%k: !bt_k, %v: !bt_v, %S0: !b_kv) {
+  %0 = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %v : !bt_k, !bt_v) inits(%S0 : !b_kv)
       key_axes [0] decays [#recur.decay<0, [1]>] outers [] transitions [0] readouts []
       attributes {chunk.plan = #chunk.plan<form = chunk, schedule = carry, chunk = 3>} coefficients {
   ^bb0(%kt: !k, %vt: !v):
@@ -258,6 +280,31 @@ func.func @refused(%k: !bt_k, %v: !bt_v, %A: !kv, %S0: !b_kv) {
   ^bb0(%kt: !k, %vt: !v):
     recur.yield
   } : !b_kv
+  return
+}
+
+// Where it comes first, what is read has the step's own decay, too. A readout before the step is of the state as it was.
+// CHECK-LABEL: func.func @decay_before_transition(
+// CHECK: } chunk {
+// CHECK-NEXT: ^bb0(%[[K:.*]]: tensor<3x4xf32, {{.*}}>, %[[V:.*]]: tensor<3x8xf32, {{.*}}>, %[[S:.*]]: tensor<4x8xf32, {{.*}}>):
+// CHECK-NEXT: %[[CARRIED:.*]] = recur.contract "ta,ab->tb"(%[[K]], %[[S]])
+// CHECK-NEXT: %[[THROUGH:.*]] = chunk.products through(%[[V]])
+// CHECK-NEXT: %[[RIGHT:.*]] = recur.map mul(%[[CARRIED]], %[[THROUGH]])
+// CHECK-NEXT: %[[M:.*]] = chunk.scores(%[[K]], %[[K]]) before
+// CHECK-NEXT: %[[P:.*]] = chunk.solve(%[[M]], %[[RIGHT]]) decay(%[[V]] : {{[^)]*}}) :
+// CHECK: chunk.products before(%[[V]])
+// CHECK: %[[SCORES:.*]] = chunk.scores(%[[K]], %[[K]]) before
+// CHECK-NEXT: chunk.apply(%[[SCORES]], %[[P]], %[[V]]) before
+func.func @decay_before_transition(%k: !bt_k, %v: !bt_v, %S0: !b_kv) {
+  %0:2 = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %v : !bt_k, !bt_v) inits(%S0 : !b_kv)
+      key_axes [0] decays [#recur.decay<0, [1], before>] outers [] transitions [0] readouts [#recur.readout<0, 0, before>]
+      attributes {chunk.plan = #chunk.plan<form = chunk, schedule = carry, chunk = 3>} coefficients {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.coefficients decays(%vt : !v) writes(%kt : !k) reads(%kt : !k) queries(%kt : !k)
+  } readout {
+  ^bb0(%kt: !k, %vt: !v, %y: !v):
+    recur.yield outputs(%y : !v)
+  } : !bt_v, !b_kv
   return
 }
 

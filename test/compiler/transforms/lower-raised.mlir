@@ -150,6 +150,26 @@ func.func @delta(%k: !bt_k, %v: !bt_v, %S0: !b_vk) -> !b_vk {
   return %ST : !b_vk
 }
 
+// A decay before the transition is in what the transition read.
+// CHECK-LABEL: func.func @delta_behind_decay(
+// CHECK: ^bb0(%[[K:.*]]: tensor<4xf64, {{.*}}>, %[[V:.*]]: tensor<8xf64, {{.*}}>, %[[S:.*]]: tensor<8x4xf64, {{.*}}>):
+// CHECK-NEXT: %[[READ:.*]] = recur.contract "ab,b->a"(%[[S]], %[[K]])
+// CHECK-NEXT: %[[DECAYED:.*]] = recur.map mul(%[[READ]], %[[V]])
+// CHECK-NEXT: %[[KEPT:.*]] = recur.contract "ab,a->ab"(%[[S]], %[[V]])
+// CHECK-NEXT: %[[WRITTEN:.*]] = recur.contract "b,a->ab"(%[[K]], %[[DECAYED]])
+// CHECK-NEXT: recur.map add(%[[KEPT]], %[[WRITTEN]])
+func.func @delta_behind_decay(%k: !bt_k, %v: !bt_v, %S0: !b_vk) -> !b_vk {
+  %ST = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %v : !bt_k, !bt_v)
+      inits(%S0 : !b_vk) key_axes [1] decays [#recur.decay<0, [0], before>] outers [] transitions [0] readouts [] coefficients {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.coefficients decays(%vt : !v) writes(%kt : !k) reads(%kt : !k)
+  } readout {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.yield
+  } : !b_vk
+  return %ST : !b_vk
+}
+
 // Other scans stay as they are.
 // CHECK-LABEL: func.func @plain(
 // CHECK: recur.scan {{.*}} states [#recur.state<"h", {{\[\[}}1], [2]]>]

@@ -1,5 +1,6 @@
 // RUN: rondo-opt --raise-cells %s | FileCheck %s
 // RUN: rondo-opt --raise-cells --lower-raised %s | FileCheck --check-prefix=BACK %s
+// RUN: rondo-opt --raise-cells %s | rondo-opt --verify-roundtrip
 
 !k = tensor<4xf32, #recur.dims<| "4">>
 !w = tensor<4x4xf32, #recur.dims<| "4", "4">>
@@ -78,6 +79,29 @@ func.func @twice(%x: !x, %W: !w, %h0: !h) -> !h {
     %p = recur.contract "ab,b->a"(%w, %h) : (!w, !k) -> !k
     %q = recur.contract "ab,b->a"(%w, %p) : (!w, !k) -> !k
     recur.yield states(%q : !k)
+  } : !h
+  return %0 : !h
+}
+
+// A transposed parameter is the parameter with other letters; its diagonal is no product.
+// CHECK-LABEL: func.func @transposed(
+// CHECK:      products [#recur.product<0, "ba,b->a">, #recur.product<0, "ab,b->a">] {
+// CHECK-NEXT: ^bb0(%{{.*}}: {{.*}}, %[[W:.*]]: {{.*}}, %[[H:.*]]: {{.*}}, %[[P:.*]]: {{.*}}, %[[Q:.*]]: {{.*}}):
+// CHECK-NEXT:   %[[D:.*]] = recur.contract "aa->a"(%[[W]])
+// CHECK-NEXT:   %[[E:.*]] = recur.contract "a,a->a"(%[[D]], %[[H]])
+// CHECK-NEXT:   %[[N:.*]] = recur.map add(%[[Q]], %[[E]])
+// CHECK-NEXT:   recur.cell factors(%[[H]], %[[P]] : {{.*}}) states(%[[N]]
+func.func @transposed(%x: !x, %W: !w, %h0: !h) -> !h {
+  %0 = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) params(%W : !w) inits(%h0 : !h) {
+  ^bb0(%xt: !k, %w: !w, %h: !k):
+    %t = recur.contract "ab->ba"(%w) : (!w) -> !w
+    %p = recur.contract "ab,b->a"(%t, %h) : (!w, !k) -> !k
+    %u = recur.contract "ab->ba"(%t) : (!w) -> !w
+    %q = recur.contract "ab,b->a"(%u, %p) : (!w, !k) -> !k
+    %d = recur.contract "aa->a"(%w) : (!w) -> !k
+    %e = recur.contract "a,a->a"(%d, %h) : (!k, !k) -> !k
+    %n = recur.map add(%q, %e) : (!k, !k) -> !k
+    recur.yield states(%n : !k)
   } : !h
   return %0 : !h
 }

@@ -220,6 +220,65 @@ func.func @dense(%A: !bt_kk, %h0: !b_k) -> !b_k {
   return %hT : !b_k
 }
 
+// A decay of the values that all has which reads the state comes before the transition.
+// CHECK-LABEL: func.func @values_first(
+// CHECK: recur.delta_scan
+// CHECK: key_axes [0] decays [#recur.decay<0, [1], before>] outers [] transitions [0] readouts [] coefficients {
+func.func @values_first(%k: !bt_k, %v: !bt_v, %S0: !b_kv) -> !b_kv {
+  %ST = recur.scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %v : !bt_k, !bt_v) inits(%S0 : !b_kv) {
+  ^bb0(%kt: !k, %vt: !v, %S: !kv):
+    %r = recur.contract "kv,k->v"(%S, %kt) : (!kv, !k) -> !v
+    %w = recur.contract "k,v->kv"(%kt, %r) : (!k, !v) -> !kv
+    %n = recur.map sub(%S, %w) : (!kv, !kv) -> !kv
+    %d = recur.contract "kv,v->kv"(%n, %vt) : (!kv, !v) -> !kv
+    recur.yield states(%d : !kv)
+  } : !b_kv
+  return %ST : !b_kv
+}
+
+// Beside it, where the transition has none; and what it shares with the rest comes first.
+// CHECK-LABEL: func.func @values_beside(
+// CHECK: decays [#recur.decay<0, [1]>] outers [] transitions [0]
+// CHECK: decays [#recur.decay<0, [1], before>, #recur.decay<0, [1]>] outers [] transitions [0]
+func.func @values_beside(%k: !bt_k, %v: !bt_v, %u: !bt_v, %S0: !b_kv) -> (!b_kv, !b_kv) {
+  %ST = recur.scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %v : !bt_k, !bt_v) inits(%S0 : !b_kv) {
+  ^bb0(%kt: !k, %vt: !v, %S: !kv):
+    %r = recur.contract "kv,k->v"(%S, %kt) : (!kv, !k) -> !v
+    %w = recur.contract "k,v->kv"(%kt, %r) : (!k, !v) -> !kv
+    %d = recur.contract "kv,v->kv"(%S, %vt) : (!kv, !v) -> !kv
+    %n = recur.map sub(%d, %w) : (!kv, !kv) -> !kv
+    recur.yield states(%n : !kv)
+  } : !b_kv
+  %RT = recur.scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %v, %u : !bt_k, !bt_v, !bt_v) inits(%S0 : !b_kv) {
+  ^bb0(%kt: !k, %vt: !v, %ut: !v, %S: !kv):
+    %d = recur.contract "kv,v->kv"(%S, %vt) : (!kv, !v) -> !kv
+    %r = recur.contract "kv,k->v"(%d, %kt) : (!kv, !k) -> !v
+    %w = recur.contract "k,v->kv"(%kt, %r) : (!k, !v) -> !kv
+    %e = recur.contract "kv,v->kv"(%d, %ut) : (!kv, !v) -> !kv
+    %n = recur.map sub(%e, %w) : (!kv, !kv) -> !kv
+    recur.yield states(%n : !kv)
+  } : !b_kv
+  return %ST, %RT : !b_kv, !b_kv
+}
+
+// A transition with values of its own is blamed.
+// CHECK-LABEL: func.func @values_of_transition(
+// CHECK: recur.scan
+// REMARK: remark: raise-scans declines: a transition of state 'S' varies along its values, and not as all that it keeps does
+// REMARK: [[@LINE+5]]:10: note: because of this
+func.func @values_of_transition(%k: !bt_k, %v: !bt_v, %S0: !b_kv) -> !b_kv {
+  %ST = recur.scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %v : !bt_k, !bt_v) inits(%S0 : !b_kv) {
+  ^bb0(%kt: !k, %vt: !v, %S: !kv):
+    %r = recur.contract "kv,k->v"(%S, %kt) : (!kv, !k) -> !v
+    %t = recur.map tanh(%vt) : (!v) -> !v
+    %e = recur.map mul(%r, %t) : (!v, !v) -> !v
+    %w = recur.contract "k,v->kv"(%kt, %e) : (!k, !v) -> !kv
+    %n = recur.map sub(%S, %w) : (!kv, !kv) -> !kv
+    recur.yield states(%n : !kv)
+  } : !b_kv
+  return %ST : !b_kv
+}
+
 // A nonlinear update: the remark names the state, and the note the operation.
 // CHECK-LABEL: func.func @cell(
 // CHECK: recur.scan

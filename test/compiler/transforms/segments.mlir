@@ -88,12 +88,12 @@ func.func @maximum(%x: !bt_k, %h0: !b_k) -> !b_k {
   return %h : !b_k
 }
 
-// What cannot be cut stays.
+// Behind a reset, the parts that `ends` names are the states themselves.
 // CHECK-LABEL: func.func @resets(
-// CHECK-NOT:  segment_scan
-// CHECK:      recur.linear_scan
+// CHECK:      chunk.segment_scan
+// CHECK:      resets(%arg2
+// CHECK:      parts [#recur.state<"h", {{\[\[}}1]]>, #recur.state<"h_decay", {{\[\[}}1]]>] begins [{{.*}}] ends [0] step {
 func.func @resets(%x: !bt_k, %h0: !b_k, %r: !r) -> !b_k {
-  // REMARK: [[@LINE+1]]:8: remark: form-chunks declines: a reset may fall into a segment
   %h = recur.linear_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !bt_k) inits(%h0 : !b_k) resets(%r : !r)
       semiring plus_times attributes {chunk.plan = #chunk.plan<form = scan, schedule = segment, chunk = 1>} coefficients {
   ^bb0(%xt: !k):
@@ -105,6 +105,7 @@ func.func @resets(%x: !bt_k, %h0: !b_k, %r: !r) -> !b_k {
   return %h : !b_k
 }
 
+// What cannot be cut stays.
 // Beside a transition, a decay along the values gives each column a matrix of its own.
 // CHECK-LABEL: func.func @columns(
 // CHECK-NOT:  segment_scan
@@ -113,6 +114,26 @@ func.func @columns(%k: !bt_k, %v: !bt_v, %S0: !b_kv) -> !b_kv {
   // REMARK: [[@LINE+1]]:9: remark: form-chunks declines: a transition mixes the keys of state 'S' beside a decay along its values
   %ST = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %v : !bt_k, !bt_v) inits(%S0 : !b_kv)
       key_axes [0] decays [#recur.decay<0, [1]>] outers [0] transitions [0] readouts []
+      attributes {chunk.plan = #chunk.plan<form = step, schedule = segment, chunk = 1>} coefficients {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.coefficients decays(%vt : !v) keys(%kt : !k) values(%vt : !v) writes(%kt : !k) reads(%kt : !k)
+  } readout {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.yield
+  } : !b_kv
+  return %ST : !b_kv
+}
+
+// Before the transition it is the same for all keys, and commutes with the matrix.
+// CHECK-LABEL: func.func @columns_first(
+// CHECK:      parts [#recur.state<"S", {{\[\[}}1]]>, #recur.state<"S_transition", {{\[\[}}1]]>, #recur.state<"S_decay1", {{\[\[}}1]]>]
+// CHECK:      ends_step {
+// CHECK-NEXT: ^bb0(%[[K:.*]]: {{.*}}, %[[V:.*]]: {{.*}}, %[[E:.*]]: tensor<4x8xf32, {{.*}}>, %[[M:.*]]: tensor<4x4xf32, {{.*}}>, %[[D:.*]]: tensor<8xf32, {{.*}}>):
+// CHECK-NEXT:   %[[R:.*]] = recur.contract "ab,a->b"(%[[E]], %[[K]])
+// CHECK-NEXT:   %[[RV:.*]] = recur.map mul(%[[R]], %[[V]])
+func.func @columns_first(%k: !bt_k, %v: !bt_v, %S0: !b_kv) -> !b_kv {
+  %ST = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %v : !bt_k, !bt_v) inits(%S0 : !b_kv)
+      key_axes [0] decays [#recur.decay<0, [1], before>] outers [0] transitions [0] readouts []
       attributes {chunk.plan = #chunk.plan<form = step, schedule = segment, chunk = 1>} coefficients {
   ^bb0(%kt: !k, %vt: !v):
     recur.coefficients decays(%vt : !v) keys(%kt : !k) values(%vt : !v) writes(%kt : !k) reads(%kt : !k)

@@ -31,9 +31,9 @@ func.func @f(%x: !rc, %h0: !h) {
 !x = tensor<?x?x4xf32, #recur.dims<batch, time | "4">>
 !h = tensor<?x4xf32, #recur.dims<batch | "4">>
 
-// chunk.segment_scan, C1: neither resets nor offsets.
+// chunk.segment_scan, C7: resets need the parts that say where states end.
 func.func @f(%x: !x, %h0: !h, %r: tensor<?x?xi1, #recur.dims<batch, time>>) {
-  // expected-error @+1 {{takes neither resets nor offsets (C1)}}
+  // expected-error @+1 {{needs a part in 'ends' for each state where there are resets, and nowhere else (C7)}}
   %0:2 = chunk.segment_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) inits(%h0 : !h) resets(%r : tensor<?x?xi1, #recur.dims<batch, time>>)
       plan <form = scan, schedule = segment, chunk = 1> parts [#recur.state<"h", [[1]]>] begins [dense<0.0> : !k] step {
   ^bb0(%xt: !k, %h: !k):
@@ -276,6 +276,114 @@ func.func @f(%x: !x, %h0: !h) {
   } ends_chunk {
   } join {
   ^bb0(%e: !k):
+    recur.yield states(%e : !k)
+  } : !x, !h
+  return
+}
+
+// -----
+
+!k = tensor<4xf32, #recur.dims<| "4">>
+!j = tensor<3xf32, #recur.dims<| "3">>
+!x = tensor<?x?x4xf32, #recur.dims<batch, time | "4">>
+!h = tensor<?x4xf32, #recur.dims<batch | "4">>
+
+// C7: and nobody else does.
+func.func @f(%x: !x, %h0: !h, %r: tensor<?x?xi1, #recur.dims<batch, time>>) {
+  // expected-error @+1 {{needs a part in 'ends' for each state where there are resets, and nowhere else (C7)}}
+  %0:2 = chunk.segment_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) inits(%h0 : !h)
+      plan <form = scan, schedule = segment, chunk = 1> parts [#recur.state<"h", [[1]]>, #recur.state<"g", [[1]]>]
+      begins [dense<0.0> : !k, dense<0.0> : !j] ends [0] step {
+  ^bb0(%xt: !k, %h: !k):
+    recur.yield states(%xt : !k) outputs(%h : !k)
+  } chunk {
+  } ends_step {
+  ^bb0(%xt: !k, %e: !k, %g: !j):
+    recur.yield states(%xt, %g : !k, !j)
+  } ends_chunk {
+  } join {
+  ^bb0(%e: !k, %g: !j, %h: !k):
+    recur.yield states(%e : !k)
+  } : !x, !h
+  return
+}
+
+// -----
+
+!k = tensor<4xf32, #recur.dims<| "4">>
+!j = tensor<3xf32, #recur.dims<| "3">>
+!x = tensor<?x?x4xf32, #recur.dims<batch, time | "4">>
+!h = tensor<?x4xf32, #recur.dims<batch | "4">>
+
+// C7: one for each state.
+func.func @f(%x: !x, %h0: !h, %r: tensor<?x?xi1, #recur.dims<batch, time>>) {
+  // expected-error @+1 {{needs a part in 'ends' for each state where there are resets, and nowhere else (C7)}}
+  %0:2 = chunk.segment_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) inits(%h0 : !h) resets(%r : tensor<?x?xi1, #recur.dims<batch, time>>)
+      plan <form = scan, schedule = segment, chunk = 1> parts [#recur.state<"h", [[1]]>, #recur.state<"g", [[1]]>]
+      begins [dense<0.0> : !k, dense<0.0> : !j] ends [0, 0] step {
+  ^bb0(%xt: !k, %h: !k):
+    recur.yield states(%xt : !k) outputs(%h : !k)
+  } chunk {
+  } ends_step {
+  ^bb0(%xt: !k, %e: !k, %g: !j):
+    recur.yield states(%xt, %g : !k, !j)
+  } ends_chunk {
+  } join {
+  ^bb0(%e: !k, %g: !j, %h: !k):
+    recur.yield states(%e : !k)
+  } : !x, !h
+  return
+}
+
+// -----
+
+!k = tensor<4xf32, #recur.dims<| "4">>
+!j = tensor<3xf32, #recur.dims<| "3">>
+!x = tensor<?x?x4xf32, #recur.dims<batch, time | "4">>
+!h = tensor<?x4xf32, #recur.dims<batch | "4">>
+
+// C7: of its type.
+func.func @f(%x: !x, %h0: !h, %r: tensor<?x?xi1, #recur.dims<batch, time>>) {
+  // expected-error @+1 {{the part that 'ends' names must have the type of state 'h' (C7)}}
+  %0:2 = chunk.segment_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) inits(%h0 : !h) resets(%r : tensor<?x?xi1, #recur.dims<batch, time>>)
+      plan <form = scan, schedule = segment, chunk = 1> parts [#recur.state<"h", [[1]]>, #recur.state<"g", [[1]]>]
+      begins [dense<0.0> : !k, dense<0.0> : !j] ends [1] step {
+  ^bb0(%xt: !k, %h: !k):
+    recur.yield states(%xt : !k) outputs(%h : !k)
+  } chunk {
+  } ends_step {
+  ^bb0(%xt: !k, %e: !k, %g: !j):
+    recur.yield states(%xt, %g : !k, !j)
+  } ends_chunk {
+  } join {
+  ^bb0(%e: !k, %g: !j, %h: !k):
+    recur.yield states(%e : !k)
+  } : !x, !h
+  return
+}
+
+// -----
+
+!k = tensor<4xf32, #recur.dims<| "4">>
+!j = tensor<3xf32, #recur.dims<| "3">>
+!x = tensor<?x?x4xf32, #recur.dims<batch, time | "4">>
+!h = tensor<?x4xf32, #recur.dims<batch | "4">>
+
+// C7: which is there.
+func.func @f(%x: !x, %h0: !h, %r: tensor<?x?xi1, #recur.dims<batch, time>>) {
+  // expected-error @+1 {{the part that 'ends' names must have the type of state 'h' (C7)}}
+  %0:2 = chunk.segment_scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) inits(%h0 : !h) resets(%r : tensor<?x?xi1, #recur.dims<batch, time>>)
+      plan <form = scan, schedule = segment, chunk = 1> parts [#recur.state<"h", [[1]]>, #recur.state<"g", [[1]]>]
+      begins [dense<0.0> : !k, dense<0.0> : !j] ends [2] step {
+  ^bb0(%xt: !k, %h: !k):
+    recur.yield states(%xt : !k) outputs(%h : !k)
+  } chunk {
+  } ends_step {
+  ^bb0(%xt: !k, %e: !k, %g: !j):
+    recur.yield states(%xt, %g : !k, !j)
+  } ends_chunk {
+  } join {
+  ^bb0(%e: !k, %g: !j, %h: !k):
     recur.yield states(%e : !k)
   } : !x, !h
   return

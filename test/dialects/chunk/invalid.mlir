@@ -280,7 +280,44 @@ func.func @f(%M: !ts, %r: !tkv) {
 // C2: the result is as the right side.
 func.func @f(%M: !ts, %r: !tv) {
   // expected-error @+1 {{failed to verify that all of {right, result} have same type}}
-  %0 = "chunk.solve"(%M, %r) : (!ts, !tv) -> !tk
+  %0 = "chunk.solve"(%M, %r) <{operandSegmentSizes = array<i32: 1, 1, 0>}> : (!ts, !tv) -> !tk
+  return
+}
+
+// -----
+
+!tk = tensor<3x4xf32, #recur.dims<time | "4">>
+!tv = tensor<3x8xf32, #recur.dims<time | "8">>
+!ts = tensor<3x3xf32, #recur.dims<time, source>>
+
+// C3: a decay is as the right side.
+func.func @f(%M: !ts, %r: !tv, %b: !tk) {
+  // expected-error @+1 {{a decay must have the type of a right side with a named axis (C3)}}
+  %0 = chunk.solve(%M, %r) decay(%b : !tk) : !ts, !tv
+  return
+}
+
+// -----
+
+!t = tensor<3xf32, #recur.dims<time>>
+!ts = tensor<3x3xf32, #recur.dims<time, source>>
+
+// C3: and the right side has a named axis.
+func.func @f(%M: !ts, %r: !t, %b: !t) {
+  // expected-error @+1 {{a decay must have the type of a right side with a named axis (C3)}}
+  %0 = chunk.solve(%M, %r) decay(%b : !t) : !ts, !t
+  return
+}
+
+// -----
+
+!tv = tensor<3x8xf32, #recur.dims<time | "8">>
+!ts = tensor<3x3xf32, #recur.dims<time, source>>
+
+// C3: `before` is of a decay.
+func.func @f(%M: !ts, %r: !tv) {
+  // expected-error @+1 {{a decay must have the type of a right side with a named axis (C3)}}
+  %0 = chunk.solve(%M, %r) before : !ts, !tv
   return
 }
 

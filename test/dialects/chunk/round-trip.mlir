@@ -112,6 +112,10 @@ func.func @chunk_ops(%a: !t, %q: !tk, %k: !tk, %m: !tkv, %v: !tv, %z: !tc) {
   %15 = chunk.apply(%A, %v, %v) before transposed : !ts, !tv
   // CHECK: chunk.solve(%[[A]], %[[V]]) transposed : tensor<3x3xf32, #time_source>, tensor<3x8xf32, #time_8_>
   %16 = chunk.solve(%A, %v) transposed : !ts, !tv
+  // CHECK: chunk.solve(%[[A]], %[[V]]) decay(%[[V]] : tensor<3x8xf32, #time_8_>) : tensor<3x3xf32, #time_source>, tensor<3x8xf32, #time_8_>
+  %24 = chunk.solve(%A, %v) decay(%v : !tv) : !ts, !tv
+  // CHECK: chunk.solve(%[[A]], %[[V]]) decay(%[[V]] : tensor<3x8xf32, #time_8_>) before transposed :
+  %25 = chunk.solve(%A, %v) decay(%v : !tv) before transposed : !ts, !tv
   // CHECK: chunk.as_time(%{{.*}}) : tensor<3x8xf32, #source_8_> -> tensor<3x8xf32, #time_8_>
   %17 = chunk.as_time(%12) : !sv -> !tv
   // CHECK: chunk.sums(%[[V]], %[[V]]) : tensor<3x8xf32, #time_8_>

@@ -183,3 +183,49 @@ func.func @f(%k: !bt_k, %v: !bt_v, %S0: !b_kv) {
   } : !bt_v, !b_kv
   return
 }
+
+// -----
+
+!k = tensor<?xf64, #recur.dims<| K>>
+!v = tensor<?xf64, #recur.dims<| V>>
+!b_kv = tensor<?x?x?xf64, #recur.dims<batch | K, V>>
+!bt_k = tensor<?x?x?xf64, #recur.dims<batch, time | K>>
+!bt_v = tensor<?x?x?xf64, #recur.dims<batch, time | V>>
+
+// C36: a decay before the transitions is along the values.
+func.func @f(%k: !bt_k, %v: !bt_v, %S0: !b_kv) {
+  // expected-error @+1 {{a decay before transitions has the value axis of a state that has transitions (C36)}}
+  %0:2 = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>, #recur.state<"R", [[1]]>]
+      inputs(%k, %v : !bt_k, !bt_v) inits(%S0, %S0 : !b_kv, !b_kv)
+      key_axes [0, 0] decays [#recur.decay<0, [0], before>] outers [] transitions [0] readouts [] coefficients {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.coefficients decays(%kt : !k) writes(%kt : !k) reads(%kt : !k)
+  } readout {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.yield
+  } : !b_kv, !b_kv
+  return
+}
+
+// -----
+
+!k = tensor<?xf64, #recur.dims<| K>>
+!v = tensor<?xf64, #recur.dims<| V>>
+!b_kv = tensor<?x?x?xf64, #recur.dims<batch | K, V>>
+!bt_k = tensor<?x?x?xf64, #recur.dims<batch, time | K>>
+!bt_v = tensor<?x?x?xf64, #recur.dims<batch, time | V>>
+
+// C36: and there are transitions.
+func.func @f(%k: !bt_k, %v: !bt_v, %S0: !b_kv) {
+  // expected-error @+1 {{a decay before transitions has the value axis of a state that has transitions (C36)}}
+  %0:2 = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>, #recur.state<"R", [[1]]>]
+      inputs(%k, %v : !bt_k, !bt_v) inits(%S0, %S0 : !b_kv, !b_kv)
+      key_axes [0, 0] decays [#recur.decay<1, [1], before>] outers [] transitions [0] readouts [] coefficients {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.coefficients decays(%vt : !v) writes(%kt : !k) reads(%kt : !k)
+  } readout {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.yield
+  } : !b_kv, !b_kv
+  return
+}

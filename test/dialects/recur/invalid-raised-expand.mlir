@@ -230,3 +230,26 @@ func.func @f(%k: !bt_k, %v: !bt_v, %S0: !b_kv) {
   } : !bt_v, !b_kv
   return
 }
+
+// -----
+
+!k = tensor<?xf64, #recur.dims<| K>>
+!v = tensor<?xf64, #recur.dims<| V>>
+!b_kv = tensor<?x?x?xf64, #recur.dims<batch | K, V>>
+!bt_k = tensor<?x?x?xf64, #recur.dims<batch, time | K>>
+!bt_v = tensor<?x?x?xf64, #recur.dims<batch, time | V>>
+
+// C27: no decay comes before transitions that there are none of.
+func.func @f(%k: !bt_k, %v: !bt_v, %S0: !b_kv) {
+  // expected-error @+1 {{has no transitions that a decay could come before (C27)}}
+  %0 = recur.expand_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>]
+      inputs(%k, %v : !bt_k, !bt_v) inits(%S0 : !b_kv)
+      key_axes [0] decays [#recur.decay<0, [1], before>] outers [] readouts [] coefficients {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.coefficients decays(%vt : !v)
+  } readout {
+  ^bb0(%kt: !k, %vt: !v):
+    recur.yield
+  } : !b_kv
+  return
+}

@@ -126,14 +126,14 @@ func.func @expand(%k: !bt_k, %v: !bt_v, %g: !bt, %D: !kv, %S0: !b_kv, %n0: !b_k,
 // Two transitions of one state, in the generic form too.
 // CHECK-LABEL: func.func @delta
 // CHECK: recur.delta_scan
-// CHECK: key_axes [0] decays [] outers [0] transitions [0, 0] readouts [#recur.readout<0, 0>] coefficients {
+// CHECK: key_axes [0] decays [#recur.decay<0, [1], before>] outers [0] transitions [0, 0] readouts [#recur.readout<0, 0>] coefficients {
 // CHECK: writes(%{{.*}}, %{{.*}} : tensor<?xf64, #K>, tensor<?xf64, #K>) reads(%{{.*}}, %{{.*}} : tensor<?xf64, #K>, tensor<?xf64, #K>) queries
 func.func @delta(%k: !bt_k, %v: !bt_v, %S0: !b_kv) {
   %0:2 = recur.delta_scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>]
       inputs(%k, %v : !bt_k, !bt_v) inits(%S0 : !b_kv)
-      key_axes [0] decays [] outers [0] transitions [0, 0] readouts [#recur.readout<0, 0>] coefficients {
+      key_axes [0] decays [#recur.decay<0, [1], before>] outers [0] transitions [0, 0] readouts [#recur.readout<0, 0>] coefficients {
   ^bb0(%kt: !k, %vt: !v):
-    recur.coefficients keys(%kt : !k) values(%vt : !v) writes(%kt, %kt : !k, !k) reads(%kt, %kt : !k, !k) queries(%kt : !k)
+    recur.coefficients decays(%vt : !v) keys(%kt : !k) values(%vt : !v) writes(%kt, %kt : !k, !k) reads(%kt, %kt : !k, !k) queries(%kt : !k)
   } readout {
   ^bb0(%kt: !k, %vt: !v, %y: !v):
     recur.yield outputs(%y : !v)
