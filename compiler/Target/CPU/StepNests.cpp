@@ -165,37 +165,6 @@ Indices rondo::cpu::operandIndices(Operation *op, unsigned number, ArrayRef<Inde
   return Indices(at);
 }
 
-Indices rondo::cpu::indices(ArrayRef<int> dims) {
-  Indices result;
-  for (int dim : dims)
-    result.push_back({dim, 0});
-  return result;
-}
-
-Indices Statement::at() const { return indices(axes); }
-
-Indices Statement::at(const Destination &to) const {
-  Indices result = at();
-  if (to.axis >= 0)
-    result[to.axis].offset = to.offset;
-  if (to.row >= 0)
-    result.insert(result.begin(), Index{-1, to.row});
-  return result;
-}
-
-bool Nest::hasSums() const {
-  return llvm::any_of(statements, [](const Statement &s) { return s.isReduction(); });
-}
-
-SmallVector<SmallVector<int>> Nest::sumLoops() const {
-  SmallVector<SmallVector<int>> loops;
-  auto sum = llvm::find_if(statements, [](const Statement &s) { return s.isReduction(); });
-  if (sum != statements.end())
-    for (const Term &term : sum->terms)
-      loops.push_back(term.reduced);
-  return loops;
-}
-
 StepNests::StepNests(recur::Step step, bool packs, bool repeats)
     : step(step), scan(step.getScan()), packs(packs), repeats(repeats) {
   classify();
@@ -360,6 +329,10 @@ bool StepNests::mayJoin(Value sum, ArrayRef<Value> terms) const {
 /// Decides by walking each statement's expression: a costly value inside a larger iteration space, or shared by statements, or
 /// constant over time inside a step, gets memory. New statements are walked in turn, so the walk repeats until nothing changes.
 void StepNests::storeWhatIsDear() {
+  // Rows of a chunk have sweeps over their vectors anyway, so that what is computed there once is cheaper than any operation in the sweep over
+  // a state.
+  bool hasRows = !step.getBlock()->getOps<chunk::RowOp>().empty();
+  int storeCost = hasRows ? 1 : kStoreCost;
   for (bool changed = true; changed;) {
     changed = false;
     DenseMap<Value, int> users;
@@ -376,7 +349,7 @@ void StepNests::storeWhatIsDear() {
             dims.insert(index.dim);
         // A factor of a matrix product is asked for once per tile of the product.
         bool factor = dims.size() >= 2 && cost > 0;
-        bool repeated = !dims.empty() && dims.size() < space && (factor || cost >= kStoreCost);
+        bool repeated = !dims.empty() && dims.size() < space && (factor || cost >= storeCost);
         bool invariant = varies && !timeVarying[value] && cost > 0;
         bool shared = seen.insert(value).second && ++users[value] > 1 && cost >= kShareCost;
         bool truth = cast<RankedTensorType>(value.getType()).getElementType().isInteger(1);
