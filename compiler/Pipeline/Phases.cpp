@@ -6,6 +6,7 @@
 #include "compiler/Target/CUDA/Codegen.h"
 #include "compiler/Target/CUDA/Passes.h"
 #include "compiler/Target/Signature.h"
+#include "compiler/Transforms/ExpansionRows.h"
 #include "compiler/Transforms/Passes.h"
 #include "dialects/Chunk/Chunk.h"
 #include "dialects/Recur/Recur.h"
@@ -105,12 +106,19 @@ void buildPlan(OpPassManager &passes, const PhaseOptions &options) {
   passes.addPass(createChoosePlans(plans));
 }
 
-void buildForm(OpPassManager &passes, const PhaseOptions &) {
-  passes.addPass(createFormChunks());
+void buildForm(OpPassManager &passes, int64_t rows) {
+  FormChunksOptions forms;
+  forms.rows = rows;
+  passes.addPass(createFormChunks(forms));
   passes.addPass(createLowerRaised());
   passes.addPass(createCanonicalizerPass()); // what a form needs not of a step goes
   passes.addPass(createCSEPass());
   passes.addPass(createSeparateResults(SeparateResultsOptions())); // equal copies have become one
+}
+
+void buildForm(OpPassManager &passes, const PhaseOptions &) { buildForm(passes, 0); }
+void buildFormCpu(OpPassManager &passes, const PhaseOptions &options) {
+  buildForm(passes, options.gradient ? 0 : kMostRows); // what goes back goes by the operations along a chunk
 }
 
 void buildPlanCpu(OpPassManager &passes, const PhaseOptions &options) {
@@ -271,7 +279,7 @@ const Phase kPhases[] = {
     {"hoist-parallel", "what waits for no state leaves the recurrence", buildHoist, verifyBound},
     {"raise", "scans as the tightest op that analysis finds", buildRaiseAll, verifyBound},
     {"plan", "each raised scan has a form, a schedule and a size of its chunks", buildPlanCpu, verifyBound},
-    {"form", "scans that take steps, or chunks of them", buildForm, verifyFormed},
+    {"form", "scans that take steps, or chunks of them", buildFormCpu, verifyFormed},
     {"gradient", "the gradient in place of the model, where one is asked for", buildGradient, verifyFormed},
     {"lower-scan", "scans as kernels: loops over tasks, steps and vectors", buildLowerScan, verifyLowered},
     {"expand-math", "elementary functions as polynomials", buildExpandMath, verifyExpanded},
@@ -298,6 +306,8 @@ ArrayRef<Phase> rondo::cudaPhases() {
     for (Phase &phase : phases)
       if (phase.name == StringRef("plan")) // sizes of chunks are a kernel's
         phase.build = buildPlanCuda;
+      else if (phase.name == StringRef("form"))
+        phase.build = buildForm;
     phases.insert(phases.end(), std::begin(kCudaPhases), std::end(kCudaPhases));
     return phases;
   }();

@@ -158,4 +158,27 @@ OpCompiler::Closure OpCompiler::compileRenamed(Value operand, Value renamed) {
   return std::function<void()>([&from, &to] { to.data = from.data; });
 }
 
+OpCompiler::Closure OpCompiler::compileRow(chunk::RowOp op) {
+  const Array &from = slot(op.getOperand());
+  Array &to = result(op.getResult(), std::vector<int64_t>(from.shape.begin() + 1, from.shape.end()));
+  int64_t number = op.getNumber();
+  return std::function<void()>([number, &from, &to] {
+    std::copy_n(from.data.begin() + number * to.data.size(), to.data.size(), to.data.begin());
+  });
+}
+
+OpCompiler::Closure OpCompiler::compileRows(chunk::RowsOp op) {
+  std::vector<const Array *> rows;
+  for (Value row : op.getOperands_())
+    rows.push_back(&slot(row));
+  std::vector<int64_t> shape = rows.front()->shape;
+  shape.insert(shape.begin(), rows.size());
+  Array &to = result(op.getResult(), shape);
+  return std::function<void()>([rows, &to] {
+    auto at = to.data.begin();
+    for (const Array *row : rows)
+      at = std::copy(row->data.begin(), row->data.end(), at);
+  });
+}
+
 } // namespace rondo::reference

@@ -143,6 +143,8 @@ llvm::Expected<std::function<void()>> OpCompiler::compileExact(Operation &op) {
       .Case([&](chunk::DecayGradientOp op) { return compileDecayGradient(op); })
       .Case<chunk::AsSourceOp, chunk::AsTimeOp>(
           [&](auto op) { return compileRenamed(op.getOperand(), op.getResult()); })
+      .Case([&](chunk::RowOp op) { return compileRow(op); })
+      .Case([&](chunk::RowsOp op) { return compileRows(op); })
       .Case([&](recur::SumToOp op) { return compileSumTo(op); })
       .Default([&](Operation *op) {
         return failure("the reference interpreter has no '" + op->getName().getStringRef() + "'");

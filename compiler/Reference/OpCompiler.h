@@ -47,6 +47,8 @@ private:
   Closure compileDecayGradient(chunk::DecayGradientOp op);
   /// The same array under another name.
   Closure compileRenamed(mlir::Value operand, mlir::Value renamed);
+  Closure compileRow(chunk::RowOp op);
+  Closure compileRows(chunk::RowsOp op);
   Closure compileSumTo(recur::SumToOp op);
   /// The result's slot, filled with zeros.
   Array &result(mlir::Value value, std::vector<int64_t> shape);

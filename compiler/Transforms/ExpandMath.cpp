@@ -24,12 +24,14 @@ struct Format {
   double ln2Hi, ln2Lo;        // ln 2 in two parts; k * ln2Hi is exact for every exponent k
   double roundMagic;          // adding it rounds to an integer in the low bits
   double expLow, expHigh;     // below: exp is zero; above: infinite
-  ArrayRef<double> expSeries; // 1/2!, 1/3!, ...
+  ArrayRef<double> expSeries; // (exp r - 1 - r) / r^2 for |r| <= ln2/2
   ArrayRef<double> logSeries; // FDLIBM's Lg1 ...
   double negligible;          // expm1 of less is -1; above it the -1 is lost; tanh of half of it is 1
 };
 
-const double kExp32[] = {1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040};
+// Interpolates at Chebyshev's points.
+const double kExp32[] = {0.5000000013538728,   0.16666666681704137,   0.041666464197408826,
+                         0.008333310844669513, 0.0013933730715540655, 0.00019891080452526686};
 const double kExp64[] = {1.0 / 2,     1.0 / 6,      1.0 / 24,      1.0 / 120,      1.0 / 720,       1.0 / 5040,
                          1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
 const double kLog32[] = {0.66666662693, 0.40000972152, 0.28498786688, 0.24279078841};
@@ -47,11 +49,12 @@ class Emitter {
 public:
   Emitter(OpBuilder &b, Location loc, Type type)
       : b(b), loc(loc), type(type), f(getElementTypeOrSelf(type).isF64() ? kF64 : kF32) {
-    Type bits = b.getIntegerType(f.mantissaBits == 52 ? 64 : 32);
+    Type bits = b.getIntegerType(wide() ? 64 : 32);
     auto vector = dyn_cast<VectorType>(type);
     integer = vector ? Type(vector.clone(bits)) : bits;
   }
 
+  bool wide() const { return f.mantissaBits == 52; }
   Value constant(double value) {
     Type element = getElementTypeOrSelf(type);
     return make(b.getFloatAttr(element, value), type);
@@ -76,21 +79,34 @@ public:
     return sum;
   }
 
-  /// x * 2^k for integers k of twice the exponent's range, in two steps so that neither factor overflows.
-  Value scale(Value x, Value k) {
-    Value one = constantInt(1);
-    Value half = arith::ShRSIOp::create(b, loc, k, one);
-    Value rest = arith::SubIOp::create(b, loc, k, half);
-    return mul(mul(x, powerOfTwo(half)), powerOfTwo(rest));
+  /// The same in pairs of terms, which wait less for each other; `square` is z squared.
+  Value paired(ArrayRef<double> series, Value z, Value square) {
+    Value sum;
+    for (size_t i = (series.size() - 1) / 2 * 2;; i -= 2) {
+      Value pair = i + 1 < series.size() ? fma(constant(series[i + 1]), z, constant(series[i])) : constant(series[i]);
+      sum = sum ? fma(sum, square, pair) : pair;
+      if (i == 0)
+        return sum;
+    }
+  }
+
+  /// x * 2^k, in two steps so that neither factor overflows. `k2` has k + 2 bias in its low bits: shifted to where exponents are less one bit, it is
+  /// half of that, rounded down; with one half more, rounded up.
+  Value scale(Value x, Value k2) {
+    Value exponents = constantInt(wide() ? int64_t(0x7ff0000000000000) : int64_t(0x7f800000));
+    Value twice = arith::ShLIOp::create(b, loc, k2, constantInt(f.mantissaBits - 1));
+    Value more = arith::AddIOp::create(b, loc, twice, constantInt(int64_t(1) << (f.mantissaBits - 1)));
+    auto power = [&](Value bits) { return fromBits(arith::AndIOp::create(b, loc, bits, exponents)); };
+    return mul(mul(x, power(twice)), power(more));
   }
   Value powerOfTwo(Value k) {
     Value biased = arith::AddIOp::create(b, loc, k, constantInt(f.exponentBias));
     return fromBits(arith::ShLIOp::create(b, loc, biased, constantInt(f.mantissaBits)));
   }
 
-  /// x = k ln2 + r + low, |r| <= ln2/2, and exp(r) = 1 + r + tail.
+  /// x = k ln2 + r + low, |r| <= ln2/2, and exp(r) = 1 + r + square series. `k2` is k + 2 bias in its low bits.
   struct Reduced {
-    Value k, r, low, tail;
+    Value k2, r, low, square, series;
   };
 
   /// For x in [lowest, expHigh], to which others are brought. NaN passes through the comparisons and makes r NaN.
@@ -98,38 +114,44 @@ public:
     Value low = constant(lowest), high = constant(f.expHigh);
     Value clamped = select(compare(arith::CmpFPredicate::OLT, x, low), low, x);
     clamped = select(compare(arith::CmpFPredicate::OGT, clamped, high), high, clamped);
-    Value magic = constant(f.roundMagic);
+    Value magic = constant(f.roundMagic + double(2 * f.exponentBias));
     Value shifted = fma(clamped, constant(1.4426950408889634074), magic);
     Value kFloat = sub(shifted, magic);
     Value high1 = fma(kFloat, constant(-f.ln2Hi), clamped); // exact
     Reduced result;
-    result.k = arith::SubIOp::create(b, loc, toBits(shifted), toBits(magic));
+    result.k2 = toBits(shifted);
     result.r = fma(kFloat, constant(-f.ln2Lo), high1);
     result.low = fma(kFloat, constant(-f.ln2Lo), sub(high1, result.r));
-    result.tail = mul(mul(result.r, result.r), polynomial(f.expSeries, result.r));
+    result.square = mul(result.r, result.r);
+    result.series = wide() ? polynomial(f.expSeries, result.r) : paired(f.expSeries, result.r, result.square);
     return result;
   }
 
-  /// exp x = 2^k exp(r).
-  Value exp(Value x) {
-    Reduced e = reduce(x, f.expLow);
-    return scale(add(constant(1), add(e.r, e.tail)), e.k);
+  /// In f64 neither pairs nor a fused sum: they cost a twentieth of a unit in the last place.
+  Value scaled(const Reduced &e) {
+    Value rest = wide() ? add(e.r, mul(e.square, e.series)) : fma(e.square, e.series, e.r);
+    return scale(add(constant(1), rest), e.k2);
   }
+
+  /// exp x = 2^k exp(r).
+  Value exp(Value x) { return scaled(reduce(x, f.expLow)); }
 
   /// expm1 x = (2^k - 1) + 2^k r + 2^k (low + tail), where the first sum's rounding error joins the last, small, term.
   Value expm1(const Reduced &e) {
-    Value power = powerOfTwo(e.k);
+    Value bias = constantInt(2 * f.exponentBias), magic = toBits(constant(f.roundMagic));
+    Value k = arith::SubIOp::create(b, loc, arith::SubIOp::create(b, loc, e.k2, magic), bias);
+    Value power = powerOfTwo(k), tail = mul(e.square, e.series);
     Value whole = sub(power, constant(1)), part = mul(power, e.r);
     Value high = add(whole, part);
     Value lost = sub(part, sub(high, whole));
-    return add(high, fma(power, add(e.tail, e.low), lost));
+    return add(high, fma(power, add(tail, e.low), lost));
   }
 
   Value expm1(Value x) {
     Reduced e = reduce(x, -f.negligible);
     // 2^k overflows before the result does.
     Value far = compare(arith::CmpFPredicate::OGT, x, constant(f.negligible));
-    Value y = select(far, scale(add(constant(1), add(e.r, e.tail)), e.k), expm1(e));
+    Value y = select(far, scaled(e), expm1(e));
     return math::CopySignOp::create(b, loc, y, x); // for -0
   }
 
@@ -143,11 +165,10 @@ public:
 
   /// log x by FDLIBM: x = 2^k (1 + m), m in [sqrt(1/2) - 1, sqrt(2) - 1]. Subnormal numbers are lifted first.
   Value log(Value x) {
-    bool wide = f.mantissaBits == 52;
-    Value tiny = constant(wide ? std::numeric_limits<double>::min() : std::numeric_limits<float>::min());
+    Value tiny = constant(wide() ? std::numeric_limits<double>::min() : std::numeric_limits<float>::min());
     Value isTiny = compare(arith::CmpFPredicate::OLT, x, tiny);
-    Value lifted = select(isTiny, mul(x, constant(wide ? 0x1p54 : 0x1p25)), x);
-    Value k = select(isTiny, constant(wide ? -54 : -25), constant(0));
+    Value lifted = select(isTiny, mul(x, constant(wide() ? 0x1p54 : 0x1p25)), x);
+    Value k = select(isTiny, constant(wide() ? -54 : -25), constant(0));
     return logSpecial(x, logNormal(lifted, k, constant(0)));
   }
 
@@ -169,7 +190,7 @@ private:
   /// log x + more + k0 ln2 for a normal x and |more| far below one.
   Value logNormal(Value x, Value k0, Value more) {
     // Bits of sqrt(1/2): subtracting them puts the boundary between exponents there.
-    int64_t root = f.mantissaBits == 52 ? int64_t(0x3fe6a09e667f3bcd) : int64_t(0x3f3504f3);
+    int64_t root = wide() ? int64_t(0x3fe6a09e667f3bcd) : int64_t(0x3f3504f3);
     Value width = constantInt(f.mantissaBits);
     Value offset = arith::SubIOp::create(b, loc, toBits(x), constantInt(root));
     Value k = arith::ShRSIOp::create(b, loc, offset, width);

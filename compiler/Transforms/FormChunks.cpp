@@ -1,5 +1,6 @@
 // form-chunks: an expansion of states becomes a chunk.scan. The mathematics of a chunk is in ExpansionChunk.cpp.
 #include "compiler/Transforms/ExpansionChunk.h"
+#include "compiler/Transforms/ExpansionRows.h"
 #include "compiler/Transforms/Passes.h"
 #include "compiler/Transforms/ScanForms.h"
 #include "compiler/Transforms/SegmentParts.h"
@@ -53,16 +54,24 @@ private:
     scan->erase();
   }
 
-  static Operation *formChunks(OpBuilder &b, recur::ScanInterface scan, chunk::PlanAttr plan) {
+  void fillChunk(recur::ScanInterface scan, int64_t size, Block *chunk) {
+    Expansion of = *expansionOf(scan);
+    if (size <= rows && hasRows(of))
+      buildRows(of, size, chunk);
+    else
+      buildChunk(of, size, chunk);
+  }
+
+  Operation *formChunks(OpBuilder &b, recur::ScanInterface scan, chunk::PlanAttr plan) {
     auto chunks = chunk::ScanOp::create(b, scan.getLoc(), scan->getResultTypes(), scan.getInputs(), scan.getParams(),
                                         scan.getInits(), scan.getResets(), scan.getOffsets(), scan.getAxes(),
                                         scan.getStates(), plan);
     buildStep(scan, &chunks.getStep().emplaceBlock());
-    buildChunk(*expansionOf(scan), plan.getChunk(), &chunks.getChunk().emplaceBlock());
+    fillChunk(scan, plan.getChunk(), &chunks.getChunk().emplaceBlock());
     return chunks;
   }
 
-  static Operation *formSegments(OpBuilder &b, recur::ScanInterface scan, chunk::PlanAttr plan) {
+  Operation *formSegments(OpBuilder &b, recur::ScanInterface scan, chunk::PlanAttr plan) {
     auto segments = chunk::SegmentScanOp::create(b, scan.getLoc(), scan->getResultTypes(), scan.getInputs(),
                                                  scan.getParams(), scan.getInits(), scan.getResets(), scan.getOffsets(),
                                                  scan.getAxes(), scan.getStates(), plan, b.getArrayAttr({}),
@@ -75,7 +84,7 @@ private:
       segments.setEnds(parts.ends);
     buildStep(scan, &segments.getStep().emplaceBlock());
     if (plan.getChunk() > 1)
-      buildChunk(*expansionOf(scan), plan.getChunk(), &segments.getChunk().emplaceBlock());
+      fillChunk(scan, plan.getChunk(), &segments.getChunk().emplaceBlock());
     return segments;
   }
 };

@@ -323,6 +323,8 @@ def FormChunks : Pass<"form-chunks", "::mlir::ModuleOp"> {
     }
     ```
   }];
+  let options = [Option<"rows", "rows", "int64_t", "0",
+                        "chunks of at most so many steps are spelled out row by row, where states decay key by key">];
   let dependentDialects = ["::rondo::chunk::ChunkDialect"];
 }
 

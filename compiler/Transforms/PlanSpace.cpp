@@ -7,6 +7,7 @@
 #include "compiler/Transforms/PlanSpace.h"
 #include "compiler/Transforms/AskedPlans.h"
 #include "compiler/Transforms/ExpansionChunk.h"
+#include "compiler/Transforms/ExpansionRows.h"
 #include <algorithm>
 
 using namespace mlir;
@@ -52,6 +53,7 @@ struct Work {
   double given = 0;  // elements of a step's inputs and outputs
   double states = 0; // elements
   std::vector<StateWork> expanded;
+  bool rows = false; // short chunks are made of rows
 };
 
 void countExpansion(const Expansion &of, Work &work) {
@@ -76,7 +78,7 @@ void countExpansion(const Expansion &of, Work &work) {
   }
 }
 
-Work workOf(Operation *op) {
+Work workOf(Operation *op, bool gradient) {
   Work work;
   auto scan = cast<recur::ScanInterface>(op);
   for (Value init : scan.getInits())
@@ -89,6 +91,9 @@ Work workOf(Operation *op) {
     countExpansion(Expansion(expand), work);
   else if (auto delta = dyn_cast<recur::DeltaScanOp>(op))
     countExpansion(Expansion(delta), work);
+  // Smaller states stay in the first-level cache, where what rows have between them takes as long as they save.
+  std::optional<Expansion> of = gradient ? std::nullopt : expansionOf(op);
+  work.rows = of && hasRows(*of) && work.states > kNear;
   return work;
 }
 
@@ -116,6 +121,17 @@ void addChunks(const StateWork &state, int64_t steps, CostTerms &terms) {
   terms[size_t(CostTerm::Solve)] += state.transitions * before * state.values;
 }
 
+/// The same by chunks of rows: one sweep over the state for all of them.
+void addRows(const StateWork &state, int64_t rows, CostTerms &terms) {
+  const double readers = state.readouts + state.transitions, before = double(rows) / 2;
+  const double operations = state.decays / double(rows) + state.readouts + state.outers + 2 * state.transitions;
+  const double sweeps = state.transitions > 0 ? 2 : 1;
+  terms[size_t(CostTerm::StepElement)] += operations * state.keys * state.values;
+  terms[size_t(CostTerm::StepFar)] += sweeps * std::max(0.0, state.keys * state.values - kNear) / double(rows);
+  terms[size_t(CostTerm::DecayedScore)] += readers * before * state.keys;
+  terms[size_t(CostTerm::Apply)] += readers * before * state.values;
+}
+
 PlanCost costOf(PlanAttr plan, const Work &work) {
   PlanCost result{plan, 0, {}};
   CostTerms &terms = result.terms;
@@ -125,7 +141,9 @@ PlanCost costOf(PlanAttr plan, const Work &work) {
   if (work.expanded.empty())
     terms[size_t(CostTerm::StepElement)] = work.states;
   for (const StateWork &state : work.expanded)
-    if (chunked)
+    if (chunked && work.rows && plan.getChunk() <= kMostRows)
+      addRows(state, plan.getChunk(), terms);
+    else if (chunked)
       addChunks(state, plan.getChunk(), terms);
     else
       addSteps(state, terms);
@@ -150,7 +168,7 @@ template <typename Plan> std::vector<PlanAttr> withIntervals(Plan plan, Operatio
 } // namespace
 
 std::vector<PlanCost> rondo::planSpace(Operation *raised, bool gradient) {
-  const Work work = workOf(raised);
+  const Work work = workOf(raised, gradient);
   const MissingForms missing = missingForms(raised);
   std::vector<PlanCost> space;
   auto add = [&](PlanAttr plan) {

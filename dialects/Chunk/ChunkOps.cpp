@@ -33,15 +33,18 @@ static RankedTensorType renamed(RankedTensorType type, StringRef axis) {
                                recur::DimsAttr::get(type.getContext(), axes, dims.getNames()));
 }
 
+/// `type`, whose first axis is `time`, without it.
+static RankedTensorType withoutTime(RankedTensorType type) {
+  return RankedTensorType::get(
+      type.getShape().drop_front(), type.getElementType(),
+      recur::DimsAttr::get(type.getContext(), ArrayRef<StringAttr>(), recur::dimsOf(type).getNames()));
+}
+
 LogicalResult ProductsOp::verify() {
   auto type = cast<RankedTensorType>(getOperand().getType());
   if (!hasAxes(getOperand(), {"time"}))
     return emitOpError() << "the operand's first axis must be 'time' (C1)";
-  Type expected = type;
-  if (getSpan() == Span::All)
-    expected = RankedTensorType::get(
-        type.getShape().drop_front(), type.getElementType(),
-        recur::DimsAttr::get(getContext(), ArrayRef<StringAttr>(), recur::dimsOf(type).getNames()));
+  Type expected = getSpan() == Span::All ? withoutTime(type) : type;
   if (getResult().getType() != expected)
     return emitOpError() << "expected the result " << expected << ", got " << getResult().getType() << " (C2)";
   return success();
@@ -141,5 +144,53 @@ void AsTimeOp::build(OpBuilder &builder, OperationState &state, Value operand) {
 LogicalResult SumsOp::verify() {
   if (!hasAxes(getOperand(), {"time"}))
     return emitOpError() << "the operand's first axis must be 'time' (C1)";
+  return success();
+}
+
+LogicalResult RowOp::verify() {
+  auto type = cast<RankedTensorType>(getOperand().getType());
+  if (!hasAxes(getOperand(), {"time"}) || int64_t(getNumber()) < 0 || int64_t(getNumber()) >= type.getDimSize(0))
+    return emitOpError() << getNumber() << " is no step of " << type << " (C1)";
+  if (getResult().getType() != withoutTime(type))
+    return emitOpError() << "expected the result " << withoutTime(type) << ", got " << getResult().getType() << " (C2)";
+  return success();
+}
+
+void RowOp::build(OpBuilder &builder, OperationState &state, int64_t number, Value operand) {
+  build(builder, state, withoutTime(cast<RankedTensorType>(operand.getType())), number, operand);
+}
+
+LogicalResult RowsOp::verify() {
+  auto isLike = [&](Value row) { return row.getType() == getOperands_().front().getType(); };
+  bool same = !getOperands_().empty() && hasAxes(getOperands_().front(), {}) && llvm::all_of(getOperands_(), isLike);
+  if (!same)
+    return emitOpError() << "the operands must have one type without implicit axes (C1)";
+  Type expected = withAxis(getOperands_().front().getType(), "time", getOperands_().size());
+  if (getResult().getType() != expected)
+    return emitOpError() << "expected the result " << expected << ", got " << getResult().getType() << " (C2)";
+  return success();
+}
+
+void RowsOp::build(OpBuilder &builder, OperationState &state, ValueRange rows) {
+  build(builder, state, withAxis(rows.front().getType(), "time", rows.size()), rows);
+}
+
+void RowsOp::print(OpAsmPrinter &printer) {
+  printer << '(' << getOperands_() << ')';
+  printer.printOptionalAttrDict((*this)->getAttrs());
+  printer << " : " << getOperands_().front().getType() << " -> " << getResult().getType();
+}
+
+ParseResult RowsOp::parse(OpAsmParser &parser, OperationState &state) {
+  SmallVector<OpAsmParser::UnresolvedOperand> operands;
+  Type each, result;
+  if (parser.parseOperandList(operands, OpAsmParser::Delimiter::Paren))
+    return failure();
+  if (operands.empty())
+    return parser.emitError(parser.getNameLoc(), "a chunk has at least one row");
+  if (parser.parseOptionalAttrDict(state.attributes) || parser.parseColonType(each) || parser.parseArrow() ||
+      parser.parseType(result) || parser.resolveOperands(operands, each, state.operands))
+    return failure();
+  state.addTypes(result);
   return success();
 }

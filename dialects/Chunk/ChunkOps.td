@@ -323,4 +323,61 @@ def Chunk_AsSourceOp : Chunk_Op<"as_source", [Pure]> {
   let hasVerifier = 1;
   let builders = [OpBuilder<(ins "::mlir::Value":$operand)>];
 }
+
+def Chunk_RowOp : Chunk_Op<"row", [Pure]> {
+  let summary = "what one step of a chunk has";
+  let description = [{
+    Semantics. `result[...] = x[number, ...]`.
+
+    Constraints.
+    - C1: the operand's first axis is `time`, and `number` is one of its steps.
+    - C2: the result has the operand's other axes.
+
+    Numerics. Exact.
+
+    Made by `form-chunks` for chunks whose steps are worked on each by itself. On the CPU it costs nothing: the row is read where it lies.
+
+    Example.
+    ```mlir
+    func.func @second(%x: tensor<4x8xf32, #recur.dims<time | "8">>) -> tensor<8xf32, #recur.dims<| "8">> {
+      %y = chunk.row 1 of %x : tensor<4x8xf32, #recur.dims<time | "8">> -> tensor<8xf32, #recur.dims<| "8">>
+      return %y : tensor<8xf32, #recur.dims<| "8">>
+    }
+    ```
+  }];
+  let arguments = (ins I64Attr:$number, Chunk_Array:$operand);
+  let results = (outs Chunk_Array:$result);
+  let assemblyFormat = "$number `of` $operand attr-dict `:` type($operand) `->` type($result)";
+  let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "int64_t":$number, "::mlir::Value":$operand)>];
+}
+
+def Chunk_RowsOp : Chunk_Op<"rows", [Pure]> {
+  let summary = "the steps of a chunk, from what each of them has";
+  let description = [{
+    Semantics. `result[i, ...] = operands[i][...]`.
+
+    Constraints.
+    - C1: the operands have one type, and no implicit axes.
+    - C2: the result has the axis `time` with as many steps as there are operands, and then the operands' axes.
+
+    Numerics. Exact.
+
+    Made by `form-chunks` for a chunk's outputs. On the CPU what is only an output costs nothing: its rows are written where they belong.
+
+    Example.
+    ```mlir
+    func.func @both(%x: tensor<8xf32, #recur.dims<| "8">>, %y: tensor<8xf32, #recur.dims<| "8">>)
+        -> tensor<2x8xf32, #recur.dims<time | "8">> {
+      %z = chunk.rows(%x, %y) : tensor<8xf32, #recur.dims<| "8">> -> tensor<2x8xf32, #recur.dims<time | "8">>
+      return %z : tensor<2x8xf32, #recur.dims<time | "8">>
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<Chunk_Array>:$operands_);
+  let results = (outs Chunk_Array:$result);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "::mlir::ValueRange":$rows)>];
+}
 #endif

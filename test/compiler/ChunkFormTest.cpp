@@ -37,14 +37,16 @@ func.func @f(%a: !t, %b: !tk, %m: !ts) -> ()" +
   return all;
 }
 
-/// Gives every raised scan that has one the chunk form, with chunks of `size` steps; how many there are.
-unsigned formChunks(mlir::ModuleOp module, int64_t size) {
+/// Gives every raised scan that has one the chunk form, with chunks of `size` steps, of rows where they have so few; how many there are.
+unsigned formChunks(mlir::ModuleOp module, int64_t size, int64_t rows = 0) {
   mlir::PassManager passes(module.getContext());
   ChoosePlansOptions plans;
   plans.form = "chunk";
   plans.chunk = size;
   passes.addPass(createChoosePlans(plans));
-  passes.addPass(createFormChunks());
+  FormChunksOptions forms;
+  forms.rows = rows;
+  passes.addPass(createFormChunks(forms));
   passes.addPass(createLowerRaised());
   REQUIRE(mlir::succeeded(passes.run(module)));
   REQUIRE(mlir::succeeded(mlir::verify(module)));
@@ -56,10 +58,17 @@ unsigned formChunks(mlir::ModuleOp module, int64_t size) {
 /// Holds a model's chunks of `size` steps to the scan as it was written.
 void compare(const Model &model, int64_t size, const Draw &draw) {
   CAPTURE(model.name, size, draw.steps, model.resets, model.packed, draw.endsOften);
-  auto steps = parse(emit(model, "hoist-parallel")), chunks = parse(emit(model, "raise"));
-  REQUIRE(formChunks(*chunks, size) > 0);
+  auto steps = parse(emit(model, "hoist-parallel"));
   auto arguments = randomArguments(functionOf(*steps), draw);
-  requireClose(evaluate(functionOf(*chunks), arguments), evaluate(functionOf(*steps), arguments));
+  auto expected = evaluate(functionOf(*steps), arguments);
+  for (int64_t rows : {0, 4}) {
+    CAPTURE(rows);
+    auto chunks = parse(emit(model, "raise"));
+    REQUIRE(formChunks(*chunks, size, rows) > 0);
+    requireClose(evaluate(functionOf(*chunks), arguments), expected);
+    if (size > rows)
+      return;
+  }
 }
 
 bool hasChunks(const Model &model) { return llvm::is_contained(inspect(model).forms, "chunk"); }
@@ -77,6 +86,16 @@ TEST_CASE("the reference: running products along a chunk", "[chunk-form]") {
   CHECK(results[3] == Numbers{30});
   CHECK(results[4] == Numbers{1, 2, 3, 8, 15, 48});
   CHECK(results[5] == Numbers{15, 48});
+}
+
+TEST_CASE("the reference: rows of a chunk", "[chunk-form]") {
+  auto results = run("  %0 = chunk.row 1 of %b : !tk -> !k\n  %1 = chunk.row 2 of %a : !t -> !s\n"
+                     "  %2 = chunk.rows(%0, %0, %0) : !k -> !tk\n  %3 = chunk.rows(%1, %1, %1) : !s -> !t\n",
+                     "%0, %1, %2, %3", "!k, !s, !tk, !t");
+  CHECK(results[0] == Numbers{3, 4});
+  CHECK(results[1] == Numbers{5});
+  CHECK(results[2] == Numbers{3, 4, 3, 4, 3, 4});
+  CHECK(results[3] == Numbers{5, 5, 5});
 }
 
 TEST_CASE("the reference: scores of a chunk", "[chunk-form]") {
@@ -203,6 +222,22 @@ TEST_CASE("chunks around resets and packed sequences", "[chunk-form]") {
       compare(both, 2, {.steps = 13, .sequences = 3, .seed = seed});
     }
   }
+}
+
+TEST_CASE("which chunks are made of rows", "[chunk-form]") {
+  auto hasRows = [](const char *file, int64_t size) {
+    auto module = parse(emit({readSpelling(file), inspect({readSpelling(file), ""}).models.front()}, "raise"));
+    REQUIRE(formChunks(*module, size, 4) > 0);
+    bool found = false;
+    module->walk([&](chunk::RowsOp) { found = true; });
+    return found;
+  };
+  CHECK(hasRows("expand_key", 4));
+  CHECK(hasRows("expand_both", 3));
+  CHECK(hasRows("vector_gated_delta", 4));
+  CHECK_FALSE(hasRows("expand_key", 5));
+  CHECK_FALSE(hasRows("expand_scalar", 4));
+  CHECK_FALSE(hasRows("gated_delta", 4));
 }
 
 TEST_CASE("odd recurrences by chunks", "[chunk-form]") {

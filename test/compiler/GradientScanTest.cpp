@@ -141,6 +141,7 @@ void compare(Model model, int64_t size, llvm::ArrayRef<Draw> draws) {
   byStep.addPass(createDifferentiate());
   REQUIRE(mlir::succeeded(byStep.run(*steps)));
   model.chunk = size;
+  model.gradient = 1; // to come: of what is differentiated, no chunk is made of rows
   auto chunks = parse(emit(model, "form"));
   mlir::PassManager passes(chunks->getContext());
   unsigned scans = count(*chunks, "chunk.scan");

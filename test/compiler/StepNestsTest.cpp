@@ -6,7 +6,7 @@
 #include "compiler/Target/CPU/StepNests.h"
 #include "compiler/Pipeline/Phases.h"
 #include "compiler/Target/CPU/NestTiling.h"
-#include "dialects/Recur/Recur.h"
+#include "dialects/Chunk/Chunk.h"
 #include "frontend/Import.h"
 #include "frontend/Parser.h"
 #include "frontend/Sema.h"
@@ -36,7 +36,8 @@ struct Planned {
   OwningOpRef<ModuleOp> module;
   std::optional<cpu::StepNests> plan;
 
-  Planned(const std::string &text, std::map<std::string, int64_t> dims) {
+  /// With `chunk` through phase form, and the plan of so many steps at once.
+  Planned(const std::string &text, std::map<std::string, int64_t> dims, int64_t chunk = 0) {
     frontend::Diagnostics diagnostics;
     uint32_t file = sources.add("test.rondo", text);
     frontend::File tree = frontend::parse(sources, file, diagnostics);
@@ -46,12 +47,19 @@ struct Planned {
     REQUIRE(module);
     PhaseOptions options;
     options.dims = std::move(dims);
+    options.form = chunk ? "chunk" : options.form;
+    options.chunk = chunk;
     for (const Phase &phase : cpuPhases()) {
       REQUIRE(succeeded(runPhase(phase, *module, options)));
-      if (phase.name == std::string("set-precision"))
+      if (phase.name == std::string(chunk ? "form" : "set-precision"))
         break;
     }
     auto function = *module->getOps<func::FuncOp>().begin();
+    if (chunk) {
+      auto scan = *function.getOps<chunk::ScanOp>().begin();
+      plan.emplace(recur::Step(scan, &scan.getChunk().front()));
+      return;
+    }
     plan.emplace(*function.getOps<recur::ScanOp>().begin());
   }
 
@@ -66,6 +74,8 @@ struct Planned {
       text += std::string(">") + kinds[to.kind];
       if (to.axis >= 0)
         text += "@" + std::to_string(to.offset);
+      if (to.row >= 0)
+        text += "[" + std::to_string(to.row) + "]";
     }
     return text;
   }
@@ -104,6 +114,14 @@ TEST_CASE("gla: one sweep over the state, which is updated in place", "[step-nes
   Planned gla(example("gla"), {{"K", 5}, {"V", 3}});
   // The gates' exponentials are computed once per row and not once per element, so they are stored.
   CHECK(gla.step() == Lines{"[5] _>scratch", "[5+,3] S>state o sum>output"});
+  CHECK(gla.states() == States{StateStorage::InPlace});
+}
+
+TEST_CASE("two rows of gla: one sweep over the state, and none over what is read of it", "[step-nests]") {
+  Planned gla(example("gla"), {{"K", 5}, {"V", 3}}, 2);
+  // The gates, queries and keys as they decay, and the scores; then what is read, added up in registers, and the new state.
+  CHECK(gla.step() == Lines{"[5+] _>scratch _>scratch _>scratch _>scratch _ sum>scratch _ sum>scratch",
+                            "[5+] _ sum>scratch", "[3,5+] _ sum _ sum ; _>output[0] ; _>output[1] _>state"});
   CHECK(gla.states() == States{StateStorage::InPlace});
 }
 
@@ -338,6 +356,16 @@ TEST_CASE("products are cut into tiles of rows and vectors", "[step-nests]") {
   CHECK(tile(1, 64, 128, avx2) == Tile{1, 8, 2, 1});
   CHECK(tile(64, 64, 8, avx2) == Tile{8, 1, 2, 1});
   CHECK(tile(16, 128, 128, avx512) == Tile{6, 4, 2, 1});
+}
+
+TEST_CASE("what stays the same in a loop needs no register", "[step-nests]") {
+  // Sums of four rows, new states of as many vectors, and old ones: with two vectors of each, most of the rows' values are read from memory again.
+  Planned gla(example("gla"), {{"K", 64}, {"V", 64}}, 4);
+  auto vectors = [&](cpu::TilingTarget target) {
+    return cpu::chooseTiling(*gla.plan, gla.plan->nests.back(), target).unroll[0];
+  };
+  CHECK(vectors({8, 16, 1}) == 2);
+  CHECK(vectors({16, 32, 1}) == 2);
 }
 
 TEST_CASE("the operand that is larger is read once", "[step-nests]") {

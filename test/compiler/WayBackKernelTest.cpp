@@ -138,6 +138,7 @@ void requireSame(const Buffer &found, const reference::Array &expected) {
 void check(Model model, int64_t size) {
   CAPTURE(model.name);
   model.chunk = size;
+  model.gradient = 1; // to come: of what is differentiated, no chunk is made of rows
   auto gradient = parse(emit(model, "form"));
   auto module = WayBack(gradientOf(*gradient)).build();
   REQUIRE(mlir::succeeded(mlir::verify(*module)));

@@ -108,15 +108,17 @@ Value KernelEmitter::chunkFits(Value step, Value where) {
 static constexpr int64_t kPrefetchedLines = 16;
 
 /// An input of a chunk that sums read again and again is copied first: its rows may lie a power of two apart, where they would share a
-/// few lines of the cache, and may be narrower than what is computed with.
+/// few lines of the cache, and may be narrower than what is computed with. Not where each row is read by itself.
 bool KernelEmitter::isPacked(const Body &body, BlockArgument input) {
   if (body.size == 1 || cast<RankedTensorType>(input.getType()).getRank() < 2)
     return false;
   return llvm::any_of(body.plan.nests, [&](const Nest &nest) {
     bool sums = llvm::any_of(nest.dims, [](const NestDim &dim) { return dim.reduction; }) ||
                 llvm::any_of(nest.statements, [](const Statement &s) { return isChunkOp(s.value.getDefiningOp()); });
-    return sums &&
-           llvm::any_of(body.plan.reads(nest), [&](const Read &read) { return withoutReshapes(read.value) == input; });
+    return sums && llvm::any_of(body.plan.reads(nest), [&](const Read &read) {
+             bool oneRow = !read.at.empty() && read.at.front().dim < 0;
+             return withoutReshapes(read.value) == input && (!oneRow || nest.chunkOp);
+           });
   });
 }
 
@@ -165,9 +167,10 @@ void KernelEmitter::prefetchNext(const Body &body, ArrayRef<Loop> at) {
     if (row < line || row > kPrefetchedLines * line || !operand.perTime)
       return;
     Value from = add(place.base, mul(step, timeStride(operand)));
+    // A chunk's rows may lie a power of two apart, and would take each other's place in the first level.
     for (int64_t element = 0; element < row; element += line)
       memref::PrefetchOp::create(b, loc, place.memref, ValueRange{add(from, index(element))}, isWrite,
-                                 /*localityHint=*/2, /*isDataCache=*/true);
+                                 /*localityHint=*/body.size > 1 ? 2 : 3, /*isDataCache=*/true);
   };
   for (auto [operand, argument] : llvm::zip(inputs, body.step.inputArgs()))
     if (!argument.use_empty())

@@ -182,6 +182,13 @@ private:
         return failure();
     if (failed(checkResults(model)))
       return failure();
+    WalkResult walk = model.walk([](chunk::RowsOp rows) { // which have no memory as a whole
+      bool handedOn = llvm::all_of(rows->getUsers(), [](Operation *user) { return isa<recur::YieldOp>(user); });
+      return handedOn ? WalkResult::advance()
+                      : (rows.emitError("rows are read that are no output"), WalkResult::interrupt());
+    });
+    if (walk.wasInterrupted())
+      return failure();
     ModelTensors tensors(model);
     std::vector<Launch> launches;
     for (Operation &op : llvm::make_early_inc_range(model.getBody().front())) {

@@ -163,11 +163,8 @@ void NestEmitter::emitElementwise(ArrayRef<Point> where, bool afterSums) {
   for (auto &[statement, p, element] : results) {
     point = p;
     for (const Destination &destination : statement->destinations) {
-      Indices at;
-      for (auto [i, axis] : llvm::enumerate(statement->axes))
-        at.push_back({axis, static_cast<int>(i) == destination.axis ? destination.offset : 0});
       moveTo(innermost());
-      store(env.destination(destination), at, element);
+      store(env.destination(destination), statement->at(destination), element);
     }
   }
 }
@@ -344,6 +341,6 @@ void NestEmitter::finish(const Statement &statement, Element total) {
   remember(keyOf(statement.value, resolved), total, innermost(), dimsOf(resolved));
   for (const Destination &destination : statement.destinations) {
     moveTo(innermost());
-    store(env.destination(destination), at, total);
+    store(env.destination(destination), statement.at(destination), total);
   }
 }

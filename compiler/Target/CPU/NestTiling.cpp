@@ -105,10 +105,35 @@ static int groupDimension(const StepNests &plan, const Nest &nest, int vectors) 
   return -1;
 }
 
+/// Additions of products in what computes `value` where it is used: they cost nothing beside the products.
+static int fusedAdditions(const StepNests &plan, Value value, bool isRoot = true) {
+  Operation *op = value.getDefiningOp();
+  if (!op || (!isRoot && plan.isStored(value)))
+    return 0;
+  auto isProduct = [&](Value operand) {
+    auto contract = operand.getDefiningOp<recur::ContractOp>();
+    auto map = operand.getDefiningOp<recur::MapOp>();
+    return !plan.isStored(operand) &&
+           ((contract && contract->getNumOperands() > 1) || (map && map.getFn() == recur::Fn::Mul));
+  };
+  auto map = dyn_cast<recur::MapOp>(op);
+  bool adds = map && (map.getFn() == recur::Fn::Add || map.getFn() == recur::Fn::Sub);
+  int count = adds && llvm::any_of(op->getOperands(), isProduct);
+  for (Value operand : op->getOperands())
+    count += fusedAdditions(plan, operand, false);
+  return count;
+}
+
 namespace {
 
 /// Cycles that one sum takes to be added up from the lanes of its vector, and stored: on its own, and in a group.
 constexpr double kSingleSum = 3, kGroupedSum = 1;
+
+/// Cycles that it takes to read again what has no register, where loops are bound by arithmetic.
+constexpr double kSpill = 0.25;
+
+/// Numbers that an elementwise value multiplies its vectors by are at hand one after another.
+constexpr int64_t kRepeatedAtHand = 2;
 
 /// Cycles until a multiply-add's result can be added to, and one to spare.
 constexpr double kLatency = 5;
@@ -134,7 +159,8 @@ public:
         loop.arithmetic += width * width * std::max(1, plan.ownCost(term.value));
       if (statement.isReduction() || statement.afterSums)
         continue;
-      loops.front().arithmetic += width * width * std::max(1, plan.ownCost(statement.value));
+      int cost = plan.ownCost(statement.value) - fusedAdditions(plan, statement.value);
+      loops.front().arithmetic += width * width * std::max(1, cost);
       loops.front().stores += width * statement.destinations.size();
     }
   }
@@ -143,34 +169,10 @@ public:
   bool isReduced(int dim) const { return dim != batch && nest.dims[dim].reduction; }
   int64_t blocks(int dim) const { return dim == tiling.vectorDim ? extent(dim) / tiling.lanes : extent(dim); }
 
-  /// True when running sums, what stays the same in a loop, and the operands at hand have registers.
+  /// True when running sums and the operands at hand have registers. What stays the same in a loop is read from memory where it has none.
   bool fits(ArrayRef<int64_t> unroll) const {
-    // Points of a tile are worked on in the order of the dimensions, the vectors last: what does not move with the first of them is
-    // used again, and so is what several statements read.
-    uint32_t outermost = 0;
-    for (int d = batch; d >= 0; --d)
-      if (unroll[d] > 1 && (d != tiling.vectorDim || !outermost))
-        outermost = 1u << d;
-    if (int group = tiling.groupDim; group >= 0 && unroll[group] > 1)
-      outermost = 1u << group;
-    for (const Loop &loop : loops) {
-      int64_t registers = sums * llvm::product_of(unroll);
-      SmallVector<int64_t> atHand(nest.statements.size(), 0);
-      for (const Access &access : accesses) {
-        if (!access.moving)
-          registers += access.width * copies(access.dims, unroll);
-        else if (access.dims & loop.dims || !loop.dims)
-          for (auto [number, count] : llvm::enumerate(atHand))
-            if (access.readers >> number & 1)
-              count +=
-                  access.width * copies(access.dims & ~(llvm::popcount(access.readers) > 1 ? 0 : outermost), unroll);
-      }
-      if (registers + *llvm::max_element(atHand) > target.registers)
-        return false;
-    }
-    return true;
+    return llvm::all_of(loops, [&](const Loop &loop) { return freeRegisters(loop, unroll) >= 0; });
   }
-
   /// Cycles for all of the nest's elements.
   double total(ArrayRef<int64_t> unroll) const {
     SmallVector<int64_t> now(unroll.size(), 1);
@@ -209,6 +211,7 @@ private:
   /// and the statements that read it.
   struct Access {
     Value value;
+    Indices rows; // what does not move with a dimension, where it lies
     uint32_t dims;
     bool moving;
     int64_t width;
@@ -226,18 +229,61 @@ private:
         continue;
       uint32_t dims = plan.isPerSequence(read.value) ? 1u << batch : 0;
       bool moving = false;
+      Indices rows;
+      llvm::copy_if(read.at, std::back_inserter(rows), [](const Index &index) { return index.dim < 0; });
       for (const Index &index : read.at)
         if (index.dim >= 0) {
           dims |= 1u << index.dim;
           moving |= isReduced(index.dim);
         }
-      auto *known = llvm::find_if(accesses, [&](const Access &a) { return a.value == read.value && a.dims == dims; });
+      auto *known = llvm::find_if(
+          accesses, [&](const Access &a) { return a.value == read.value && a.dims == dims && a.rows == rows; });
       if (known == accesses.end()) {
-        accesses.push_back({read.value, dims, moving, isComplex(read.value) ? 2 : 1, 0});
+        accesses.push_back({read.value, rows, dims, moving, isComplex(read.value) ? 2 : 1, 0});
         known = &accesses.back();
       }
       known->readers |= uint64_t(1) << std::min(read.statement, 63);
     }
+  }
+  /// Registers that running sums and the operands at hand leave; negative where they have not enough.
+  int64_t freeRegisters(const Loop &loop, ArrayRef<int64_t> unroll) const {
+    // Points of a tile are worked on in the order of the dimensions, the vectors last: what does not move with the first of them is
+    // used again, and so is what several statements read.
+    uint32_t outermost = 0;
+    for (int d = batch; d >= 0; --d)
+      if (unroll[d] > 1 && (d != tiling.vectorDim || !outermost))
+        outermost = 1u << d;
+    if (int group = tiling.groupDim; group >= 0 && unroll[group] > 1)
+      outermost = 1u << group;
+    int64_t taken = sums * llvm::product_of(unroll), most = 0;
+    for (auto [number, statement] : llvm::enumerate(nest.statements)) {
+      int64_t vectors = 0, repeated = 0;
+      bool isInside = !statement.isReduction() && !statement.afterSums;
+      for (const Access &access : accesses) {
+        if (!(access.readers >> number & 1) || !access.moving || (loop.dims && !(access.dims & loop.dims)))
+          continue;
+        bool isRepeated = isInside && tiling.vectorDim >= 0 && !(access.dims >> tiling.vectorDim & 1);
+        (isRepeated ? repeated : vectors) +=
+            access.width * copies(access.dims & ~(llvm::popcount(access.readers) > 1 ? 0 : outermost), unroll);
+      }
+      most = std::max(most, vectors + std::min(repeated, kRepeatedAtHand));
+      if (isInside) // results wait until all are computed
+        taken += sums ? copies(dimsOf(statement), unroll) : 0;
+    }
+    return target.registers - taken - most;
+  }
+  static uint32_t dimsOf(const Statement &statement) {
+    uint32_t dims = 0;
+    for (int d : statement.axes)
+      dims |= 1u << d;
+    return dims;
+  }
+  /// Registers of what stays the same in a loop that have to be read from memory each time.
+  int64_t spilled(const Loop &loop, ArrayRef<int64_t> unroll) const {
+    int64_t same = 0;
+    for (const Access &access : accesses)
+      same += access.moving ? 0 : access.width * copies(access.dims, unroll);
+    return std::max<int64_t>(0, same - std::max<int64_t>(0, freeRegisters(loop, unroll)));
   }
   static int64_t copies(uint32_t dims, ArrayRef<int64_t> unroll) {
     int64_t count = 1;
@@ -278,7 +324,7 @@ private:
       if (access.dims & loop.dims)
         loads += access.width * copies(access.dims, unroll);
     // A loop's own instructions; loads cost a little even where there is time for them.
-    double latency = sums ? kLatency : 0, overhead = 0.5 + 0.02 * loads;
+    double latency = sums ? kLatency : 0, overhead = 0.5 + 0.02 * loads + kSpill * spilled(loop, unroll);
     return std::max({loop.arithmetic * n / 2, (loads + stores) / 2, stores, latency}) + overhead;
   }
 

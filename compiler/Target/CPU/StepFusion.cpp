@@ -9,6 +9,37 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cpu;
 
+Indices rondo::cpu::indices(ArrayRef<int> dims) {
+  Indices result;
+  for (int dim : dims)
+    result.push_back({dim, 0});
+  return result;
+}
+
+Indices Statement::at() const { return indices(axes); }
+
+Indices Statement::at(const Destination &to) const {
+  Indices result = at();
+  if (to.axis >= 0)
+    result[to.axis].offset = to.offset;
+  if (to.row >= 0)
+    result.insert(result.begin(), Index{-1, to.row});
+  return result;
+}
+
+bool Nest::hasSums() const {
+  return llvm::any_of(statements, [](const Statement &s) { return s.isReduction(); });
+}
+
+SmallVector<SmallVector<int>> Nest::sumLoops() const {
+  SmallVector<SmallVector<int>> loops;
+  auto sum = llvm::find_if(statements, [](const Statement &s) { return s.isReduction(); });
+  if (sum != statements.end())
+    for (const Term &term : sum->terms)
+      loops.push_back(term.reduced);
+  return loops;
+}
+
 /// Reductions in one nest; more would not leave registers for their sums.
 static constexpr int kMaxFusedReductions = 4;
 

@@ -24,7 +24,7 @@ bool isEvaluatedInPlace(Operation *op) {
   if (auto constant = dyn_cast<arith::ConstantOp>(op))
     return cast<DenseElementsAttr>(constant.getValue()).isSplat();
   return isa<recur::MapOp, recur::ContractOp, recur::ReduceOp, recur::BroadcastOp, recur::SliceOp, recur::CastOp,
-             recur::IdentityOp, chunk::AsSourceOp, chunk::AsTimeOp>(op) &&
+             recur::IdentityOp, chunk::AsSourceOp, chunk::AsTimeOp, chunk::RowOp>(op) &&
          !isReductionOp(op);
 }
 
@@ -63,6 +63,17 @@ int cost(Operation *op) {
   if (auto contract = dyn_cast<recur::ContractOp>(op))
     return contract.getOperands_().size() - 1;
   return 0;
+}
+
+/// What a step hands on; of outputs that are made of rows, the rows.
+SmallVector<Value> yieldedValues(recur::Step step) {
+  SmallVector<Value> values;
+  for (Value value : step.yield()->getOperands())
+    if (auto rows = value.getDefiningOp<chunk::RowsOp>())
+      llvm::append_range(values, rows.getOperands_());
+    else
+      values.push_back(value);
+  return values;
 }
 
 /// Above this cost a value that would be recomputed is stored instead.
@@ -144,31 +155,14 @@ Indices rondo::cpu::operandIndices(Operation *op, unsigned number, ArrayRef<Inde
       indices[slice.getDim()].offset += offset;
     return indices;
   }
+  if (auto row = dyn_cast<chunk::RowOp>(op)) {
+    Indices indices(at);
+    indices.insert(indices.begin(), Index{-1, static_cast<int64_t>(row.getNumber())});
+    return indices;
+  }
   if (shapeOf(op->getOperand(number)).empty())
     return {};
   return Indices(at);
-}
-
-Indices rondo::cpu::indices(ArrayRef<int> dims) {
-  Indices result;
-  for (int dim : dims)
-    result.push_back({dim, 0});
-  return result;
-}
-
-Indices Statement::at() const { return indices(axes); }
-
-bool Nest::hasSums() const {
-  return llvm::any_of(statements, [](const Statement &s) { return s.isReduction(); });
-}
-
-SmallVector<SmallVector<int>> Nest::sumLoops() const {
-  SmallVector<SmallVector<int>> loops;
-  auto sum = llvm::find_if(statements, [](const Statement &s) { return s.isReduction(); });
-  if (sum != statements.end())
-    for (const Term &term : sum->terms)
-      loops.push_back(term.reduced);
-  return loops;
 }
 
 StepNests::StepNests(recur::Step step, bool packs, bool repeats)
@@ -180,13 +174,18 @@ StepNests::StepNests(recur::Step step, bool packs, bool repeats)
     for (auto [i, state] : llvm::enumerate(yield.getStates()))
       if (state == value)
         visit(Destination{Destination::State, static_cast<int>(i)});
-    for (auto [i, output] : llvm::enumerate(yield.getOutputs()))
+    for (auto [i, output] : llvm::enumerate(yield.getOutputs())) {
       if (output == value)
         visit(Destination{Destination::Output, static_cast<int>(i)});
+      if (auto rows = output.getDefiningOp<chunk::RowsOp>())
+        for (auto [number, row] : llvm::enumerate(rows.getOperands_()))
+          if (row == value)
+            visit(Destination{Destination::Output, static_cast<int>(i), -1, 0, static_cast<int64_t>(number)});
+    }
   };
   for (Operation &op : *step.getBlock())
     for (Value result : op.getResults()) {
-      if (!stored.contains(result) || isa<arith::ConstantOp>(op))
+      if (!stored.contains(result) || isa<arith::ConstantOp, chunk::RowsOp>(op)) // rows go where they belong one by one
         continue;
       if (auto reshape = dyn_cast<recur::ReshapeOp>(op)) {
         destinationsOf(result, [&](Destination d) { addStatement(result, d, true); });
@@ -208,7 +207,7 @@ StepNests::StepNests(recur::Step step, bool packs, bool repeats)
     }
   // What is handed on unchanged is copied last, after everything that reads the old state.
   DenseSet<Value> copied;
-  for (Value value : yield->getOperands())
+  for (Value value : yieldedValues(step))
     if ((isa<BlockArgument>(value) || isa<arith::ConstantOp>(value.getDefiningOp())) && copied.insert(value).second)
       destinationsOf(value, [&](Destination d) { addStatement(value, d, true); });
   chooseStateStorage();
@@ -257,7 +256,7 @@ void StepNests::chooseStored() {
       for (Value operand : op.getOperands())
         if (Operation *maker = operand.getDefiningOp(); maker && !isa<arith::ConstantOp>(maker))
           stored.insert(operand);
-  for (Value value : step.yield()->getOperands())
+  for (Value value : yieldedValues(step))
     if (Operation *op = value.getDefiningOp(); op && !isa<arith::ConstantOp>(op))
       stored.insert(value);
   joinSums();
@@ -330,6 +329,10 @@ bool StepNests::mayJoin(Value sum, ArrayRef<Value> terms) const {
 /// Decides by walking each statement's expression: a costly value inside a larger iteration space, or shared by statements, or
 /// constant over time inside a step, gets memory. New statements are walked in turn, so the walk repeats until nothing changes.
 void StepNests::storeWhatIsDear() {
+  // Rows of a chunk have sweeps over their vectors anyway, so that what is computed there once is cheaper than any operation in the sweep over
+  // a state.
+  bool hasRows = !step.getBlock()->getOps<chunk::RowOp>().empty();
+  int storeCost = hasRows ? 1 : kStoreCost;
   for (bool changed = true; changed;) {
     changed = false;
     DenseMap<Value, int> users;
@@ -346,7 +349,7 @@ void StepNests::storeWhatIsDear() {
             dims.insert(index.dim);
         // A factor of a matrix product is asked for once per tile of the product.
         bool factor = dims.size() >= 2 && cost > 0;
-        bool repeated = !dims.empty() && dims.size() < space && (factor || cost >= kStoreCost);
+        bool repeated = !dims.empty() && dims.size() < space && (factor || cost >= storeCost);
         bool invariant = varies && !timeVarying[value] && cost > 0;
         bool shared = seen.insert(value).second && ++users[value] > 1 && cost >= kShareCost;
         bool truth = cast<RankedTensorType>(value.getType()).getElementType().isInteger(1);

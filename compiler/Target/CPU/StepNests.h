@@ -45,6 +45,8 @@ struct Destination {
   int number = 0;     // scratch: buffer number; state, output: position in the yield
   int axis = -1;      // concatenation: the axis along which ...
   int64_t offset = 0; // ... the value begins at this element
+  int64_t row =
+      -1; // the value is this step's in an output of a chunk, which has an axis of steps before the value's own
 };
 
 /// One reduction of a statement: the operation's result, and the nest dimension of each dimension that it reduces over.
@@ -66,6 +68,8 @@ struct Statement {
   bool isReduction() const { return !terms.empty(); }
   /// The value's element in the current iteration.
   Indices at() const;
+  /// The same where it is stored.
+  Indices at(const Destination &to) const;
 };
 
 struct NestDim {

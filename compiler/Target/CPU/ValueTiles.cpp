@@ -44,6 +44,7 @@ private:
   void visit(recur::SliceOp slice);
   void visit(recur::ConcatOp concat);
   void visitChunk(Operation *op);
+  void visitRow(Value row, Value rows);
   void link(recur::Step step);
   void linkTile(Value value, Value ofStep);
 
@@ -124,6 +125,13 @@ void AxisClasses::visit(recur::SliceOp slice) {
       ++to;
 }
 
+/// One step of a chunk, or all of them: the other axes go through.
+void AxisClasses::visitRow(Value row, Value rows) {
+  mix(rows, 0);
+  for (int64_t i = 0; i < rankOf(row); ++i)
+    join(row, i, rows, i + 1);
+}
+
 void AxisClasses::visit(recur::ConcatOp concat) {
   for (Value operand : concat.getOperands_()) {
     joinAll(operand, concat.getResult());
@@ -172,6 +180,11 @@ void AxisClasses::visit(Operation *op) {
       })
       .Case<chunk::ProductsOp, chunk::SumsOp, chunk::ScoresOp, chunk::ApplyOp, chunk::SolveOp, chunk::AsSourceOp,
             chunk::AsTimeOp, chunk::DecayGradientOp>([&](auto) { visitChunk(op); })
+      .Case([&](chunk::RowOp row) { visitRow(row.getResult(), row.getOperand()); })
+      .Case([&](chunk::RowsOp rows) {
+        for (Value row : rows.getOperands_())
+          visitRow(row, rows.getResult());
+      })
       .Default([&](Operation *) { // reshapes and identities know where an element is
         for (Value operand : op->getOperands())
           mixAll(operand);
@@ -222,7 +235,7 @@ std::optional<ValueTiles> AxisClasses::tilesOf(unsigned leader) const {
 
 /// Multiplications of an operation, roughly.
 int64_t workOfOp(Operation *op) {
-  if (isa<arith::ConstantOp, chunk::AsSourceOp, chunk::AsTimeOp>(op))
+  if (isa<arith::ConstantOp, chunk::AsSourceOp, chunk::AsTimeOp, chunk::RowOp, chunk::RowsOp>(op))
     return 0;
   int64_t work = 1;
   for (int64_t size : cast<RankedTensorType>(op->getResult(0).getType()).getShape())

@@ -4,6 +4,7 @@
 // RUN: not rondo-opt --lower-scan %t/models.mlir 2>&1 | FileCheck %t/models.mlir
 // RUN: not rondo-opt --lower-scan %t/argument.mlir 2>&1 | FileCheck %t/argument.mlir
 // RUN: not rondo-opt --lower-scan %t/twice.mlir 2>&1 | FileCheck %t/twice.mlir
+// RUN: not rondo-opt --lower-scan %t/rows.mlir 2>&1 | FileCheck %t/rows.mlir
 
 //--- axes.mlir
 // CHECK: error: a scan over 3 axes has no CPU kernel; one or two axes do
@@ -43,4 +44,24 @@ func.func @twice(%x: !x) -> (!x, !x) {
     recur.yield outputs(%xt : !t)
   } : !x
   return %y, %y : !x, !x
+}
+
+//--- rows.mlir
+// CHECK: error: rows are read that are no output
+!x = tensor<?x?xf32, #recur.dims<batch, time>>
+!t = tensor<f32, #recur.dims<>>
+!c = tensor<2xf32, #recur.dims<time>>
+func.func @rows(%x: !x, %h0: tensor<?xf32, #recur.dims<batch>>) -> (!x, tensor<?xf32, #recur.dims<batch>>) {
+  %y, %h = chunk.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x)
+      inits(%h0 : tensor<?xf32, #recur.dims<batch>>) plan <form = chunk, schedule = carry, chunk = 2> step {
+  ^bb0(%xt: !t, %ht: !t):
+    recur.yield states(%ht : !t) outputs(%xt : !t)
+  } chunk {
+  ^bb0(%xc: !c, %ht: !t):
+    %a = chunk.row 0 of %xc : !c -> !t
+    %r = chunk.rows(%a, %a) : !t -> !c
+    %z = recur.map neg(%r) : (!c) -> !c
+    recur.yield states(%ht : !t) outputs(%z : !c)
+  } : !x, tensor<?xf32, #recur.dims<batch>>
+  return %y, %h : !x, tensor<?xf32, #recur.dims<batch>>
 }
