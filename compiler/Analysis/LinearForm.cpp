@@ -87,12 +87,11 @@ static bool isIdentity(const Factor &factor) {
          isa_and_present<recur::IdentityOp>(factor.value.getDefiningOp());
 }
 
-/// Products of numbers, vectors and identities.
-static bool isOfVectors(const LinearForm &form) {
-  return llvm::all_of(form.terms, [](const Term &term) {
-    return llvm::all_of(term.factors,
-                        [](const Factor &factor) { return factor.letters.size() < 2 || isIdentity(factor); });
-  });
+bool rondo::analysis::isOfVectors(const LinearForm &form) {
+  return form && llvm::all_of(form.terms, [](const Term &term) {
+           return llvm::all_of(term.factors,
+                               [](const Factor &factor) { return factor.letters.size() < 2 || isIdentity(factor); });
+         });
 }
 
 /// More terms than anybody writes; a sum that would make more is one factor.

@@ -39,6 +39,9 @@ struct LinearForm {
   explicit operator bool() const { return !obstacle; }
 };
 
+/// Whether a form is made of products of numbers, vectors and identities alone.
+bool isOfVectors(const LinearForm &form);
+
 /// Linear forms of the values of a step with respect to the states of one stratum.
 class Linearity {
 public:

@@ -56,14 +56,16 @@ private:
   /// A key and a value that have entered a state, as they have decayed since; of a transition the value is what it has read, or that is added
   /// to the value.
   struct Entry {
-    Value key, value; // the value may be null
-    Value factor;     // the decays without axes; null: none
+    Value key = {}, value = {}; // the value may be null
+    Value factor = {};          // the decays without axes; null: none
     int64_t solution = -1;
+    Value fade = {}; // of what a solution is part of, the decays along the values; null: none
   };
-  /// A part of what is read: `score` times `vector` and what `solution` has read.
+  /// A part of what is read: `score` times `fade` times `vector` and what `solution` has read.
   struct Term {
     Value score, vector;
     int64_t solution;
+    Value fade; // null: none
   };
   /// What a query reads of a state.
   struct Read {
@@ -138,29 +140,34 @@ private:
   void takeStep(size_t row) {
     recur::CoefficientsOp given = of.given();
     auto here = [&](Value value) { return rows[row].lookup(value); };
+    auto decayAll = [&](bool before) {
+      for (auto [value, decay] : llvm::zip(given.getDecays(), of.decays))
+        if (decay.getBefore() == before)
+          decayBy(states[decay.getState()], of.keyAxes[decay.getState()], here(value), decay.getAxes());
+    };
     auto readAll = [&](bool before) {
       for (auto [query, readout] : llvm::zip(given.getQueries(), of.readouts))
         if (readout.getBefore() == before)
           readouts.push_back(read(readout.getState(), here(query), readout.getAxis()));
     };
     readAll(true);
+    decayAll(true);
     SmallVector<std::pair<Value, int64_t>> written(states.size(),
                                                    {Value(), -1}); // by a transition: along which key, and what
     for (auto [write, reader, s] : llvm::zip(given.getWrites(), given.getReads(), of.transitions)) {
       written[s] = {here(write), int64_t(solutions.size())};
       solutions.push_back(read(s, here(reader), of.keyAxes[s]));
     }
-    for (auto [value, decay] : llvm::zip(given.getDecays(), of.decays))
-      decayBy(states[decay.getState()], of.keyAxes[decay.getState()], here(value), decay.getAxes());
+    decayAll(false);
     for (auto [key, value, s] : llvm::zip(given.getKeys(), given.getValues(), of.outers)) {
-      Entry entry{here(key), here(value), {}};
+      Entry entry{here(key), here(value)};
       if (written[s].first == entry.key)
         entry.solution = std::exchange(written[s].second, -1);
       states[s].entries.push_back(entry);
     }
     for (auto [s, transition] : llvm::enumerate(written))
       if (transition.second >= 0)
-        states[s].entries.push_back({transition.first, {}, {}, transition.second});
+        states[s].entries.push_back({.key = transition.first, .solution = transition.second});
     readAll(false);
   }
 
@@ -168,7 +175,8 @@ private:
     Value &gone = axes.empty() ? state.scalar : state.gone[axes[0]];
     gone = times(gone, decay);
     for (Entry &entry : state.entries) {
-      Value &part = axes.empty() ? entry.factor : axes[0] == keyAxis ? entry.key : entry.value;
+      Value &ofValues = entry.solution < 0 ? entry.value : entry.fade;
+      Value &part = axes.empty() ? entry.factor : axes[0] == keyAxis ? entry.key : ofValues;
       part = times(part, decay);
     }
   }
@@ -188,7 +196,7 @@ private:
     for (const Entry &entry : state.entries) {
       Value inner = isKey ? entry.key : entry.value;
       Value score = recur::ContractOp::create(b, loc, axesOf(typeOf(query), {}), "a,a->", ValueRange{query, inner});
-      result.terms.push_back({times(score, entry.factor), isKey ? entry.value : entry.key, entry.solution});
+      result.terms.push_back({times(score, entry.factor), isKey ? entry.value : entry.key, entry.solution, entry.fade});
     }
     return result;
   }
@@ -205,7 +213,7 @@ private:
   Value combined(const Read &read) {
     Value result = times(times(read.ofStart, read.vector), read.scale);
     for (const Term &term : read.terms)
-      result = plus(result, times(taken(term.vector, term.solution), term.score));
+      result = plus(result, times(times(taken(term.vector, term.solution), term.fade), term.score));
     return result;
   }
 
@@ -223,7 +231,7 @@ private:
                      : recur::ContractOp::create(b, loc, state.type, scalingSpec(2, {axis}), ValueRange{result, gone})
                            .getResult();
     for (const Entry &entry : state.entries) {
-      Value left = times(entry.key, entry.factor), right = taken(entry.value, entry.solution);
+      Value left = times(entry.key, entry.factor), right = times(taken(entry.value, entry.solution), entry.fade);
       Value entered =
           state.type.getRank() == 1
               ? times(left, right)

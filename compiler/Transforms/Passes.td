@@ -295,6 +295,7 @@ def FormChunks : Pass<"form-chunks", "::mlir::ModuleOp"> {
     chunk is a triangular matrix of scores; what it reads of the state before the chunk, and the state behind it, are products with
     decayed queries and keys. What a transition reads is found by forward substitution (the UT form of the WY representation). Decays are multiplied along the chunk, in the order of time: the result is exact at 0, and needs no
     bound on the decays to be finite where the steps are, except that a product of up to `chunk` decays must not overflow.
+    Chunks of at most `rows` steps, of states that decay key by key, are spelled out instead, each step and each score by itself (`chunk.row`, `chunk.rows`).
 
     Requires: static step types. Ensures: nothing about raised scans that decline. Declines, with a remark: segments of states that a transition changes in one
     move beside a decay along the values, or an elementwise one; chunks of several transitions of one state (a product of them is a sum whose terms

@@ -136,13 +136,90 @@ bool raiseSplit(recur::ScanOp scan) {
   return false;
 }
 
+//===--- products of matrices that multiply a state -----------------------------------------------------------------===//
+
+/// (A B) S as A (B S), where A and B are made of vectors: multiplied out, a product of transitions would be a sum that cancels.
+class Associator {
+public:
+  explicit Associator(recur::ScanOp scan)
+      : scan(scan), dependence(scan), states(allStates(scan)), linearity(scan, dependence, states) {}
+
+  /// Takes one product apart. False where there is none.
+  bool next() {
+    for (auto op : scan.step()->getOps<recur::ContractOp>()) {
+      recur::ContractSpec spec = *recur::parseContractSpec(op.getSpec());
+      for (unsigned i = 0; i < 2 && spec.operands.size() == 2; ++i)
+        if (dependence.dependsOnAny(op.getOperands_()[1 - i], states) && associate(op, spec, i))
+          return true;
+    }
+    return false;
+  }
+
+private:
+  bool isPlain(Value matrix) {
+    return typeOf(matrix).getRank() == 2 && !dependence.dependsOnAny(matrix, states) &&
+           analysis::isOfVectors(linearity.of(matrix));
+  }
+
+  /// Operand `i` of `op` is a matrix, of which one letter is summed over with the other operand.
+  bool associate(recur::ContractOp op, const recur::ContractSpec &spec, unsigned i) {
+    Value other = op.getOperands_()[1 - i];
+    auto product = op.getOperands_()[i].getDefiningOp<recur::ContractOp>();
+    std::string of = spec.operands[i], with = spec.operands[1 - i];
+    if (!product || product.getOperands_().size() != 2 || of.size() != 2 || of[0] == of[1])
+      return false;
+    recur::ContractSpec inner = *recur::parseContractSpec(product.getSpec());
+    Value left = product.getOperands_()[0], right = product.getOperands_()[1];
+    bool isProduct = inner.result.size() == 2 &&
+                     inner.operands[0] == std::string{inner.result[0], inner.operands[1][0]} &&
+                     inner.operands[1] == std::string{inner.operands[1][0], inner.result[1]};
+    unsigned summed = spec.result.find(of[1]) == std::string::npos ? 1 : 0;
+    size_t at = with.find(of[summed]);
+    bool sumsOne =
+        spec.result.find(of[summed]) == std::string::npos && spec.result.find(of[1 - summed]) != std::string::npos;
+    if (!isProduct || !isPlain(left) || !isPlain(right) || !sumsOne || at == std::string::npos ||
+        with.find(of[1 - summed]) != std::string::npos)
+      return false;
+    Value near = summed ? right : left, far = summed ? left : right;
+    if (typeOf(near).getDimSize(0) != typeOf(near).getDimSize(1) ||
+        recur::dimsOf(near.getType()).getNames()[0] != recur::dimsOf(near.getType()).getNames()[1])
+      return false; // what lies between would not be like the state
+    // A letter that nothing has.
+    char fresh = 'a';
+    while ((of + with + spec.result).find(fresh) != std::string::npos)
+      ++fresh;
+    std::string nearLetters = summed ? std::string{fresh, of[1]} : std::string{of[0], fresh};
+    std::string farLetters = summed ? std::string{of[0], fresh} : std::string{fresh, of[1]};
+    std::string between = with;
+    between[at] = fresh;
+    OpBuilder b(op);
+    Value first = recur::ContractOp::create(b, op.getLoc(), other.getType(), nearLetters + "," + with + "->" + between,
+                                            ValueRange{near, other});
+    Value second = recur::ContractOp::create(b, op.getLoc(), op.getType(),
+                                             farLetters + "," + between + "->" + spec.result, ValueRange{far, first});
+    op.replaceAllUsesWith(second);
+    op.erase();
+    if (product->use_empty())
+      product.erase();
+    return true;
+  }
+
+  recur::ScanOp scan;
+  StateDependence dependence;
+  SmallVector<unsigned> states;
+  Linearity linearity;
+};
+
 struct RaiseScans : rondo::impl::RaiseScansBase<RaiseScans> {
   using RaiseScansBase::RaiseScansBase;
   void runOnOperation() override {
     SmallVector<recur::ScanOp> scans;
     getOperation().walk([&](recur::ScanOp scan) { scans.push_back(scan); });
-    for (recur::ScanOp scan : scans)
+    for (recur::ScanOp scan : scans) {
+      while (Associator(scan).next()) {
+      }
       raiseOrRemark(scan);
+    }
   }
 };
 

@@ -133,7 +133,8 @@ TEST_CASE("a cell and its gradient round what their products take") {
 }
 
 TEST_CASE("more roundings are drawn where one draw does not suffice, and do not hide an error") {
-  const Kernel reference = compiled("scalar", DType::BF16, ""), rounded = compiled("scalar", DType::BF16, "cuda:sm_90a");
+  const Kernel reference = compiled("scalar", DType::BF16, ""),
+               rounded = compiled("scalar", DType::BF16, "cuda:sm_90a");
   Trial trial;
   trial.shape = {2, 71, 1, 2, 1};
   trial.inputs = drawInputs(reference.program(), trial.shape, 7, Inits::Drawn);

@@ -261,6 +261,25 @@ func.func @values_beside(%k: !bt_k, %v: !bt_v, %u: !bt_v, %S0: !b_kv) -> (!b_kv,
   return %ST, %RT : !b_kv, !b_kv
 }
 
+// A product of two matrices first: the state is multiplied by one after the other, a move each.
+// CHECK-LABEL: func.func @product_of_matrices(
+// CHECK: recur.delta_scan
+// CHECK: key_axes [0] decays [] outers [] transitions [0, 0] readouts [] attributes {recur.moves = array<i64: 0, 1>} coefficients {
+func.func @product_of_matrices(%k: !bt_k, %j: !bt_k, %S0: !b_kv) -> !b_kv {
+  %ST = recur.scan over [#recur.axis<"t">] states [#recur.state<"S", [[1]]>] inputs(%k, %j : !bt_k, !bt_k) inits(%S0 : !b_kv) {
+  ^bb0(%kt: !k, %jt: !k, %S: !kv):
+    %i = recur.identity : !kk
+    %kk = recur.contract "a,b->ab"(%kt, %kt) : (!k, !k) -> !kk
+    %jj = recur.contract "a,b->ab"(%jt, %jt) : (!k, !k) -> !kk
+    %A = recur.map sub(%i, %kk) : (!kk, !kk) -> !kk
+    %B = recur.map sub(%i, %jj) : (!kk, !kk) -> !kk
+    %M = recur.contract "ab,bc->ac"(%A, %B) : (!kk, !kk) -> !kk
+    %n = recur.contract "ab,bc->ac"(%M, %S) : (!kk, !kv) -> !kv
+    recur.yield states(%n : !kv)
+  } : !b_kv
+  return %ST : !b_kv
+}
+
 // A transition with values of its own is blamed.
 // CHECK-LABEL: func.func @values_of_transition(
 // CHECK: recur.scan

@@ -131,9 +131,9 @@ func.func @chunk_ops(%a: !t, %q: !tk, %k: !tk, %m: !tkv, %v: !tv, %z: !tc) {
   // CHECK: %[[ROW:.*]] = chunk.row 2 of %[[V]] : tensor<3x8xf32, #time_8_> -> tensor<8xf32, #n8_>
   %23 = chunk.row 2 of %v : !tv -> tensor<8xf32, #recur.dims<| "8">>
   // CHECK: chunk.row 0 of %{{.*}} : tensor<3xf32, #time> -> tensor<f32, #{{.*}}>
-  %24 = chunk.row 0 of %a : !t -> tensor<f32, #recur.dims<>>
+  %26 = chunk.row 0 of %a : !t -> tensor<f32, #recur.dims<>>
   // CHECK: chunk.rows(%[[ROW]], %[[ROW]], %[[ROW]]) : tensor<8xf32, #n8_> -> tensor<3x8xf32, #time_8_>
-  %25 = chunk.rows(%23, %23, %23) : tensor<8xf32, #recur.dims<| "8">> -> !tv
+  %27 = chunk.rows(%23, %23, %23) : tensor<8xf32, #recur.dims<| "8">> -> !tv
   return
 }
 
