@@ -14,12 +14,9 @@ using namespace rondo::cuda;
 using cpu::Element;
 
 CellKernel::CellKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, CellPlan plan)
-    : scan(scan), program(program), tensors(std::move(tensors)), plan(std::move(plan)),
-      step(scan, &scan->getRegion(0).front()), b(scan.getContext()), loc(scan.getLoc()), l(b, loc, this->plan.element),
+    : KernelBuilder(scan.getLoc()), scan(scan), program(program), tensors(std::move(tensors)), plan(std::move(plan)),
+      step(scan, &scan->getRegion(0).front()), l(b, loc, this->plan.element),
       ops(b, loc, b.getF32Type(), /*nativeBF16=*/true) {}
-
-Value CellKernel::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
-Value CellKernel::toIndex(Value i32) { return arith::IndexCastUIOp::create(b, loc, b.getIndexType(), i32); }
 
 Launch CellKernel::emit(ModuleOp module, StringRef symbol) {
   launch.symbol = symbol.str();
@@ -148,13 +145,6 @@ void CellKernel::storeAt(const Operand &operand, int64_t slot, Value time, Eleme
   Value valid = slots[slot].valid ? l.both(rowValid, slots[slot].valid) : rowValid;
   Value at = addressOf(operand, slot, time), value = ops.narrow(element.re, operand.element);
   ifTrue(valid, [&] { memref::StoreOp::create(b, loc, value, operand.memref, at); });
-}
-
-void CellKernel::ifTrue(Value condition, function_ref<void()> body) {
-  auto choice = scf::IfOp::create(b, loc, condition, /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(choice.thenBlock());
-  body();
 }
 
 /// By the threads that have elements; the others do what `others` says, and get zeros.

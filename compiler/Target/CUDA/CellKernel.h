@@ -8,12 +8,13 @@
 #pragma once
 #include "compiler/Target/CUDA/CellPlan.h"
 #include "compiler/Target/CUDA/KernelArguments.h"
+#include "compiler/Target/CUDA/KernelBuilder.h"
 #include "compiler/Target/CUDA/TileLanes.h"
 #include "llvm/ADT/DenseMap.h"
 
 namespace rondo::cuda {
 
-class CellKernel : ScanOperands {
+class CellKernel : ScanOperands, KernelBuilder {
 public:
   CellKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, CellPlan plan);
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
@@ -52,11 +53,8 @@ private:
   mlir::Value addressOf(const Operand &operand, int64_t slot, mlir::Value time);
   void storeAt(const Operand &operand, int64_t slot, mlir::Value time, cpu::Element element);
   Values owners(mlir::TypeRange types, llvm::function_ref<Values()> body, llvm::function_ref<void()> others = {});
-  void ifTrue(mlir::Value condition, llvm::function_ref<void()> body);
   Scope scopeOf(int64_t slot, mlir::ValueRange states, mlir::ValueRange raw, mlir::ValueRange sums);
   cpu::Element evaluate(mlir::Value value, Scope &scope);
-  mlir::Value index(int64_t value);
-  mlir::Value toIndex(mlir::Value i32);
 
   // CellProducts.cpp: weights, vectors, products.
   void loadWeights();
@@ -106,8 +104,6 @@ private:
   CellPlan plan;
   recur::Step step;
 
-  mlir::OpBuilder b;
-  mlir::Location loc;
   Lanes l;
   cpu::ElementOps ops;
   Launch launch;

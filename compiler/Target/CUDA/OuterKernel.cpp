@@ -15,22 +15,9 @@ static constexpr int64_t kBlocks = 1200, kMostParts = 8;
 
 OuterKernel::OuterKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, OuterPlan plan,
                          bool clusters)
-    : scan(scan), program(program), tensors(std::move(tensors)), plan(std::move(plan)), clusters(clusters),
-      step(scan, &scan->getRegion(0).front()), b(scan.getContext()), loc(scan.getLoc()), l(b, loc, this->plan.element),
+    : KernelBuilder(scan.getLoc()), scan(scan), program(program), tensors(std::move(tensors)), plan(std::move(plan)),
+      clusters(clusters), step(scan, &scan->getRegion(0).front()), l(b, loc, this->plan.element),
       ops(b, loc, b.getF32Type(), /*nativeBF16=*/true) {}
-
-Value OuterKernel::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
-Value OuterKernel::toIndex(Value i32) { return arith::IndexCastUIOp::create(b, loc, b.getIndexType(), i32); }
-Value OuterKernel::toI64(Value index) { return arith::IndexCastOp::create(b, loc, b.getI64Type(), index); }
-Value OuterKernel::times(Value x, Value y) { return arith::MulIOp::create(b, loc, x, y); }
-Value OuterKernel::plus(Value x, Value y) { return arith::AddIOp::create(b, loc, x, y); }
-
-void OuterKernel::ifTrue(Value condition, function_ref<void()> body) {
-  auto choice = scf::IfOp::create(b, loc, condition, /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(choice.thenBlock());
-  body();
-}
 
 /// An input that lies in memory as the products take it.
 bool OuterKernel::isPlain(Value value) const {
@@ -123,10 +110,10 @@ void OuterKernel::emitBlocks() {
 
 OuterKernel::Share OuterKernel::shareOf(int64_t each) {
   Value ofRow = arith::CeilDivUIOp::create(b, loc, steps, index(each));
-  Value all = times(times(batch, heads), ofRow);
+  Value all = mul(mul(batch, heads), ofRow);
   auto toI32 = [&](Value value) -> Value { return arith::IndexCastOp::create(b, loc, b.getI32Type(), value); };
   auto bound = [&](Value which) {
-    return toI32(arith::DivUIOp::create(b, loc, times(all, toIndex(which)), index(parts)));
+    return toI32(arith::DivUIOp::create(b, loc, mul(all, toIndex(which)), index(parts)));
   };
   return {toI32(ofRow), toI32(heads), bound(part), bound(l.add(part, 1))};
 }
@@ -142,7 +129,7 @@ OuterKernel::Place OuterKernel::placeOf(const Share &share, Value number, int64_
     place.row = toIndex(row);
     place.head = toIndex(l.sub(rest, l.mul(row, share.heads)));
   }
-  place.first = times(toIndex(tile), index(each));
+  place.first = mul(toIndex(tile), index(each));
   Value left = arith::MinUIOp::create(b, loc, arith::SubIOp::create(b, loc, steps, place.first), index(each));
   place.left = arith::IndexCastOp::create(b, loc, b.getI32Type(), left);
   return place;
@@ -161,7 +148,7 @@ OuterKernel::Side OuterKernel::sideOf(ArrayRef<Value> values, Value which, int64
     unsigned number = llvm::find(step.inputArgs(), value) - step.inputArgs().begin();
     const Operand &operand = inputs[number];
     Value two = arith::ConstantIntOp::create(b, loc, b.getI64Type(), 2);
-    auto stride = [&](bool has, int axis) -> Value { return has ? times(toI64(operand.strides[axis]), two) : zero; };
+    auto stride = [&](bool has, int axis) -> Value { return has ? mul(toI64(operand.strides[axis]), two) : zero; };
     Value pointer = arguments->function().getArgument(number * 6);
     Value mine[] = {LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), pointer), stride(operand.perBatch, 0),
                     stride(operand.perTime, 1), stride(operand.perHead || operand.perGroup, 3),
@@ -193,10 +180,10 @@ void OuterKernel::stage(const Side &side, const Place &place, Value firstColumn,
         },
         to);
   Value pointer = side.pointer;
-  auto add = [&](Value count, Value stride) { pointer = plus(pointer, times(toI64(count), stride)); };
-  add(place.row, side.batchStride);
-  add(place.first, side.timeStride);
-  add(arith::DivUIOp::create(b, loc, place.head, side.headsEach), side.headStride);
+  auto move = [&](Value count, Value stride) { pointer = add(pointer, mul(toI64(count), stride)); };
+  move(place.row, side.batchStride);
+  move(place.first, side.timeStride);
+  move(arith::DivUIOp::create(b, loc, place.head, side.headsEach), side.headStride);
   product.copy(Order::SummedOutside, {pointer, side.timeStride, place.left, side.aligned, firstColumn, side.columns},
                to);
 }
@@ -277,9 +264,9 @@ void OuterKernel::storePair(const Group &each, Value to, Value row, Value column
   const OuterState &state = *each.states.front();
   Type element = finals[state.state].element;
   ifTrue(l.both(l.less(row, l.i32(state.rows)), l.less(column, l.i32(state.columns))), [&] {
-    Value at = toI64(plus(times(toIndex(row), index(state.columns)), toIndex(column)));
+    Value at = toI64(add(mul(toIndex(row), index(state.columns)), toIndex(column)));
     int64_t bytes = element.getIntOrFloatBitWidth() / 8;
-    at = l.add(to, times(at, arith::ConstantIntOp::create(b, loc, b.getI64Type(), bytes)));
+    at = l.add(to, mul(at, arith::ConstantIntOp::create(b, loc, b.getI64Type(), bytes)));
     BlockProduct(l, thread).storePair(at, ops.narrow(low, element), ops.narrow(high, element),
                                       l.less(l.add(column, 1), l.i32(state.columns)));
   });
@@ -294,8 +281,8 @@ Value OuterKernel::addressOf(const Group &each, Value which) {
     Value mine = LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), arguments->function().getArgument(number * 6));
     if (to.perHead) {
       int64_t bytes = to.element.getIntOrFloatBitWidth() / 8;
-      mine = l.add(mine, times(toI64(times(ownHead, to.strides[3])),
-                               arith::ConstantIntOp::create(b, loc, b.getI64Type(), bytes)));
+      mine = l.add(
+          mine, mul(toI64(mul(ownHead, to.strides[3])), arith::ConstantIntOp::create(b, loc, b.getI64Type(), bytes)));
     }
     address = address ? l.select(l.equal(which, l.i32(i)), mine, address) : mine;
   }

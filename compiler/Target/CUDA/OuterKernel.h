@@ -5,12 +5,13 @@
 #include "compiler/Target/CPU/ElementOps.h"
 #include "compiler/Target/CUDA/BlockProduct.h"
 #include "compiler/Target/CUDA/KernelArguments.h"
+#include "compiler/Target/CUDA/KernelBuilder.h"
 #include "compiler/Target/CUDA/OuterPlan.h"
 #include "llvm/ADT/DenseMap.h"
 
 namespace rondo::cuda {
 
-class OuterKernel : ScanOperands {
+class OuterKernel : ScanOperands, KernelBuilder {
 public:
   OuterKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, OuterPlan plan, bool clusters);
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
@@ -64,12 +65,6 @@ private:
   Place placeOf(const Share &share, mlir::Value number, int64_t steps);
   mlir::Value clusterLoad(mlir::Type type, mlir::Value offset, int64_t rank);
   void clusterBarrier();
-  void ifTrue(mlir::Value condition, llvm::function_ref<void()> body);
-  mlir::Value index(int64_t value);
-  mlir::Value toIndex(mlir::Value i32);
-  mlir::Value toI64(mlir::Value index);
-  mlir::Value times(mlir::Value x, mlir::Value y);
-  mlir::Value plus(mlir::Value x, mlir::Value y);
 
   recur::ScanInterface scan;
   const Program &program;
@@ -77,8 +72,6 @@ private:
   OuterPlan plan;
   bool clusters;
   recur::Step step;
-  mlir::OpBuilder b;
-  mlir::Location loc;
   Lanes l;
   cpu::ElementOps ops;
   Launch launch;

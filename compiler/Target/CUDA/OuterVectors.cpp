@@ -21,15 +21,15 @@ Value OuterKernel::evaluate(Value value, Scope &scope, const Place &place, Value
     Value at = index(0);
     auto add = [&](bool has, Value count, int axis) {
       if (has)
-        at = plus(at, times(count, operand.strides[axis]));
+        at = add(at, mul(count, operand.strides[axis]));
     };
     Value head =
         operand.perGroup ? arith::DivUIOp::create(b, loc, place.head, arguments->size(4)).getResult() : place.head;
     add(operand.perBatch, place.row, 0);
     add(operand.perHead || operand.perGroup, head, 3);
-    add(operand.perTime, plus(place.first, toIndex(row)), 1);
+    add(operand.perTime, add(place.first, toIndex(row)), 1);
     if (!operand.shape.empty())
-      at = plus(at, toIndex(column));
+      at = add(at, toIndex(column));
     Value loaded = ops.widen(memref::LoadOp::create(b, loc, operand.memref, at));
     scope[value] = {loaded, {}};
     return loaded;
@@ -100,9 +100,9 @@ void OuterKernel::emitVector(unsigned state, Value number) {
     else
       all = total([&](int64_t rank) { return clusterLoad(b.getF32Type(), place, rank); }, parts);
     const Operand &to = finals[state];
-    Value at = to.perHead ? times(ownHead, to.strides[3]) : index(0);
+    Value at = to.perHead ? mul(ownHead, to.strides[3]) : index(0);
     if (!to.shape.empty())
-      at = plus(at, toIndex(column));
+      at = add(at, toIndex(column));
     memref::StoreOp::create(b, loc, ops.narrow(all, to.element), to.memref, at);
   });
   if (parts > 1)

@@ -16,29 +16,13 @@ static constexpr int64_t kUnrolled = 4;
 static constexpr float kLog2E = 1.44269504f;
 
 PlaneKernel::PlaneKernel(PlaneCall call, PlaneSizes sizes, const Program &program)
-    : call(std::move(call)), sizes(sizes), program(program), b(this->call.forth.facts->scan.getContext()),
-      loc(this->call.forth.facts->scan.getLoc()), l(b, loc, b.getBF16Type()),
-      ops(b, loc, b.getF32Type(), /*nativeBF16=*/true) {}
-
-Value PlaneKernel::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
-Value PlaneKernel::add(Value x, Value y) {
-  return arith::AddIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw);
-}
-Value PlaneKernel::mul(Value x, Value y) {
-  return arith::MulIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw);
-}
-Value PlaneKernel::sub(Value x, Value y) {
-  return arith::SubIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw);
-}
-Value PlaneKernel::toIndex(Value i32) { return arith::IndexCastUIOp::create(b, loc, b.getIndexType(), i32); }
+    : KernelBuilder(call.forth.facts->scan.getLoc()), call(std::move(call)), sizes(sizes), program(program),
+      l(b, loc, b.getBF16Type()), ops(b, loc, b.getF32Type(), /*nativeBF16=*/true) {}
 
 void PlaneKernel::ifTrue(Value condition, function_ref<void()> body) {
   if (!condition)
     return body();
-  auto choice = scf::IfOp::create(b, loc, condition, /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(choice.thenBlock());
-  body();
+  KernelBuilder::ifTrue(condition, body);
 }
 
 PlaneKernel::Values PlaneKernel::loop(Value from, Value to, int64_t by, const Values &carried,

@@ -10,6 +10,7 @@
 #pragma once
 #include "compiler/Target/CPU/ElementOps.h"
 #include "compiler/Target/CUDA/KernelArguments.h"
+#include "compiler/Target/CUDA/KernelBuilder.h"
 #include "compiler/Target/CUDA/PlanePlan.h"
 #include "compiler/Target/CUDA/TileLanes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -53,7 +54,7 @@ int64_t segmentBytes(PlaneFacts &facts);
 Launch emitPlaneLink(PlaneFacts &facts, unsigned state, bool fromLast, const ScanTensors &of, const Program &program,
                      mlir::ModuleOp module, llvm::StringRef symbol);
 
-class PlaneKernel : ScanOperands {
+class PlaneKernel : ScanOperands, KernelBuilder {
 public:
   PlaneKernel(PlaneCall call, PlaneSizes sizes, const Program &program);
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
@@ -138,11 +139,6 @@ private:
   void emitBack();
   Values takeStage(const Values &kept, Values states, mlir::Value from, mlir::Value count, bool whole);
 
-  mlir::Value index(int64_t value);
-  mlir::Value add(mlir::Value x, mlir::Value y);
-  mlir::Value mul(mlir::Value x, mlir::Value y);
-  mlir::Value sub(mlir::Value x, mlir::Value y);
-  mlir::Value toIndex(mlir::Value i32);
   void ifTrue(mlir::Value condition, llvm::function_ref<void()> body);
   /// A loop over stages or steps, and what it carries; returns that behind it.
   Values loop(mlir::Value from, mlir::Value to, int64_t by, const Values &carried,
@@ -151,8 +147,6 @@ private:
   PlaneCall call;
   PlaneSizes sizes;
   const Program &program;
-  mlir::OpBuilder b;
-  mlir::Location loc;
   Lanes l;
   cpu::ElementOps ops;
   Launch launch;

@@ -17,13 +17,9 @@ static constexpr int64_t kRows = 128, kThreads = 256, kRowTiles = 4;
 static constexpr int64_t kColumns = 64, kPieces = 8, kRowBytes = 128, kStages = 3;
 
 ProductKernel::ProductKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, ProductPlan plan)
-    : scan(scan), program(program), tensors(std::move(tensors)), plan(std::move(plan)),
-      step(scan, &scan->getRegion(0).front()), b(scan.getContext()), loc(scan.getLoc()), l(b, loc, this->plan.element),
+    : KernelBuilder(scan.getLoc()), scan(scan), program(program), tensors(std::move(tensors)), plan(std::move(plan)),
+      step(scan, &scan->getRegion(0).front()), l(b, loc, this->plan.element),
       ops(b, loc, b.getF32Type(), /*nativeBF16=*/true) {}
-
-Value ProductKernel::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
-Value ProductKernel::toIndex(Value i32) { return arith::IndexCastUIOp::create(b, loc, b.getIndexType(), i32); }
-Value ProductKernel::toI64(Value index) { return arith::IndexCastOp::create(b, loc, b.getI64Type(), index); }
 
 static int64_t unitRows(const ProductGroup &group) {
   return group.blockUnits() * static_cast<int64_t>(group.products.size());
@@ -84,13 +80,6 @@ void ProductKernel::emitBlock() {
     ifTrue(mine, [&] { emitGroup(each, l.sub(tile, l.i32(before))); });
     before += each.blocks();
   }
-}
-
-void ProductKernel::ifTrue(Value condition, function_ref<void()> body) {
-  auto choice = scf::IfOp::create(b, loc, condition, /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(choice.thenBlock());
-  body();
 }
 
 ProductKernel::Chosen ProductKernel::choose(ArrayRef<Operand> operands, size_t before, ArrayRef<unsigned> numbers,

@@ -3,6 +3,7 @@
 #pragma once
 #include "compiler/Target/CPU/ElementOps.h"
 #include "compiler/Target/CUDA/KernelArguments.h"
+#include "compiler/Target/CUDA/KernelBuilder.h"
 #include "compiler/Target/CUDA/TileLanes.h"
 #include "llvm/ADT/DenseMap.h"
 
@@ -35,7 +36,7 @@ struct ProductPlan {
 
 std::optional<ProductPlan> planProducts(recur::ScanInterface scan);
 
-class ProductKernel : ScanOperands {
+class ProductKernel : ScanOperands, KernelBuilder {
 public:
   ProductKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, ProductPlan plan);
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
@@ -68,18 +69,12 @@ private:
                   llvm::ArrayRef<llvm::SmallVector<mlir::Value>> pairs);
   cpu::Element evaluate(mlir::Value value, Scope &scope, mlir::Value row, mlir::Value unit);
   mlir::Value addressOf(const Operand &operand, mlir::Value row, mlir::Value unit);
-  void ifTrue(mlir::Value condition, llvm::function_ref<void()> body);
-  mlir::Value index(int64_t value);
-  mlir::Value toIndex(mlir::Value i32);
-  mlir::Value toI64(mlir::Value index);
 
   recur::ScanInterface scan;
   const Program &program;
   ScanTensors tensors;
   ProductPlan plan;
   recur::Step step;
-  mlir::OpBuilder b;
-  mlir::Location loc;
   Lanes l;
   cpu::ElementOps ops;
   Launch launch;

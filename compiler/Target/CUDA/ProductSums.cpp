@@ -91,20 +91,9 @@ std::optional<ProductSumPlan> rondo::cuda::planProductSums(recur::ScanInterface 
 
 ProductSumKernel::ProductSumKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors,
                                    ProductSumPlan plan)
-    : scan(scan), program(program), tensors(std::move(tensors)), plan(std::move(plan)),
-      step(scan, &scan->getRegion(0).front()), b(scan.getContext()), loc(scan.getLoc()), l(b, loc, this->plan.element),
+    : KernelBuilder(scan.getLoc()), scan(scan), program(program), tensors(std::move(tensors)), plan(std::move(plan)),
+      step(scan, &scan->getRegion(0).front()), l(b, loc, this->plan.element),
       ops(b, loc, b.getF32Type(), /*nativeBF16=*/true) {}
-
-Value ProductSumKernel::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
-Value ProductSumKernel::toIndex(Value i32) { return arith::IndexCastUIOp::create(b, loc, b.getIndexType(), i32); }
-Value ProductSumKernel::toI64(Value index) { return arith::IndexCastOp::create(b, loc, b.getI64Type(), index); }
-
-void ProductSumKernel::ifTrue(Value condition, function_ref<void()> body) {
-  auto choice = scf::IfOp::create(b, loc, condition, /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(choice.thenBlock());
-  body();
-}
 
 static int64_t blocksOf(const ProductSum &sum) { return llvm::divideCeil(sum.units, kSide); }
 

@@ -5,6 +5,7 @@
 #include "compiler/Target/CPU/ElementOps.h"
 #include "compiler/Target/CUDA/BlockProduct.h"
 #include "compiler/Target/CUDA/KernelArguments.h"
+#include "compiler/Target/CUDA/KernelBuilder.h"
 #include "llvm/ADT/DenseMap.h"
 #include <optional>
 
@@ -31,7 +32,7 @@ struct ProductSumPlan {
 
 std::optional<ProductSumPlan> planProductSums(recur::ScanInterface scan);
 
-class ProductSumKernel : ScanOperands {
+class ProductSumKernel : ScanOperands, KernelBuilder {
 public:
   ProductSumKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, ProductSumPlan plan);
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
@@ -50,18 +51,12 @@ private:
   mlir::Value evaluate(mlir::Value value, Scope &scope, mlir::Value row, mlir::Value unit);
   mlir::Value chosen(Run run, mlir::Value which, llvm::function_ref<mlir::Value(const SummedProduct &)> of);
   mlir::Value addressOf(const Operand &operand, size_t argument);
-  void ifTrue(mlir::Value condition, llvm::function_ref<void()> body);
-  mlir::Value index(int64_t value);
-  mlir::Value toIndex(mlir::Value i32);
-  mlir::Value toI64(mlir::Value index);
 
   recur::ScanInterface scan;
   const Program &program;
   ScanTensors tensors;
   ProductSumPlan plan;
   recur::Step step;
-  mlir::OpBuilder b;
-  mlir::Location loc;
   Lanes l;
   cpu::ElementOps ops;
   Launch launch;

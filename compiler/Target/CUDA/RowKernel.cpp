@@ -3,6 +3,7 @@
 #include "compiler/Target/CPU/ElementOps.h"
 #include "compiler/Target/CPU/StepNests.h"
 #include "compiler/Target/CUDA/KernelArguments.h"
+#include "compiler/Target/CUDA/KernelBuilder.h"
 #include "compiler/Target/CUDA/TileLanes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -93,11 +94,11 @@ private:
   SmallVector<int64_t> lengths;
 };
 
-class RowKernel : ScanOperands {
+class RowKernel : ScanOperands, KernelBuilder {
 public:
   RowKernel(recur::ScanInterface scan, const Program &program, const ScanTensors &tensors, int64_t lanes)
-      : scan(scan), program(program), tensors(tensors), step(scan, &scan->getRegion(0).front()), lanes(lanes),
-        b(scan.getContext()), loc(scan.getLoc()), l(b, loc, b.getBF16Type()),
+      : KernelBuilder(scan.getLoc()), scan(scan), program(program), tensors(tensors),
+        step(scan, &scan->getRegion(0).front()), lanes(lanes), l(b, loc, b.getBF16Type()),
         ops(b, loc, b.getF32Type(), /*nativeBF16=*/true) {}
 
   Launch emit(ModuleOp module, StringRef symbol) {
@@ -130,9 +131,6 @@ private:
   int64_t alignmentOf(Value row, const Operand &operand) const {
     return std::min(kRowAlignment, partOf(row) * operand.element.getIntOrFloatBitWidth() / 8);
   }
-  Value index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
-  Value add(Value x, Value y) { return arith::AddIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw); }
-  Value mul(Value x, Value y) { return arith::MulIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw); }
   int64_t positionOf(BlockArgument argument) { return argument.getArgNumber(); }
 
   /// Inputs and outputs whose rows are moved as vectors.
@@ -318,8 +316,6 @@ private:
   const ScanTensors &tensors;
   recur::Step step;
   int64_t lanes;
-  OpBuilder b;
-  Location loc;
   Lanes l;
   cpu::ElementOps ops;
   Launch launch;

@@ -13,27 +13,11 @@ using cpu::Index;
 using cpu::Indices;
 
 ScanKernel::ScanKernel(chunk::SegmentScanOp scan, const Program &program, ScanTensors tensors, ScanPlan plan)
-    : scan(scan), step(scan, &scan.getStep().front()), program(program), tensors(std::move(tensors)),
-      plan(std::move(plan)), b(scan.getContext()), loc(scan.getLoc()), l(b, loc, b.getBF16Type()),
+    : KernelBuilder(scan.getLoc()), scan(scan), step(scan, &scan.getStep().front()), program(program),
+      tensors(std::move(tensors)), plan(std::move(plan)), l(b, loc, b.getBF16Type()),
       ops(b, loc, b.getF32Type(), /*nativeBF16=*/true) {}
 
-Value ScanKernel::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
-Value ScanKernel::add(Value x, Value y) {
-  return arith::AddIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw);
-}
-Value ScanKernel::mul(Value x, Value y) {
-  return arith::MulIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw);
-}
-Value ScanKernel::sub(Value x, Value y) { return arith::SubIOp::create(b, loc, x, y); }
-Value ScanKernel::toIndex(Value i32) { return arith::IndexCastUIOp::create(b, loc, b.getIndexType(), i32); }
 Value ScanKernel::less(Value x, Value y) { return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, x, y); }
-
-void ScanKernel::ifTrue(Value condition, function_ref<void()> body) {
-  auto choice = scf::IfOp::create(b, loc, condition, /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(choice.thenBlock());
-  body();
-}
 
 ScanKernel::Values ScanKernel::choose(Value condition, const Values &yes, const Values &no) {
   Values chosen;

@@ -8,6 +8,7 @@
 #pragma once
 #include "compiler/Target/CPU/ElementOps.h"
 #include "compiler/Target/CUDA/KernelArguments.h"
+#include "compiler/Target/CUDA/KernelBuilder.h"
 #include "compiler/Target/CUDA/ScanPlan.h"
 #include "compiler/Target/CUDA/TileLanes.h"
 #include <functional>
@@ -15,7 +16,7 @@
 
 namespace rondo::cuda {
 
-class ScanKernel : ScanOperands {
+class ScanKernel : ScanOperands, KernelBuilder {
 public:
   ScanKernel(chunk::SegmentScanOp scan, const Program &program, ScanTensors tensors, ScanPlan plan);
   /// Emits two kernels at the end of `module`: one that empties the workspace, and the scan.
@@ -85,13 +86,7 @@ private:
   Values choose(mlir::Value condition, const Values &yes, const Values &no);
   Values loadShared(int64_t count, mlir::Value offset);
   void storeShared(const Values &values, mlir::Value offset);
-  void ifTrue(mlir::Value condition, llvm::function_ref<void()> body);
 
-  mlir::Value index(int64_t value);
-  mlir::Value add(mlir::Value x, mlir::Value y);
-  mlir::Value mul(mlir::Value x, mlir::Value y);
-  mlir::Value sub(mlir::Value x, mlir::Value y);
-  mlir::Value toIndex(mlir::Value i32);
   mlir::Value less(mlir::Value x, mlir::Value y);
   mlir::Value pointer(size_t position, mlir::Type element, mlir::Value at);
 
@@ -100,8 +95,6 @@ private:
   const Program &program;
   ScanTensors tensors;
   ScanPlan plan;
-  mlir::OpBuilder b;
-  mlir::Location loc;
   Lanes l;
   cpu::ElementOps ops;
   Launch launch;

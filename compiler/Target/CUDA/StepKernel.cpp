@@ -49,20 +49,10 @@ static bool sharesParams(recur::Step step) { return cpu::StepNests(step).sharesP
 
 StepKernel::StepKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t parts,
                        bool oneStep)
-    : scan(scan), program(program), tensors(std::move(tensors)), parts(parts), step(scan, &scan->getRegion(0).front()),
-      oneStep(oneStep), independent(isIndependent(scan)), real(computationType(step)),
-      plan(step, real.getIntOrFloatBitWidth() / 8, independent && sharesParams(step) ? kSharedRows : 1, !oneStep,
-           oneStep),
-      b(scan.getContext()), loc(scan.getLoc()) {}
-
-Value StepKernel::index(int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); }
-Value StepKernel::add(Value x, Value y) {
-  return arith::AddIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw);
-}
-Value StepKernel::mul(Value x, Value y) {
-  return arith::MulIOp::create(b, loc, x, y, arith::IntegerOverflowFlags::nsw);
-}
-Value StepKernel::sub(Value x, Value y) { return arith::SubIOp::create(b, loc, x, y); }
+    : KernelBuilder(scan.getLoc()), scan(scan), program(program), tensors(std::move(tensors)), parts(parts),
+      step(scan, &scan->getRegion(0).front()), oneStep(oneStep), independent(isIndependent(scan)),
+      real(computationType(step)), plan(step, real.getIntOrFloatBitWidth() / 8,
+                                        independent && sharesParams(step) ? kSharedRows : 1, !oneStep, oneStep) {}
 
 Launch StepKernel::emit(ModuleOp into, StringRef symbol) {
   module = into;

@@ -3,6 +3,7 @@
 // runs on tensor cores is ChunkHook.h's.
 #pragma once
 #include "compiler/Target/CUDA/KernelArguments.h"
+#include "compiler/Target/CUDA/KernelBuilder.h"
 #include "compiler/Target/CUDA/KernelPlan.h"
 #include "compiler/Target/CUDA/ThreadNest.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -12,7 +13,7 @@ namespace rondo::cuda {
 /// A step whose states are the same after each one, whatever there was before, and which has no outputs: one is as good as many.
 bool forgets(recur::Step step);
 
-class StepKernel : ScanOperands {
+class StepKernel : ScanOperands, KernelBuilder {
 public:
   /// Where the scan's regions work on one of `parts` parts of an axis (ValueTiles.h), a task is one part.
   /// `oneStep`: calls have a single one.
@@ -87,10 +88,6 @@ private:
   void copy(const cpu::Place &to, const cpu::Place &from);
   void inLoop(mlir::Value from, mlir::Value to, mlir::Value step, llvm::function_ref<void(mlir::Value)> body);
 
-  mlir::Value index(int64_t value);
-  mlir::Value add(mlir::Value x, mlir::Value y);
-  mlir::Value mul(mlir::Value x, mlir::Value y);
-  mlir::Value sub(mlir::Value x, mlir::Value y);
   bool isReverse(unsigned axis) { return scan.axis(axis).getReverse(); }
 
   recur::ScanInterface scan;
@@ -103,8 +100,6 @@ private:
   mlir::Type real;
   KernelPlan plan;
 
-  mlir::OpBuilder b;
-  mlir::Location loc;
   mlir::ModuleOp module;
   Launch launch;
   mlir::Value extents[2], heads, headsPerGroup, shared, scratch, thread, steps, rowsLeft;
