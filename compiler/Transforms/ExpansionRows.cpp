@@ -61,11 +61,11 @@ private:
     int64_t solution = -1;
     Value fade = {}; // of what a solution is part of, the decays along the values; null: none
   };
-  /// A part of what is read: `score` times `fade` times `vector` and what `solution` has read.
+  /// A part of what is read: what entered, times its score.
   struct Term {
-    Value score, vector;
-    int64_t solution;
-    Value fade; // null: none
+    Entry entry;
+    bool ofValue;       // what is read is a number of its value for each key
+    Value query, score; // the score is null where it waits for a solution
   };
   /// What a query reads of a state.
   struct Read {
@@ -194,11 +194,15 @@ private:
                 {},
                 {}};
     for (const Entry &entry : state.entries) {
-      Value inner = isKey ? entry.key : entry.value;
-      Value score = recur::ContractOp::create(b, loc, axesOf(typeOf(query), {}), "a,a->", ValueRange{query, inner});
-      result.terms.push_back({times(score, entry.factor), isKey ? entry.value : entry.key, entry.solution, entry.fade});
+      Value inner = isKey ? entry.key : entry.solution < 0 ? entry.value : Value();
+      result.terms.push_back({entry, !isKey, query, inner ? score(query, inner, entry) : Value()});
     }
     return result;
+  }
+
+  Value score(Value query, Value inner, const Entry &entry) {
+    Value sum = recur::ContractOp::create(b, loc, axesOf(typeOf(query), {}), "a,a->", ValueRange{query, inner});
+    return times(sum, entry.factor);
   }
 
   /// What is read of the state before the chunk.
@@ -212,12 +216,18 @@ private:
 
   Value combined(const Read &read) {
     Value result = times(times(read.ofStart, read.vector), read.scale);
-    for (const Term &term : read.terms)
-      result = plus(result, times(times(taken(term.vector, term.solution), term.fade), term.score));
+    for (const Term &term : read.terms) {
+      Value value = valueOf(term.entry);
+      Value by = term.score ? term.score : score(term.query, value, term.entry);
+      result = plus(result, times(term.ofValue ? term.entry.key : value, by));
+    }
     return result;
   }
 
-  Value taken(Value value, int64_t solution) { return solution < 0 ? value : plus(value, solutions[solution].result); }
+  /// With what a solution has read, once that is known.
+  Value valueOf(const Entry &entry) {
+    return entry.solution < 0 ? entry.value : times(plus(entry.value, solutions[entry.solution].result), entry.fade);
+  }
 
   /// The state behind the chunk.
   Value end(unsigned s) {
@@ -231,7 +241,7 @@ private:
                      : recur::ContractOp::create(b, loc, state.type, scalingSpec(2, {axis}), ValueRange{result, gone})
                            .getResult();
     for (const Entry &entry : state.entries) {
-      Value left = times(entry.key, entry.factor), right = times(taken(entry.value, entry.solution), entry.fade);
+      Value left = times(entry.key, entry.factor), right = valueOf(entry);
       Value entered =
           state.type.getRank() == 1
               ? times(left, right)

@@ -159,6 +159,8 @@ def RaiseScans : Pass<"raise-scans", "::mlir::ModuleOp"> {
     max-plus or log-plus), `recur.expand_scan` (decayed states that take in outer products and are read by contractions), or
     `recur.delta_scan` (the same with outer products in the transition).
 
+    `(A B) S`, where A and B are made of vectors and identities, becomes `A (B S)` first: multiplied out it would be a sum whose terms cancel.
+
     Requires: the recur dialect; sizes may be unknown. Ensures: nothing about what is computed but the order of operations.
     Declines, with a remark that names the term: scans without states or over several axes, states that are read further back
     than one step, nonlinear updates, outputs that read a whole matrix state.

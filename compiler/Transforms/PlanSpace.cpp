@@ -91,9 +91,8 @@ Work workOf(Operation *op, bool gradient) {
     countExpansion(Expansion(expand), work);
   else if (auto delta = dyn_cast<recur::DeltaScanOp>(op))
     countExpansion(Expansion(delta), work);
-  // Smaller states stay in the first-level cache, where what rows have between them takes as long as they save.
   std::optional<Expansion> of = gradient ? std::nullopt : expansionOf(op);
-  work.rows = of && hasRows(*of) && work.states > kNear;
+  work.rows = of && hasRows(*of);
   return work;
 }
 

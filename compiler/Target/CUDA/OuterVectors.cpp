@@ -19,15 +19,15 @@ Value OuterKernel::evaluate(Value value, Scope &scope, const Place &place, Value
     const Operand &operand = isInput ? inputs[llvm::find(step.inputArgs(), argument) - step.inputArgs().begin()]
                                      : params[llvm::find(step.paramArgs(), argument) - step.paramArgs().begin()];
     Value at = index(0);
-    auto add = [&](bool has, Value count, int axis) {
+    auto move = [&](bool has, Value count, int axis) {
       if (has)
         at = add(at, mul(count, operand.strides[axis]));
     };
     Value head =
         operand.perGroup ? arith::DivUIOp::create(b, loc, place.head, arguments->size(4)).getResult() : place.head;
-    add(operand.perBatch, place.row, 0);
-    add(operand.perHead || operand.perGroup, head, 3);
-    add(operand.perTime, add(place.first, toIndex(row)), 1);
+    move(operand.perBatch, place.row, 0);
+    move(operand.perHead || operand.perGroup, head, 3);
+    move(operand.perTime, add(place.first, toIndex(row)), 1);
     if (!operand.shape.empty())
       at = add(at, toIndex(column));
     Value loaded = ops.widen(memref::LoadOp::create(b, loc, operand.memref, at));
