@@ -73,6 +73,12 @@ TEST_CASE("a delta rule without scores ahead is not cut for a few heads more", "
   CHECK(taken(*program, 1, 32768, 16) == segments);
 }
 
+TEST_CASE("a transition is cut beside a normaliser that decays along its keys", "[tile-ways]") {
+  const auto program = compiled("stabilised_vector_delta", 128, 128);
+  CHECK(taken(*program, 8, 2048, 16) == "chunks");
+  CHECK(taken(*program, 1, 32768, 16) == segments);
+}
+
 TEST_CASE("on the way back every scan with chunks is cut for few heads", "[tile-ways]") {
   const auto program = compiled("gla", 64, 64, true);
   const std::string all = segments + " " + segments + " " + segments; // of q, of k, of v
