@@ -428,7 +428,7 @@ void ChunkKernelEmitter::emitChunk(Value number) {
   if (program.readsTiles)
     l.waitCopies(pending);
   l.barrier();
-  if (!program.vectors.empty()) {
+  if (llvm::any_of(program.slots, [&](const Slot &slot) { return isLateSlot(slot); })) {
     emitLate(chunk);
     l.barrier();
   }

@@ -30,7 +30,8 @@ struct KernelLaunch {
 /// segments begin with; `Within` computes each segment's outputs from there.
 ///
 /// A state with a transition (`hasTransition`) is not decayed by a segment, but multiplied by a matrix [keys x keys]: what the segment makes of
-/// the identity where the values that enter are zeros. `Ends` has blocks for the columns of that matrix behind those for the state's.
+/// the identity where the values that enter are zeros. `Ends` has blocks for the columns of that matrix behind those for the state's, which
+/// store nothing of states without a transition.
 ///
 /// The kernels of segments have one more pair of arguments per state before T, H, G: scratch f32 [B, P, H, state] for states and f32
 /// [B, P, H, keys, or values, or 1] for decays; and two more behind: the steps of a segment (a multiple of the chunk), and P, the number of
