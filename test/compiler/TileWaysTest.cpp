@@ -2,6 +2,7 @@
 // has. No GPU is needed.
 #include "compiler/Driver/Compiler.h"
 #include "runtime/cuda/Ways.h"
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <sstream>
@@ -26,8 +27,8 @@ std::shared_ptr<const Program> compiled(const std::string &example, int64_t keys
   return *outcome.value;
 }
 
-/// The launches of a call, without the number of the scan in their names: "chunks", "ends link0 within". What has no chunks is left out.
-std::string taken(const Program &program, int64_t batch, int64_t time, int64_t heads) {
+/// The symbols of the launches of a call, in order.
+std::vector<std::string> symbolsOf(const Program &program, int64_t batch, int64_t time, int64_t heads) {
   core::Sizes sizes;
   sizes.size[size_t(Axis::Batch)] = batch;
   sizes.size[size_t(Axis::Time)] = time;
@@ -42,9 +43,16 @@ std::string taken(const Program &program, int64_t batch, int64_t time, int64_t h
   const cuda::Room room{132, std::vector<int64_t>(program.launches.size())};
   const auto launches = cuda::chooseLaunches(program, tensors, sizes, room);
   REQUIRE(launches);
+  std::vector<std::string> symbols;
+  for (const cuda::QueuedLaunch &each : *launches)
+    symbols.push_back(program.launches[each.number].symbol);
+  return symbols;
+}
+
+/// The same without the number of the scan in their names: "chunks", "ends link0 within". What has no chunks is left out.
+std::string taken(const Program &program, int64_t batch, int64_t time, int64_t heads) {
   std::string names;
-  for (const cuda::QueuedLaunch &each : *launches) {
-    const std::string &symbol = program.launches[each.number].symbol;
+  for (const std::string &symbol : symbolsOf(program, batch, time, heads)) {
     const std::string name = symbol.substr(symbol.rfind('_') + 1);
     if (name == "chunks" || name == "ends" || name == "link0" || name == "within")
       names += (names.empty() ? "" : " ") + name;
@@ -71,6 +79,21 @@ TEST_CASE("a delta rule without scores ahead is not cut for a few heads more", "
   const auto program = compiled("kda", 64, 128);
   CHECK(taken(*program, 4, 4096, 16) == "chunks");
   CHECK(taken(*program, 1, 32768, 16) == segments);
+}
+
+TEST_CASE("a transition is cut beside a normaliser that decays along its keys", "[tile-ways]") {
+  const auto program = compiled("stabilised_vector_delta", 128, 128);
+  CHECK(taken(*program, 8, 2048, 16) == "chunks");
+  CHECK(taken(*program, 1, 32768, 16) == segments);
+}
+
+TEST_CASE("no scan of a stabilised delta rule's gradient has single steps as its only way", "[tile-ways]") {
+  const auto program = compiled("stabilised_vector_delta", 128, 128, true);
+  // What has one way: a scan that forgets, of which one step is taken, and three sums of tensors, two of them of none.
+  CHECK(std::ranges::count(program->launches, 0, &Launch::choice) == 4);
+  // The stabiliser forwards twice and backwards, the normaliser that is read, and decays that are read behind a step.
+  const auto symbols = symbolsOf(*program, 8, 2048, 16);
+  CHECK(std::ranges::count_if(symbols, [](const std::string &symbol) { return symbol.ends_with("_segments"); }) == 5);
 }
 
 TEST_CASE("on the way back every scan with chunks is cut for few heads", "[tile-ways]") {

@@ -65,7 +65,7 @@ public:
     TilePlan plan = tiles.plan;
     plan.ahead &= !ends.scores.empty(); // without scores nothing can run ahead
     const bool mixes = hasTransition(ends);
-    const int64_t keys = ends.states.front().keys;
+    const int64_t keys = transitionKeys(ends);
     for (; mixes && keys % plan.valueTile && plan.warps > 1; plan.warps /= 2) // columns of the transition are keys
       plan.valueTile /= 2;
     std::string why = whyNoSegments(tiles.program);
@@ -83,7 +83,9 @@ public:
       add(ends, plan, emitStridedLink(ends, plan, state, module, symbol + "_link" + std::to_string(state)), bytes);
       launches.back().aligned.clear();
       launches.back().cost = {scan.size(), kLinkAlone, kLinkShared, kLinkFixed};
-      if (mixes) { // a thread multiplies by all keys; another block of the same multiprocessor hides half of what it waits for
+      if (hasTransition(
+              ends,
+              state)) { // a thread multiplies by all keys; another block of the same multiprocessor hides half of what it waits for
         launches.back().cost.alone = kLinkProduct * double(keys);
         launches.back().cost.shared = kLinkProduct * double(keys) / 2;
       }

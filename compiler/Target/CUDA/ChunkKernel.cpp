@@ -71,8 +71,14 @@ KernelLaunch ChunkKernelEmitter::emit(StringRef name) {
     moveStates(/*store=*/true);
     moveVectors(/*store=*/true);
   }
-  if (part == Part::Ends && !transition)
+  if (part == Part::Ends && !transition) {
     storeTotals();
+  } else if (part == Part::Ends) {
+    auto which = scf::IfOp::create(b, l.loc, transition, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(which.elseBlock());
+    storeTotals();
+  }
   emitReturn();
   return {name.str(), parts(), plan.threads(), map.total};
 }
@@ -192,8 +198,8 @@ int64_t ChunkKernelEmitter::parts() const {
     return (program.vectors[linked - program.states.size()].keys + kLinkThreads - 1) / kLinkThreads;
   const TileState &state = program.states[part == Part::Link ? linked : 0];
   if (part == Part::Link)
-    return (hasTransition(program) ? 1 : state.keys) * state.values / linkUnit();
-  return (state.values + (part == Part::Ends && hasTransition(program) ? state.keys : 0)) / plan.valueTile;
+    return (hasTransition(program, linked) ? 1 : state.keys) * state.values / linkUnit();
+  return (state.values + (part == Part::Ends ? transitionKeys(program) : 0)) / plan.valueTile;
 }
 
 GlobalRows ChunkKernelEmitter::place(Value tensor, size_t operand, bool overTime) {
@@ -301,14 +307,15 @@ void ChunkKernelEmitter::moveStates(bool store) {
     int64_t keyStride = 4 * (state.keyAxis == 0 ? state.values : 1);
     int64_t columnStride = 4 * (state.keyAxis == 0 ? 1 : state.keys);
     if (!store)
-      states.push_back(part == Part::Ends ? firstState(state) : loadState(state, rows, keyStride, columnStride));
+      states.push_back(part == Part::Ends ? firstState(s) : loadState(state, rows, keyStride, columnStride));
     else if (!transition)
       storeState(s, rows, keyStride, columnStride);
     else {
       auto which = scf::IfOp::create(b, l.loc, transition, /*withElseRegion=*/true);
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(which.thenBlock());
-      storeState(s, segmentDecays[s], 4, 4 * state.keys); // column by column
+      if (hasTransition(program, s))
+        storeState(s, segmentDecays[s], 4, 4 * state.keys); // column by column
       b.setInsertionPointToStart(which.elseBlock());
       storeState(s, rows, keyStride, columnStride);
     }
@@ -421,7 +428,7 @@ void ChunkKernelEmitter::emitChunk(Value number) {
   if (program.readsTiles)
     l.waitCopies(pending);
   l.barrier();
-  if (!program.vectors.empty()) {
+  if (llvm::any_of(program.slots, [&](const Slot &slot) { return isLateSlot(slot); })) {
     emitLate(chunk);
     l.barrier();
   }

@@ -2,6 +2,7 @@
 #pragma once
 #include "compiler/Target/CUDA/TilePlan.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "llvm/ADT/SmallBitVector.h"
 
 namespace rondo::cuda {
 
@@ -29,7 +30,8 @@ struct KernelLaunch {
 /// segments begin with; `Within` computes each segment's outputs from there.
 ///
 /// A state with a transition (`hasTransition`) is not decayed by a segment, but multiplied by a matrix [keys x keys]: what the segment makes of
-/// the identity where the values that enter are zeros. `Ends` has blocks for the columns of that matrix behind those for the state's.
+/// the identity where the values that enter are zeros. `Ends` has blocks for the columns of that matrix behind those for the state's, which
+/// store nothing of states without a transition.
 ///
 /// The kernels of segments have one more pair of arguments per state before T, H, G: scratch f32 [B, P, H, state] for states and f32
 /// [B, P, H, keys, or values, or 1] for decays; and two more behind: the steps of a segment (a multiple of the chunk), and P, the number of
@@ -52,12 +54,18 @@ llvm::SmallVector<int> alignedOperands(const TileProgram &program);
 KernelLaunch emitChunkKernel(const TileProgram &program, const TilePlan &plan, mlir::Operation *module,
                              llvm::StringRef name, Part part = Part::Whole, Calling calling = Calling::Contiguous);
 
-/// Why segments of a program cannot be computed apart; empty where they can: its states decay, and take in products; or there is one, with a
-/// transition over the keys alone, and what enters is zero where the inputs along the value axis are.
+/// Why segments of a program cannot be computed apart; empty where they can: each of its states decays, and takes in products that no other state
+/// is read for; or has a transition over the keys alone, and what enters is zero where the inputs along the value axis are.
 std::string whyNoSegments(const TileProgram &program);
-bool hasTransition(const TileProgram &program);
 /// What is linked from segment to segment: the states, then those that are vectors.
 size_t segmentItems(const TileProgram &program);
+/// Whether what enters a state is read of itself; of an item that is a vector, never. And whether some state is like that.
+bool hasTransition(const TileProgram &program, size_t item);
+bool hasTransition(const TileProgram &program);
+/// The keys that transitions mix, the same of all states that have one.
+int64_t transitionKeys(const TileProgram &program);
+/// The items whose states a value of the chunk is computed from.
+llvm::SmallBitVector itemsReadBy(const TileProgram &program, mlir::Value value);
 
 /// Emits the kernel that links segments for one state that is no vector. Arguments: initial states [B, H, state], scratch of states (ends come in, beginnings
 /// go out), scratch of decays, final states, H, P. Grid: valueBlocks x heads x batch.

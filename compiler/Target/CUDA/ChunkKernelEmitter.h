@@ -38,7 +38,7 @@ public:
   KernelLaunch emit(llvm::StringRef name);
   /// The kernel of `Part::Link` for one state; strided.
   KernelLaunch emitLink(unsigned state, llvm::StringRef name);
-  KernelLaunch emitTransitionLink(llvm::StringRef name);
+  KernelLaunch emitTransitionLink(unsigned state, llvm::StringRef name);
   llvm::SmallVector<mlir::Value> addTransition(mlir::Value matrix, mlir::Value key, mlir::Value part,
                                                llvm::ArrayRef<mlir::Value> sums);
 
@@ -62,9 +62,10 @@ private:
   void growTotal(int64_t state, int64_t entry, mlir::Value by);
   void storeTotals();
   void storeColumnTotals();
+  void storeVectorTotals();
   void placeTransition();
   int64_t linkUnit() const;
-  int64_t totalsOf(const TileState &state) const;
+  int64_t totalsOf(size_t item) const;
   void loadParams();
   void loadColumnParams();
   ChunkAt chunkAt(mlir::Value number);
@@ -76,7 +77,7 @@ private:
   void moveStates(bool store);
   void eachElement(const TileState &state, llvm::function_ref<void(int64_t, int64_t, int64_t, int64_t)> visit) const;
   std::pair<mlir::Value, mlir::Value> firstElement();
-  State firstState(const TileState &state);
+  State firstState(size_t number);
   State loadState(const TileState &state, const GlobalRows &rows, int64_t keyStride, int64_t columnStride);
   void storeState(size_t state, const GlobalRows &rows, int64_t keyStride, int64_t columnStride);
 

@@ -9,20 +9,22 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cuda;
 
-bool rondo::cuda::hasTransition(const TileProgram &program) { return !program.solves.empty(); }
-
 std::string rondo::cuda::whyNoSegments(const TileProgram &program) {
-  if (llvm::any_of(program.vectors, [](const VectorState &vector) { return static_cast<bool>(vector.keyDecay); }))
-    return "a normaliser decays along its keys";
-  if (!hasTransition(program))
-    return "";
-  if (segmentItems(program) != 1)
-    return "a transition mixes the keys of a state beside other states";
-  const TileState &state = program.states[0];
-  if (state.valueDecay)
-    return "a transition mixes the keys of a state that decays along its values: each column has a matrix of its own";
-  if (!llvm::all_of(state.updates, [&](const Update &update) { return vanishes(program, update.value); }))
-    return "what enters a state with a transition is not zero where the inputs are";
+  for (auto [s, state] : llvm::enumerate(program.states)) {
+    for (const Update &update : state.updates) {
+      llvm::SmallBitVector others = itemsReadBy(program, update.value);
+      if (others.reset(s).any())
+        return "what enters a state is read of another one";
+    }
+    if (!hasTransition(program, s))
+      continue;
+    if (state.keys != transitionKeys(program))
+      return "transitions mix the keys of states that have not the same number of them";
+    if (state.valueDecay)
+      return "a transition mixes the keys of a state that decays along its values: each column has a matrix of its own";
+    if (!llvm::all_of(state.updates, [&](const Update &update) { return vanishes(program, update.value); }))
+      return "what enters a state with a transition is not zero where the inputs are";
+  }
   return "";
 }
 
@@ -31,10 +33,15 @@ static int64_t decayNumbers(const TileState &state) {
   return state.keyDecay ? state.keys : state.valueDecay ? state.values : 1;
 }
 
-/// The same in one lane: a quarter of the keys, or two columns of each tile.
-int64_t ChunkKernelEmitter::totalsOf(const TileState &state) const {
-  if (hasTransition(program))
+/// The same in one lane: a quarter of the keys, or two columns of each tile; of a vector, what the thread moves on in `updateVectors`.
+int64_t ChunkKernelEmitter::totalsOf(size_t item) const {
+  if (item >= program.states.size()) {
+    const VectorState &vector = program.vectors[item - program.states.size()];
+    return vector.keyDecay ? (vector.keys + plan.threads() - 1) / plan.threads() : 1;
+  }
+  if (hasTransition(program, item))
     return 0;
+  const TileState &state = program.states[item];
   return state.keyDecay ? state.keys / 4 : state.valueDecay ? 2 * plan.columnTiles() : 1;
 }
 
@@ -51,7 +58,7 @@ void ChunkKernelEmitter::placeSegment() {
     segmentStates.push_back(scratchOf(s, /*decay=*/false, index));
     segmentDecays.push_back(scratchOf(s, /*decay=*/true, index));
     if (part == Part::Ends)
-      decayTotals.emplace_back(s < program.states.size() ? totalsOf(program.states[s]) : 1, l.f32(1));
+      decayTotals.emplace_back(totalsOf(s), l.f32(1));
   }
 }
 
@@ -64,10 +71,12 @@ size_t rondo::cuda::segmentItems(const TileProgram &program) { return program.st
 
 /// Numbers of a state's scratch: of its elements, or of its decay or transition. States that are vectors come behind the others.
 static int64_t scratchNumbers(const TileProgram &program, size_t s, bool decay) {
-  if (s >= program.states.size())
-    return decay ? 1 : program.vectors[s - program.states.size()].keys;
+  if (s >= program.states.size()) {
+    const VectorState &vector = program.vectors[s - program.states.size()];
+    return decay && !vector.keyDecay ? 1 : vector.keys;
+  }
   const TileState &state = program.states[s];
-  return !decay ? state.keys * state.values : hasTransition(program) ? state.keys * state.keys : decayNumbers(state);
+  return !decay ? state.keys * state.values : hasTransition(program, s) ? state.keys * state.keys : decayNumbers(state);
 }
 
 int64_t rondo::cuda::segmentBytes(const TileProgram &program) {
@@ -92,11 +101,11 @@ GlobalRows ChunkKernelEmitter::scratchOf(size_t s, bool decay, Value index) {
 }
 
 void ChunkKernelEmitter::growTotal(int64_t state, int64_t entry, Value by) {
-  if (part == Part::Ends && !transition)
+  if (part == Part::Ends && entry < static_cast<int64_t>(decayTotals[state].size())) // a transition has none
     decayTotals[state][entry] = l.mulf(decayTotals[state][entry], by);
 }
 
-/// All warps have the same decays, but for those along the value axis: the first one of the first block along that axis stores them.
+/// All warps have the same decays of states, but for those along the value axis: the first one of the first block along that axis stores them.
 void ChunkKernelEmitter::storeTotals() {
   Value first = l.less(l.add(l.add(valueStart, l.shl(warp, 5)), lane), l.i32(4));
   auto some = scf::IfOp::create(b, l.loc, first, /*withElseRegion=*/false);
@@ -105,7 +114,8 @@ void ChunkKernelEmitter::storeTotals() {
     b.setInsertionPointToStart(some.thenBlock());
     for (auto [s, totals] : llvm::enumerate(decayTotals)) {
       const TileState *state = s < program.states.size() ? &program.states[s] : nullptr;
-      if (state && state->valueDecay)
+      if (state ? static_cast<bool>(state->valueDecay)
+                : static_cast<bool>(program.vectors[s - program.states.size()].keyDecay))
         continue;
       for (auto [i, total] : llvm::enumerate(totals)) {
         Value key = state && state->keyDecay ? l.add(l.shl(lane, 1), 8 * (i / 2) + i % 2) : l.i32(0);
@@ -114,6 +124,24 @@ void ChunkKernelEmitter::storeTotals() {
     }
   }
   storeColumnTotals();
+  storeVectorTotals();
+}
+
+/// Of vectors that decay along their keys each thread has some keys, in every block alike.
+void ChunkKernelEmitter::storeVectorTotals() {
+  for (auto [v, vector] : llvm::enumerate(program.vectors)) {
+    if (!vector.keyDecay)
+      continue;
+    const size_t item = program.states.size() + v;
+    for (auto [i, total] : llvm::enumerate(decayTotals[item])) {
+      Value key = l.add(thread, i * plan.threads());
+      Value mine = l.both(l.equal(valueStart, l.i32(0)), l.less(key, l.i32(vector.keys)));
+      auto some = scf::IfOp::create(b, l.loc, mine, /*withElseRegion=*/false);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(some.thenBlock());
+      l.store(total, l.at(segmentDecays[item].base, l.wide(l.shl(key, 2))));
+    }
+  }
 }
 
 /// Decays along the value axis: each warp has its own columns, and the four lanes of a quad the same ones.
@@ -163,7 +191,9 @@ KernelLaunch ChunkKernelEmitter::emitLink(unsigned state, StringRef name) {
   bool isVector = state >= program.states.size();
   unsigned number = isVector ? program.vectors[state - program.states.size()].number : program.states[state].number;
   Value element = l.add(valueStart, thread);
-  Value decayElement = isVector ? l.i32(0) : decayOfElement(l, program.states[state], element);
+  Value decayElement = !isVector ? decayOfElement(l, program.states[state], element)
+                       : program.vectors[state - program.states.size()].keyDecay ? element
+                                                                                 : l.i32(0);
   Value inside = l.less(element, l.i32(scratchNumbers(program, state, false)));
   auto some = scf::IfOp::create(b, l.loc, inside, /*withElseRegion=*/false);
   {
@@ -186,7 +216,7 @@ KernelLaunch ChunkKernelEmitter::emitLink(unsigned state, StringRef name) {
 KernelLaunch rondo::cuda::emitStridedLink(const TileProgram &program, const TilePlan &plan, unsigned state,
                                           Operation *module, StringRef name) {
   ChunkKernelEmitter emitter(program, plan, module, Part::Link, Calling::Strided);
-  return hasTransition(program) ? emitter.emitTransitionLink(name) : emitter.emitLink(state, name);
+  return hasTransition(program, state) ? emitter.emitTransitionLink(state, name) : emitter.emitLink(state, name);
 }
 
 KernelLaunch rondo::cuda::emitLinkKernel(const TileProgram &program, unsigned index, gpu::GPUModuleOp module,

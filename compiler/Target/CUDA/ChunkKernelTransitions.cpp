@@ -4,10 +4,51 @@
 #include "compiler/Target/CUDA/ChunkKernelEmitter.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace rondo;
 using namespace rondo::cuda;
+
+llvm::SmallBitVector rondo::cuda::itemsReadBy(const TileProgram &program, Value value) {
+  llvm::SmallBitVector items(segmentItems(program));
+  llvm::SetVector<Value> all;
+  all.insert(value);
+  for (size_t i = 0; i < all.size(); ++i) {
+    Operation *op = all[i].getDefiningOp();
+    if (const Read *read = program.readOf(all[i])) {
+      items.set(read->state);
+      continue;
+    }
+    auto ofVector = llvm::find_if(program.vectorReads, [&](const Read &read) { return op && read.op == op; });
+    if (ofVector != program.vectorReads.end())
+      items.set(program.states.size() + ofVector->state);
+    else if (op)
+      all.insert(op->operand_begin(), op->operand_end());
+  }
+  return items;
+}
+
+bool rondo::cuda::hasTransition(const TileProgram &program, size_t item) {
+  return item < program.states.size() &&
+         llvm::any_of(
+             program.states[item].updates,
+             [&](const Update &update) { return itemsReadBy(program, update.value).test(item); });
+}
+
+static std::optional<size_t> firstTransition(const TileProgram &program) {
+  for (size_t s = 0; s < program.states.size(); ++s)
+    if (hasTransition(program, s))
+      return s;
+  return std::nullopt;
+}
+
+bool rondo::cuda::hasTransition(const TileProgram &program) { return firstTransition(program).has_value(); }
+
+int64_t rondo::cuda::transitionKeys(const TileProgram &program) {
+  std::optional<size_t> first = firstTransition(program);
+  return first ? program.states[*first].keys : 0;
+}
 
 bool rondo::cuda::vanishes(const TileProgram &program, Value value) {
   auto zero = [&](Value operand) { return vanishes(program, operand); };
@@ -52,9 +93,10 @@ void ChunkKernelEmitter::placeTransition() {
 }
 
 /// What a segment begins with where it does not know: zeros, or the identity.
-ChunkKernelEmitter::State ChunkKernelEmitter::firstState(const TileState &state) {
+ChunkKernelEmitter::State ChunkKernelEmitter::firstState(size_t number) {
+  const TileState &state = program.states[number];
   State first(plan.columnTiles() * state.keys / instruction.n, l.zeros());
-  if (!transition)
+  if (!hasTransition(program, number))
     return first;
   auto [column, key] = firstElement();
   Value apart = l.sub(column, key);
@@ -66,14 +108,14 @@ ChunkKernelEmitter::State ChunkKernelEmitter::firstState(const TileState &state)
 }
 
 /// Elements, or columns of a state, that a block links.
-int64_t ChunkKernelEmitter::linkUnit() const { return hasTransition(program) ? kLinkColumns : kLinkThreads; }
+int64_t ChunkKernelEmitter::linkUnit() const { return hasTransition(program, linked) ? kLinkColumns : kLinkThreads; }
 
 constexpr int64_t kOwn = kLinkColumns / 2; // columns of a thread
 
 /// `sums` and a thread's row of the transition times the state in shared memory, from the column at byte `part` on.
 SmallVector<Value> ChunkKernelEmitter::addTransition(Value matrix, Value key, Value part, ArrayRef<Value> sums) {
   constexpr int64_t kAhead = 8; // numbers of the transition that are asked for at once
-  int64_t keys = program.states[0].keys;
+  int64_t keys = program.states[linked].keys;
   auto loop = scf::ForOp::create(b, l.loc, l.i32(0), l.i32(keys), l.i32(kAhead), sums);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
@@ -95,8 +137,9 @@ SmallVector<Value> ChunkKernelEmitter::addTransition(Value matrix, Value key, Va
 }
 
 /// A block has kLinkColumns columns of the state in shared memory, [key][column]; a thread has half of them, of one key.
-KernelLaunch ChunkKernelEmitter::emitTransitionLink(StringRef name) {
-  const TileState &state = program.states[0];
+KernelLaunch ChunkKernelEmitter::emitTransitionLink(unsigned number, StringRef name) {
+  linked = number;
+  const TileState &state = program.states[number];
   Block *entry = makeFunction(name);
   b.setInsertionPointToStart(entry);
   placeThreads();
@@ -124,7 +167,7 @@ KernelLaunch ChunkKernelEmitter::emitTransitionLink(StringRef name) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     Value index = segmentAt(loop.getInductionVar());
-    GlobalRows ends = scratchOf(0, /*decay=*/false, index), matrix = scratchOf(0, /*decay=*/true, index);
+    GlobalRows ends = scratchOf(number, /*decay=*/false, index), matrix = scratchOf(number, /*decay=*/true, index);
     SmallVector<Value> sums;
     for (int64_t e = 0; e < kOwn; ++e) {
       sums.push_back(l.load(b.getF32Type(), place(ends.base, e)));

@@ -8,7 +8,7 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cuda;
 
-/// Between memory and shared memory; of the blocks along the value axis the first one stores.
+/// Between memory and shared memory; of the blocks along the value axis the first one stores, and none of those that have columns of a transition.
 void ChunkKernelEmitter::moveVectors(bool store) {
   chunk::ScanOp scan = program.scan;
   size_t outputs = scan->getNumResults() - scan.getStates().size();
@@ -17,6 +17,8 @@ void ChunkKernelEmitter::moveVectors(bool store) {
                              : store             ? results[outputs + vector.number]
                                                  : inits[vector.number];
     Value last = store ? l.select(l.equal(valueStart, l.i32(0)), l.i32(vector.keys), l.i32(0)) : l.i32(vector.keys);
+    if (store && transition)
+      last = l.select(transition, l.i32(0), last);
     auto loop = scf::ForOp::create(b, l.loc, thread, last, l.i32(plan.threads()));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
@@ -153,6 +155,11 @@ void ChunkKernelEmitter::updateVectors(const ChunkAt &chunk) {
     Value decay = vector.decay ? productOfBlocks(vector.decay, 0, plan.blocks(), chunk) : Value();
     if (decay)
       growTotal(program.states.size() + v, 0, decay);
+    for (int64_t i = 0; part == Part::Ends && vector.keyDecay && i < totalsOf(program.states.size() + v); ++i) {
+      Value key = l.least(l.add(thread, i * plan.threads()), l.i32(vector.keys - 1)); // beyond: not stored
+      int64_t totals = map.totals[program.keyDecayOf(vector.keyDecay)];
+      growTotal(program.states.size() + v, i, l.loadShared(b.getF32Type(), l.shl(key, 2), totals));
+    }
     for (const ScaledRows &rows : vector.updates)
       if (rows.factor.decay) // loaded here, where all vectors' updates find them
         productOfBlocks(rows.factor.decay, 0, 1, chunk);

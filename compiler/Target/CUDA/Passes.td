@@ -79,11 +79,12 @@ def ThinScans : Pass<"thin-scans", "::mlir::func::FuncOp"> {
   let summary = "what keeps a recurrence from going in tiles of time leaves it";
   let description = [{
     Two things leave a `recur.scan` with states. Sums over parameters of more than 32 terms, which are the same at each step, become a
-    parameter: the final state of a scan that forgets, of which one step is taken. And outputs of a scan whose states are vectors: where they
+    parameter: the final state of a scan that forgets, of which one step is taken. And outputs of a scan whose states are vectors, or numbers: where they
     are neither elementwise in the channels nor sums over neighbours, the recurrence gives what they need of its states, elementwise or summed up, and a scan
     without states computes them.
 
-    Requires: static step types. Ensures: a recurrence that loses its outputs has kernels in tiles of time (README-cells.md); it is not raised yet.
+    Requires: static step types. Ensures: a recurrence that loses its outputs has kernels in tiles of time (README-cells.md), or has them when
+    `choose-tiles` takes sums over rows of its inputs off it; it is not raised yet.
     Declines: resets, packed sequences, several axes, states that are read further back than one step.
     Cost: the second scan reads 1/16 of a state for each sum, and the state once more for what is elementwise.
 

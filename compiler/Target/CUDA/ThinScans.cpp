@@ -3,6 +3,7 @@
 #include "compiler/Target/CPU/StepNests.h"
 #include "compiler/Target/CUDA/Passes.h"
 #include "compiler/Target/CUDA/ScanPlan.h"
+#include "compiler/Target/CUDA/ScanReductions.h"
 #include "compiler/Transforms/NewScan.h"
 #include "compiler/Transforms/RaiseScans.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -162,8 +163,8 @@ private:
 
 //===--- readouts ---------------------------------------------------------------------------------------------------===//
 
-/// Takes a scan apart whose states are vectors: the recurrence gives what is elementwise in the channels and sums over them, and a scan
-/// without states makes the outputs of that.
+/// Takes a scan apart whose states are vectors, or numbers: the recurrence gives what is elementwise in the channels and sums over them, and a
+/// scan without states makes the outputs of that.
 class Readouts {
 public:
   explicit Readouts(recur::ScanOp scan) : scan(scan) {
@@ -177,11 +178,12 @@ public:
   /// True where the scan is gone.
   bool leave() {
     auto first = typeOf(scan.yield().getStates().front());
-    if (first.getRank() != 1)
+    if (first.getRank() > 1)
       return false;
-    channels = first.getDimSize(0);
+    shape = first.getShape();
+    channels = first.getNumElements();
     for (Value next : scan.yield().getStates())
-      if (typeOf(next).getShape() != ArrayRef{channels} || !isElementwise(next))
+      if (typeOf(next).getShape() != shape || !isElementwise(next))
         return false;
     for (auto [o, output] : llvm::enumerate(scan.yield().getOutputs())) {
       auto sum = neighbourSum(output);
@@ -199,7 +201,7 @@ private:
   bool isElementwise(Value value) {
     if (!dependent.contains(value))
       return true;
-    if (typeOf(value).getShape() != ArrayRef{channels} || typeOf(value).getElementType().isInteger(1))
+    if (typeOf(value).getShape() != shape || typeOf(value).getElementType().isInteger(1))
       return false;
     Operation *op = value.getDefiningOp();
     if (!op)
@@ -221,9 +223,8 @@ private:
       return false;
     if (auto reduce = dyn_cast<recur::ReduceOp>(op); reduce && reduce.getKind() != recur::Reduction::Sum)
       return false;
-    return isa<recur::ReduceOp, recur::ContractOp>(op) && llvm::all_of(op->getOperands(), [&](Value v) {
-             return typeOf(v).getShape() == ArrayRef{channels} && isElementwise(v);
-           });
+    return isa<recur::ReduceOp, recur::ContractOp>(op) &&
+           llvm::all_of(op->getOperands(), [&](Value v) { return typeOf(v).getShape() == shape && isElementwise(v); });
   }
 
   /// How many channels a sum beside the recurrence is of.
@@ -338,7 +339,7 @@ private:
     return true;
   }
 
-  /// Whether the recurrence has kernels in tiles of time, as it would be raised.
+  /// Whether the recurrence has kernels in tiles of time, as it would be raised; `choose-tiles` takes sums over rows of inputs off it.
   static bool goesInTiles(recur::ScanOp recurrence) {
     OpBuilder b(recurrence);
     auto trial = cast<recur::ScanOp>(b.clone(*recurrence));
@@ -352,12 +353,20 @@ private:
       return false;
     }
     Operation *linear = before ? before->getNextNode() : &recurrence->getBlock()->front();
-    bool tiles = planScan(cast<recur::LinearScanOp>(linear)).reason.empty();
+    auto scan = cast<recur::LinearScanOp>(linear);
+    bool tiles = planScan(scan).reason.empty();
+    if (recur::LinearScanOp rest = tiles ? recur::LinearScanOp() : withoutReductions(scan)) {
+      tiles = planScan(rest).reason.empty();
+      Operation *sums = rest.getInputs().back().getDefiningOp();
+      rest->erase();
+      sums->erase();
+    }
     linear->erase();
     return tiles;
   }
 
   recur::ScanOp scan;
+  ArrayRef<int64_t> shape; // of a state
   int64_t channels = 0;
   DenseSet<Value> dependent;
   DenseMap<Value, bool> elementwise;

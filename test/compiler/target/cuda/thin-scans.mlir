@@ -54,6 +54,47 @@ func.func @readout(%x: !x, %h0: !h) -> (!n, !x) {
   return %y, %z : !n, !x
 }
 
+// A recurrence of one number gives that, and a scan without states the rows made of it; what has the number's shape stays.
+// CHECK-LABEL: func.func @number(
+// CHECK: %[[D:.*]]:3 = recur.scan {{.*}} states [#recur.state<"d", {{\[\[1\]\]}}>]
+// CHECK: recur.yield states({{.*}}) outputs({{.*}}, {{.*}} : tensor<f32{{.*}}, tensor<f32
+// CHECK: %[[ROWS:.*]] = recur.scan over [#recur.axis<"t">]{{$}}
+// CHECK-NEXT: inputs(%[[D]]#1
+// CHECK: recur.broadcast
+// CHECK: return %[[D]]#0, %[[ROWS]]
+func.func @number(%x: !n, %g: !x, %d0: tensor<?xf32, #recur.dims<batch>>) -> (!n, !x) {
+  %y, %z, %d = recur.scan over [#recur.axis<"t">] states [#recur.state<"d", [[1]]>] inputs(%x, %g : !n, !x)
+      inits(%d0 : tensor<?xf32, #recur.dims<batch>>) {
+  ^bb0(%xt: !s, %gt: !k, %old: !s):
+    %new = recur.map mul(%old, %xt) : (!s, !s) -> !s
+    %both = recur.map add(%new, %xt) : (!s, !s) -> !s
+    %spread = recur.broadcast [0](%new) : (!s) -> !k
+    %rows = recur.map mul(%gt, %spread) : (!k, !k) -> !k
+    recur.yield states(%new : !s) outputs(%both, %rows : !s, !k)
+  } : !n, !x, tensor<?xf32, #recur.dims<batch>>
+  return %y, %z : !n, !x
+}
+
+// A sum over more than 32 elements of an input does not keep the readout there: choose-tiles takes it off what is raised.
+// CHECK-LABEL: func.func @normed(
+// CHECK: %[[H:.*]]:2 = recur.scan {{.*}} states [#recur.state<"h", {{\[\[1\]\]}}>]
+// CHECK: recur.yield states({{.*}}) outputs({{.*}} : tensor<8xf32
+// CHECK: recur.scan over [#recur.axis<"t">]{{$}}
+// CHECK-NEXT: inputs(%[[H]]#0
+// CHECK: return
+func.func @normed(%x: !x, %h0: !h) -> !n {
+  %y, %h = recur.scan over [#recur.axis<"t">] states [#recur.state<"h", [[1]]>] inputs(%x : !x) inits(%h0 : !h) {
+  ^bb0(%xt: !k, %old: !k):
+    %square = recur.map mul(%xt, %xt) : (!k, !k) -> !k
+    %norm = recur.reduce sum [0](%square) : (!k) -> !s
+    %row = recur.map div(%xt, %norm) : (!k, !s) -> !k
+    %new = recur.map add(%old, %row) : (!k, !k) -> !k
+    %sum = recur.contract "a,a->"(%new, %xt) : (!k, !k) -> !s
+    recur.yield states(%new : !k) outputs(%sum : !s)
+  } : !n, !h
+  return %y : !n
+}
+
 // A state that is no linear recurrence keeps its readout.
 // CHECK-LABEL: func.func @cell(
 // CHECK: recur.scan {{.*}} states
