@@ -26,8 +26,8 @@ std::shared_ptr<const Program> compiled(const std::string &example, int64_t keys
   return *outcome.value;
 }
 
-/// The launches of a call, without the number of the scan in their names: "chunks", "ends link0 within". What has no chunks is left out.
-std::string taken(const Program &program, int64_t batch, int64_t time, int64_t heads) {
+/// What a call launches on an H100.
+std::vector<cuda::QueuedLaunch> launchesOf(const Program &program, int64_t batch, int64_t time, int64_t heads) {
   core::Sizes sizes;
   sizes.size[size_t(Axis::Batch)] = batch;
   sizes.size[size_t(Axis::Time)] = time;
@@ -40,10 +40,15 @@ std::string taken(const Program &program, int64_t batch, int64_t time, int64_t h
     tensors.push_back(tensor);
   }
   const cuda::Room room{132, std::vector<int64_t>(program.launches.size())};
-  const auto launches = cuda::chooseLaunches(program, tensors, sizes, room);
+  auto launches = cuda::chooseLaunches(program, tensors, sizes, room);
   REQUIRE(launches);
+  return std::move(*launches);
+}
+
+/// The launches of a call, without the number of the scan in their names: "chunks", "ends link0 within". What has no chunks is left out.
+std::string taken(const Program &program, int64_t batch, int64_t time, int64_t heads) {
   std::string names;
-  for (const cuda::QueuedLaunch &each : *launches) {
+  for (const cuda::QueuedLaunch &each : launchesOf(program, batch, time, heads)) {
     const std::string &symbol = program.launches[each.number].symbol;
     const std::string name = symbol.substr(symbol.rfind('_') + 1);
     if (name == "chunks" || name == "ends" || name == "link0" || name == "within")
@@ -71,6 +76,29 @@ TEST_CASE("a delta rule without scores ahead is not cut for a few heads more", "
   const auto program = compiled("kda", 64, 128);
   CHECK(taken(*program, 4, 4096, 16) == "chunks");
   CHECK(taken(*program, 1, 32768, 16) == segments);
+}
+
+/// Blocks of a head and a segment in the kernel of a program's first scan that gives what segments make of zeros.
+int64_t partsOfEnds(const Program &program) {
+  for (const Launch &launch : program.launches)
+    if (launch.symbol.ends_with("_ends"))
+      return launch.splits;
+  return 0;
+}
+
+TEST_CASE("a block of a delta rule's segments has columns of the state and of its transition", "[tile-ways]") {
+  for (const char *model : {"kda", "gated_delta_net", "deltanet"}) {
+    INFO(model);
+    const auto square = compiled(model, 128, 128);
+    CHECK(partsOfEnds(*square) == 1);
+    for (const cuda::QueuedLaunch &each : launchesOf(*square, 1, 32768, 16)) {
+      INFO(square->launches[each.number].symbol);
+      CHECK(each.blocks <= 132); // none waits for another one
+    }
+    CHECK(partsOfEnds(*compiled(model, 64, 32)) == 1);  // two tiles of the transition beside one of the state
+    CHECK(partsOfEnds(*compiled(model, 64, 128)) == 3); // half a tile a warp: blocks of their own
+    CHECK(partsOfEnds(*compiled(model, 128, 64)) == 3); // more than registers hold
+  }
 }
 
 TEST_CASE("on the way back every scan with chunks is cut for few heads", "[tile-ways]") {
