@@ -346,8 +346,16 @@ ChunkKernelEmitter::State ChunkKernelEmitter::loadState(const TileState &state, 
   auto [column, key] = firstElement(/*ofTransition=*/false);
   Value start = l.at(rows.base, l.wide(l.add(l.mul(column, columnStride), l.mul(key, keyStride))));
   State loaded(plan.columnTiles() * state.keys / instruction.n);
+  const bool inPairs = keyStride == 4 && part != Part::Whole; // a caller's states begin at any multiple of 4 bytes
   eachElement(state, /*ofTransition=*/false, [&](int64_t i, int64_t r, int64_t columns, int64_t keys) {
-    loaded[i][r] = l.load(b.getF32Type(), l.at(start, l.wide(l.i32(columns * columnStride + keys * keyStride))));
+    Value from = l.at(start, l.wide(l.i32(columns * columnStride + keys * keyStride)));
+    if (!inPairs)
+      loaded[i][r] = l.load(b.getF32Type(), from);
+    else if (r % 2 == 0) {
+      Value two = l.load(VectorType::get(2, b.getF32Type()), from);
+      loaded[i][r] = l.part(two, 0);
+      loaded[i][r + 1] = l.part(two, 1);
+    }
   });
   return loaded;
 }
@@ -356,8 +364,13 @@ void ChunkKernelEmitter::storeState(size_t s, bool ofTransition, const GlobalRow
                                     int64_t columnStride) {
   auto [column, key] = firstElement(ofTransition);
   Value start = l.at(rows.base, l.wide(l.add(l.mul(column, columnStride), l.mul(key, keyStride))));
+  const bool inPairs = keyStride == 4 && part != Part::Whole;
   eachElement(program.states[s], ofTransition, [&](int64_t i, int64_t r, int64_t columns, int64_t keys) {
-    l.store(states[s][i][r], l.at(start, l.wide(l.i32(columns * columnStride + keys * keyStride))));
+    Value to = l.at(start, l.wide(l.i32(columns * columnStride + keys * keyStride)));
+    if (!inPairs)
+      l.store(states[s][i][r], to);
+    else if (r % 2 == 0)
+      l.store(l.pair(states[s][i][r], states[s][i][r + 1]), to);
   });
 }
 

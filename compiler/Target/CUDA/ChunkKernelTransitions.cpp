@@ -1,6 +1,7 @@
 // Segments of a state with a transition, as a delta rule has: what a segment makes of a state S is A S + B, with a matrix A over the keys. B is
 // what it makes of zeros, as for states that decay; A is what it makes of the identity where the values that enter are zeros, by the
-// same kernel: the columns of A stand beside those of the state, in the same warps, or in blocks behind those. The kernel that links segments multiplies in f32.
+// same kernel: the columns of A stand beside those of the state, in the same warps, or in blocks behind those. The kernel that links segments
+// multiplies in f32.
 #include "compiler/Target/CUDA/ChunkKernelEmitter.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
