@@ -27,8 +27,8 @@ std::shared_ptr<const Program> compiled(const std::string &example, int64_t keys
   return *outcome.value;
 }
 
-/// The symbols of the launches of a call, in order.
-std::vector<std::string> symbolsOf(const Program &program, int64_t batch, int64_t time, int64_t heads) {
+/// What a call launches on an H100.
+std::vector<cuda::QueuedLaunch> launchesOf(const Program &program, int64_t batch, int64_t time, int64_t heads) {
   core::Sizes sizes;
   sizes.size[size_t(Axis::Batch)] = batch;
   sizes.size[size_t(Axis::Time)] = time;
@@ -41,10 +41,15 @@ std::vector<std::string> symbolsOf(const Program &program, int64_t batch, int64_
     tensors.push_back(tensor);
   }
   const cuda::Room room{132, std::vector<int64_t>(program.launches.size())};
-  const auto launches = cuda::chooseLaunches(program, tensors, sizes, room);
+  auto launches = cuda::chooseLaunches(program, tensors, sizes, room);
   REQUIRE(launches);
+  return std::move(*launches);
+}
+
+/// The symbols of the launches of a call, in order.
+std::vector<std::string> symbolsOf(const Program &program, int64_t batch, int64_t time, int64_t heads) {
   std::vector<std::string> symbols;
-  for (const cuda::QueuedLaunch &each : *launches)
+  for (const cuda::QueuedLaunch &each : launchesOf(program, batch, time, heads))
     symbols.push_back(program.launches[each.number].symbol);
   return symbols;
 }
@@ -94,6 +99,29 @@ TEST_CASE("no scan of a stabilised delta rule's gradient has single steps as its
   // The stabiliser forwards twice and backwards, the normaliser that is read, and decays that are read behind a step.
   const auto symbols = symbolsOf(*program, 8, 2048, 16);
   CHECK(std::ranges::count_if(symbols, [](const std::string &symbol) { return symbol.ends_with("_segments"); }) == 5);
+}
+
+/// Blocks of a head and a segment in the kernel of a program's first scan that gives what segments make of zeros.
+int64_t partsOfEnds(const Program &program) {
+  for (const Launch &launch : program.launches)
+    if (launch.symbol.ends_with("_ends"))
+      return launch.splits;
+  return 0;
+}
+
+TEST_CASE("a block of a delta rule's segments has columns of the state and of its transition", "[tile-ways]") {
+  for (const char *model : {"kda", "gated_delta_net", "deltanet"}) {
+    INFO(model);
+    const auto square = compiled(model, 128, 128);
+    CHECK(partsOfEnds(*square) == 1);
+    for (const cuda::QueuedLaunch &each : launchesOf(*square, 1, 32768, 16)) {
+      INFO(square->launches[each.number].symbol);
+      CHECK(each.blocks <= 132); // none waits for another one
+    }
+    CHECK(partsOfEnds(*compiled(model, 64, 32)) == 1);  // two tiles of the transition beside one of the state
+    CHECK(partsOfEnds(*compiled(model, 64, 128)) == 3); // half a tile a warp: blocks of their own
+    CHECK(partsOfEnds(*compiled(model, 128, 64)) == 3); // more than registers hold
+  }
 }
 
 TEST_CASE("on the way back every scan with chunks is cut for few heads", "[tile-ways]") {

@@ -40,10 +40,21 @@ namespace {
 constexpr double kStepAlone = 400;
 /// What a launch takes before its first chunk or step, and after the last one.
 constexpr double kTileFixed = 6000, kStepFixed = 3000, kLinkFixed = 3000;
-/// A segment of the linking kernel: a load that waits for memory.
-constexpr double kLinkAlone = 700, kLinkShared = 100;
-/// The same where it multiplies by a transition, for each key; not measured yet.
+/// A segment of the linking kernel, whose blocks have 1024 numbers: a load that waits for memory, of several at once, or its bytes; not
+/// measured yet.
+constexpr double kLinkAlone = 300, kLinkShared = 300;
+/// The same where it multiplies by a transition, for each key: 32 passes through shared memory; not measured yet.
 constexpr double kLinkProduct = 20;
+
+/// `plan` with columns of the transition beside the state's: what does not depend on columns (levels, scores, inverses) is computed once for
+/// both, and what is read of shared memory serves both. The same plan where the warps do not come out even.
+TilePlan withTransition(const TileProgram &ends, TilePlan plan) {
+  const TileState &state = ends.states.front();
+  const int64_t warps = state.values / plan.valueTile * plan.warps;
+  if (state.keys % (16 * warps) == 0)
+    plan.transitionTiles = state.keys / (16 * warps);
+  return plan;
+}
 
 class TileLaunches {
 public:
@@ -66,10 +77,14 @@ public:
     plan.ahead &= !ends.scores.empty(); // without scores nothing can run ahead
     const bool mixes = hasTransition(ends);
     const int64_t keys = transitionKeys(ends);
-    for (; mixes && keys % plan.valueTile && plan.warps > 1; plan.warps /= 2) // columns of the transition are keys
+    if (mixes && segmentItems(ends) == 1)
+      if (TilePlan both = withTransition(ends, plan); whyNot(ends, both).empty())
+        plan = both;
+    // Else blocks of their own, for columns of the transition, which are keys.
+    for (; mixes && !plan.transitionTiles && keys % plan.valueTile && plan.warps > 1; plan.warps /= 2)
       plan.valueTile /= 2;
     std::string why = whyNoSegments(tiles.program);
-    if (why.empty() && mixes && keys % plan.valueTile)
+    if (why.empty() && mixes && !plan.transitionTiles && keys % plan.valueTile)
       why = "the keys are no multiple of the value axis's tile";
     if (why.empty())
       why = whyNot(ends, plan);

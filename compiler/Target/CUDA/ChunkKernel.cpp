@@ -195,11 +195,12 @@ void ChunkKernelEmitter::placeStrided(Block *entry) {
 /// Blocks that share a head: parts of the value axis, or of a state's elements.
 int64_t ChunkKernelEmitter::parts() const {
   if (linked >= program.states.size()) // a vector
-    return (program.vectors[linked - program.states.size()].keys + kLinkThreads - 1) / kLinkThreads;
+    return llvm::divideCeil(program.vectors[linked - program.states.size()].keys, linkUnit());
   const TileState &state = program.states[part == Part::Link ? linked : 0];
   if (part == Part::Link)
-    return (hasTransition(program, linked) ? 1 : state.keys) * state.values / linkUnit();
-  return (state.values + (part == Part::Ends ? transitionKeys(program) : 0)) / plan.valueTile;
+    return llvm::divideCeil((hasTransition(program, linked) ? 1 : state.keys) * state.values, linkUnit());
+  const bool apart = part == Part::Ends && !plan.transitionTiles;
+  return (state.values + (apart ? transitionKeys(program) : 0)) / plan.valueTile;
 }
 
 GlobalRows ChunkKernelEmitter::place(Value tensor, size_t operand, bool overTime) {
@@ -309,52 +310,74 @@ void ChunkKernelEmitter::moveStates(bool store) {
     if (!store)
       states.push_back(part == Part::Ends ? firstState(s) : loadState(state, rows, keyStride, columnStride));
     else if (!transition)
-      storeState(s, rows, keyStride, columnStride);
+      storeState(s, /*ofTransition=*/false, rows, keyStride, columnStride);
     else {
       auto which = scf::IfOp::create(b, l.loc, transition, /*withElseRegion=*/true);
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(which.thenBlock());
       if (hasTransition(program, s))
-        storeState(s, segmentDecays[s], 4, 4 * state.keys); // column by column
+        storeState(s, /*ofTransition=*/false, segmentDecays[s], 4, 4 * state.keys); // column by column
       b.setInsertionPointToStart(which.elseBlock());
-      storeState(s, rows, keyStride, columnStride);
+      storeState(s, /*ofTransition=*/false, rows, keyStride, columnStride);
     }
+    if (store && plan.transitionTiles)
+      storeState(s, /*ofTransition=*/true, segmentDecays[s], 4, 4 * state.keys);
   }
 }
 
-/// Visits a lane's elements of a state: the accumulator, the register in it, and how far the element is from the lane's first one.
-void ChunkKernelEmitter::eachElement(const TileState &state,
+/// Visits a lane's elements of a state, or of the transition behind it: the accumulator, the register in it, and how far the element is
+/// from the lane's first one.
+void ChunkKernelEmitter::eachElement(const TileState &state, bool ofTransition,
                                      llvm::function_ref<void(int64_t, int64_t, int64_t, int64_t)> visit) const {
-  int64_t across = state.keys / instruction.n;
-  for (int64_t i = 0; i < plan.columnTiles() * across; ++i)
+  int64_t across = state.keys / instruction.n, first = ofTransition ? plan.valueTiles() : 0;
+  int64_t tiles = ofTransition ? plan.transitionTiles : plan.valueTiles();
+  for (int64_t i = 0; i < tiles * across; ++i)
     for (int64_t r = 0; r < 4; ++r) {
       const Core &core = instruction.c[r / 2];
-      visit(i, r, i / across * 16 + core.row, i % across * instruction.n + core.column + r % 2);
+      visit(first * across + i, r, i / across * 16 + core.row, i % across * instruction.n + core.column + r % 2);
     }
 }
 
 /// The column and the key of a lane's first element.
-std::pair<Value, Value> ChunkKernelEmitter::firstElement() {
-  Value column = l.add(valueStart, l.add(l.mul(warp, 16 * plan.columnTiles()), l.shr(lane, 2)));
+std::pair<Value, Value> ChunkKernelEmitter::firstElement(bool ofTransition) {
+  const int64_t columns = 16 * (ofTransition ? plan.transitionTiles : plan.valueTiles()); // of a warp
+  Value start = valueStart;
+  if (ofTransition && columns * plan.warps != plan.valueTile)
+    start = l.mul(l.div(valueStart, plan.valueTile), columns * plan.warps);
+  Value column = l.add(start, l.add(l.mul(warp, columns), l.shr(lane, 2)));
   return {column, l.shl(l.bitAnd(lane, 3), 1)};
 }
 
 ChunkKernelEmitter::State ChunkKernelEmitter::loadState(const TileState &state, const GlobalRows &rows,
                                                         int64_t keyStride, int64_t columnStride) {
-  auto [column, key] = firstElement();
+  auto [column, key] = firstElement(/*ofTransition=*/false);
   Value start = l.at(rows.base, l.wide(l.add(l.mul(column, columnStride), l.mul(key, keyStride))));
   State loaded(plan.columnTiles() * state.keys / instruction.n);
-  eachElement(state, [&](int64_t i, int64_t r, int64_t columns, int64_t keys) {
-    loaded[i][r] = l.load(b.getF32Type(), l.at(start, l.wide(l.i32(columns * columnStride + keys * keyStride))));
+  const bool inPairs = keyStride == 4 && part != Part::Whole; // a caller's states begin at any multiple of 4 bytes
+  eachElement(state, /*ofTransition=*/false, [&](int64_t i, int64_t r, int64_t columns, int64_t keys) {
+    Value from = l.at(start, l.wide(l.i32(columns * columnStride + keys * keyStride)));
+    if (!inPairs)
+      loaded[i][r] = l.load(b.getF32Type(), from);
+    else if (r % 2 == 0) {
+      Value two = l.load(VectorType::get(2, b.getF32Type()), from);
+      loaded[i][r] = l.part(two, 0);
+      loaded[i][r + 1] = l.part(two, 1);
+    }
   });
   return loaded;
 }
 
-void ChunkKernelEmitter::storeState(size_t s, const GlobalRows &rows, int64_t keyStride, int64_t columnStride) {
-  auto [column, key] = firstElement();
+void ChunkKernelEmitter::storeState(size_t s, bool ofTransition, const GlobalRows &rows, int64_t keyStride,
+                                    int64_t columnStride) {
+  auto [column, key] = firstElement(ofTransition);
   Value start = l.at(rows.base, l.wide(l.add(l.mul(column, columnStride), l.mul(key, keyStride))));
-  eachElement(program.states[s], [&](int64_t i, int64_t r, int64_t columns, int64_t keys) {
-    l.store(states[s][i][r], l.at(start, l.wide(l.i32(columns * columnStride + keys * keyStride))));
+  const bool inPairs = keyStride == 4 && part != Part::Whole;
+  eachElement(program.states[s], ofTransition, [&](int64_t i, int64_t r, int64_t columns, int64_t keys) {
+    Value to = l.at(start, l.wide(l.i32(columns * columnStride + keys * keyStride)));
+    if (!inPairs)
+      l.store(states[s][i][r], to);
+    else if (r % 2 == 0)
+      l.store(l.pair(states[s][i][r], states[s][i][r + 1]), to);
   });
 }
 

@@ -30,8 +30,9 @@ struct KernelLaunch {
 /// segments begin with; `Within` computes each segment's outputs from there.
 ///
 /// A state with a transition (`hasTransition`) is not decayed by a segment, but multiplied by a matrix [keys x keys]: what the segment makes of
-/// the identity where the values that enter are zeros. `Ends` has blocks for the columns of that matrix behind those for the state's, which
-/// store nothing of states without a transition.
+/// the identity where the values that enter are zeros. Each block of `Ends` has columns of that matrix beside its own of the state
+/// (`TilePlan::transitionTiles`), or, without such, there are blocks for the columns of that matrix behind those for the state's, which store
+/// nothing of states without a transition.
 ///
 /// The kernels of segments have one more pair of arguments per state before T, H, G: scratch f32 [B, P, H, state] for states and f32
 /// [B, P, H, keys, or values, or 1] for decays; and two more behind: the steps of a segment (a multiple of the chunk), and P, the number of
@@ -40,7 +41,8 @@ struct KernelLaunch {
 enum class Part { Whole, Ends, Within, Link };
 
 constexpr int64_t kLinkThreads = 256;
-/// Columns of a state that a block links where there is a transition; a thread has half of them, of one key.
+constexpr int64_t kLinkElements = 4; // of a thread
+/// Columns of a state that a block links where there is a transition.
 constexpr int64_t kLinkColumns = 16;
 
 /// Bytes of the workspace that one segment of one head needs.

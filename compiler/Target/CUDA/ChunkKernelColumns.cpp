@@ -32,8 +32,8 @@ void ChunkKernelEmitter::emitColumns(const ChunkAt &chunk) {
 
 const ChunkKernelEmitter::Columns &ChunkKernelEmitter::columnsOf(Value value, int64_t block, const ChunkAt &chunk) {
   auto known = columnCache.find({value, block});
-  if (const Read *read = program.twoTerms && known == columnCache.end() ? program.readOf(value) : nullptr) {
-    readInTerms(*read, chunk);
+  if (const Read *read = packsLate() && known == columnCache.end() ? program.readOf(value) : nullptr) {
+    readLate(*read, chunk);
     known = columnCache.find({value, block});
   }
   if (known == columnCache.end()) {
@@ -141,14 +141,15 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::stepColumns(Value value, int64_t
 
 /// Of a parameter along the value axis, a lane's columns, loaded once.
 void ChunkKernelEmitter::loadColumnParams() {
-  Value first = l.add(valueStart, l.add(l.mul(warp, 16 * plan.columnTiles()), l.shr(lane, 2)));
-  for (Value param : program.columnParams)
-    for (int64_t i = 0; i < 2 * plan.columnTiles(); ++i) {
-      Value column = l.add(first, 8 * i);
-      if (transition) // there may be more keys than columns
+  for (Value param : program.columnParams) {
+    Value first = firstElement(/*ofTransition=*/false).first, behind = firstElement(/*ofTransition=*/true).first;
+    for (int64_t i = 0, own = 2 * plan.valueTiles(); i < 2 * plan.columnTiles(); ++i) {
+      Value column = i < own ? l.add(first, 8 * i) : l.add(behind, 8 * (i - own));
+      if (transition || i >= own) // there may be more keys than columns
         column = l.least(column, l.i32(program.states[0].values - 1));
       columnParams[param].push_back(keyParam(cast<BlockArgument>(param), column));
     }
+  }
 }
 
 /// What is the same at all steps.

@@ -39,8 +39,6 @@ public:
   /// The kernel of `Part::Link` for one state; strided.
   KernelLaunch emitLink(unsigned state, llvm::StringRef name);
   KernelLaunch emitTransitionLink(unsigned state, llvm::StringRef name);
-  llvm::SmallVector<mlir::Value> addTransition(mlir::Value matrix, mlir::Value key, mlir::Value part,
-                                               llvm::ArrayRef<mlir::Value> sums);
 
 private:
   using State = llvm::SmallVector<Accumulator>;   // column tile by column tile, along the keys
@@ -66,6 +64,18 @@ private:
   void placeTransition();
   int64_t linkUnit() const;
   int64_t totalsOf(size_t item) const;
+  /// A thread of the kernel that links by transitions: which half of the rows it multiplies, its first key, its first column.
+  struct LinkThread {
+    mlir::Value group, key, column;
+  };
+  void askSlab(mlir::Value number);
+  llvm::SmallVector<mlir::Value> addSlab(const LinkThread &at, mlir::Value number, mlir::Value start,
+                                         mlir::ValueRange sums);
+  void eachFour(const LinkThread &at, llvm::function_ref<void(mlir::Value, std::array<int64_t, 4>)> visit);
+  llvm::SmallVector<mlir::Value> shareState(const LinkThread &at, mlir::Value to, mlir::ValueRange numbers);
+  llvm::SmallVector<mlir::Value> ofFirstHalf(const LinkThread &at,
+                                             llvm::function_ref<llvm::SmallVector<mlir::Value>()> make);
+  llvm::SmallVector<mlir::Value> linkSegment(const LinkThread &at, mlir::Value number, mlir::ValueRange now);
   void loadParams();
   void loadColumnParams();
   ChunkAt chunkAt(mlir::Value number);
@@ -75,11 +85,12 @@ private:
   llvm::SmallVector<mlir::Value> flatten() const;
   void unflatten(mlir::ValueRange values);
   void moveStates(bool store);
-  void eachElement(const TileState &state, llvm::function_ref<void(int64_t, int64_t, int64_t, int64_t)> visit) const;
-  std::pair<mlir::Value, mlir::Value> firstElement();
+  void eachElement(const TileState &state, bool ofTransition,
+                   llvm::function_ref<void(int64_t, int64_t, int64_t, int64_t)> visit) const;
+  std::pair<mlir::Value, mlir::Value> firstElement(bool ofTransition);
   State firstState(size_t number);
   State loadState(const TileState &state, const GlobalRows &rows, int64_t keyStride, int64_t columnStride);
-  void storeState(size_t state, const GlobalRows &rows, int64_t keyStride, int64_t columnStride);
+  void storeState(size_t state, bool ofTransition, const GlobalRows &rows, int64_t keyStride, int64_t columnStride);
 
   // Loads.
   void emitLoads(const ChunkAt &chunk);
@@ -216,7 +227,8 @@ private:
   void applyLevels(chunk::ApplyOp apply, const Terms &scores, int64_t block, const ChunkAt &chunk, Columns &into);
   mlir::Value maskScores(mlir::Value pair, int64_t level, bool sameHalf);
   void decayState(int64_t state, const ChunkAt &chunk);
-  void readInTerms(const Read &read, const ChunkAt &chunk);
+  bool packsLate() const;
+  void readLate(const Read &read, const ChunkAt &chunk);
   Columns readColumns(const Read &read, int64_t block, const ChunkAt &chunk);
   void accumulateApply(recur::ContractOp apply, int64_t block, const ChunkAt &chunk, Columns &into);
   Columns solveColumns(chunk::SolveOp solve, mlir::Value solution, Columns right, int64_t block, const ChunkAt &chunk);
@@ -267,7 +279,7 @@ private:
   llvm::SmallVector<GlobalRows> segmentStates, segmentDecays;    // scratch, of this segment
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> decayTotals; // of `Ends`, per state: 1, or a lane's keys or columns
   mlir::Value segmentSteps, segments, segment, workspace;
-  mlir::Value transition; // of `Ends`: whether this block has columns of the transition; null where there is none
+  mlir::Value transition; // of `Ends`: whether this block has columns of the transition alone; null where none has
   unsigned linked = 0;    // of `Link`: the state
   llvm::SmallVector<llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedStates; // [state][tile * K/16 + k]
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, Columns> columnCache;

@@ -40,16 +40,20 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::unpack(ArrayRef<SmallVector<Valu
   return columns;
 }
 
-/// The accumulators of the states, rounded to matrix elements. Two terms take as many registers as the states: they are made as they are used.
+/// Whether operands of a state are made as they are used. Of two terms, or of a transition beside the state, all would take as many
+/// registers as the state.
+bool ChunkKernelEmitter::packsLate() const { return program.twoTerms || plan.transitionTiles; }
+
+/// The accumulators of the states, rounded to matrix elements.
 void ChunkKernelEmitter::packStates() {
   startStates = states;
   packedStates.clear();
   for (const State &state : states)
-    packedStates.push_back(program.twoTerms ? SmallVector<SmallVector<Value>>() : pack(state));
+    packedStates.push_back(packsLate() ? SmallVector<SmallVector<Value>>() : pack(state));
 }
 
 /// readColumns of all blocks at once, so that 16 keys of the state are an operand at a time.
-void ChunkKernelEmitter::readInTerms(const Read &read, const ChunkAt &chunk) {
+void ChunkKernelEmitter::readLate(const Read &read, const ChunkAt &chunk) {
   const SharedTile &queries = map.tiles[read.query.tile];
   ArrayRef<Accumulator> state(startStates[read.state]);
   SmallVector<Columns> sums(plan.blocks(), Columns(2 * plan.columnTiles(), l.zeros()));
@@ -79,9 +83,9 @@ SmallVector<SmallVector<Value>> ChunkKernelEmitter::packedColumns(Value value, i
     return known->second;
   SmallVector<SmallVector<Value>> packed;
   if (int64_t tile = program.tileOf(value, Role::Value); tile >= 0) {
-    Value columnsOfWarp = l.mul(warp, 16 * plan.columnTiles()); // the exchange of units needs it as a value
+    Value columnsOfWarp = l.mul(warp, 16 * plan.valueTiles()); // the exchange of units needs it as a value
     const SharedTile &shared = map.tiles[tile];
-    for (int64_t i = 0; i < plan.columnTiles(); ++i) {
+    for (int64_t i = 0; i < plan.valueTiles(); ++i) {
       Value near = l.rem(l.shl(l.add(columnsOfWarp, 16 * i), 1), 128);
       Value offset =
           l.bitXor(laneOffset(shared, /*rowsFirst=*/false), l.bitXor(near, shared.swizzle(block * kBlock) << 4));
@@ -89,6 +93,7 @@ SmallVector<SmallVector<Value>> ChunkKernelEmitter::packedColumns(Value value, i
       packed.push_back(l.loadCores(l.add(chunk.stage, l.add(offset, far)),
                                    shared.offset + block * kBlock * shared.rowBytes(), /*transposed=*/true));
     }
+    packed.append(plan.transitionTiles, SmallVector<Value>(4, l.i32(0))); // what enters a transition is zeros
   } else {
     packed = pack(columnsOf(value, block, chunk));
   }

@@ -79,11 +79,16 @@ static int64_t scratchNumbers(const TileProgram &program, size_t s, bool decay) 
   return !decay ? state.keys * state.values : hasTransition(program, s) ? state.keys * state.keys : decayNumbers(state);
 }
 
+/// The same in a workspace, where everything begins at a multiple of 16 bytes.
+static int64_t scratchBytes(const TileProgram &program, size_t s, bool decay) {
+  return llvm::alignTo(4 * scratchNumbers(program, s, decay), 16);
+}
+
 int64_t rondo::cuda::segmentBytes(const TileProgram &program) {
-  int64_t numbers = 0;
+  int64_t bytes = 0;
   for (size_t s = 0; s < segmentItems(program); ++s)
-    numbers += scratchNumbers(program, s, false) + scratchNumbers(program, s, true);
-  return 4 * numbers;
+    bytes += scratchBytes(program, s, false) + scratchBytes(program, s, true);
+  return bytes;
 }
 
 GlobalRows ChunkKernelEmitter::scratchOf(size_t s, bool decay, Value index) {
@@ -93,10 +98,10 @@ GlobalRows ChunkKernelEmitter::scratchOf(size_t s, bool decay, Value index) {
     rows.base = l.at(pointer, l.mul(index, l.wide(l.i32(4 * scratchNumbers(program, s, decay)))));
     return rows;
   }
-  int64_t before = decay ? scratchNumbers(program, s, false) : 0;
+  int64_t before = decay ? scratchBytes(program, s, false) : 0;
   for (size_t earlier = 0; earlier < s; ++earlier)
-    before += scratchNumbers(program, earlier, false) + scratchNumbers(program, earlier, true);
-  rows.base = l.at(workspace, l.add(l.mul(index, l.wide(l.i32(segmentBytes(program)))), l.wide(l.i32(4 * before))));
+    before += scratchBytes(program, earlier, false) + scratchBytes(program, earlier, true);
+  rows.base = l.at(workspace, l.add(l.mul(index, l.wide(l.i32(segmentBytes(program)))), l.wide(l.i32(before))));
   return rows;
 }
 
@@ -151,25 +156,46 @@ void ChunkKernelEmitter::storeColumnTotals() {
   auto some = scf::IfOp::create(b, l.loc, l.equal(l.bitAnd(lane, 3), l.i32(0)), /*withElseRegion=*/false);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(some.thenBlock());
-  Value column = firstElement().first;
+  Value column = firstElement(/*ofTransition=*/false).first;
   for (auto [state, totals, rows] : llvm::zip(program.states, decayTotals, segmentDecays))
     for (size_t i = 0; state.valueDecay && i < totals.size(); ++i)
       l.store(totals[i], l.at(rows.base, l.wide(l.shl(l.add(column, 8 * i), 2))));
 }
 
-/// From segment to segment, for one element of a state: what comes in and what it adds become what it begins with.
-static Value linkSegments(Lanes &l, Value start, Value segments,
-                          llvm::function_ref<std::pair<Value, Value>(Value)> places) {
+/// From segment to segment, for `start.size()` successive elements of a state, 1 or 4: what comes in and what is added become what the state
+/// begins with. Each has a decay of its own, or all have the same one (`decays` is 1). What several segments add is asked for at once.
+static SmallVector<Value> linkSegments(Lanes &l, ArrayRef<Value> start, Value segments, int64_t decays,
+                                       llvm::function_ref<std::pair<Value, Value>(Value)> places) {
+  constexpr int64_t kAtOnce = 4;
   OpBuilder &b = l.b;
-  auto loop = scf::ForOp::create(b, l.loc, l.i32(0), segments, l.i32(1), ValueRange{start});
+  const int64_t width = static_cast<int64_t>(start.size());
+  Type f32 = b.getF32Type();
+  auto typeOf = [&](int64_t numbers) -> Type { return numbers == 1 ? f32 : VectorType::get(numbers, f32); };
+  auto part = [&](Value of, int64_t e) { return isa<VectorType>(of.getType()) ? l.part(of, e) : of; };
+  auto loop = scf::ForOp::create(b, l.loc, l.i32(0), segments, l.i32(kAtOnce), start);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
-  auto [place, decayPlace] = places(loop.getInductionVar());
-  Value now = loop.getRegionIterArgs()[0];
-  Value added = l.load(b.getF32Type(), place), decay = l.load(b.getF32Type(), decayPlace);
-  l.store(now, place);
-  scf::YieldOp::create(b, l.loc, ValueRange{l.fma(now, decay, added)});
-  return loop.getResult(0);
+  SmallVector<Value> now(loop.getRegionIterArgs()), added, decay, at;
+  for (int64_t i = 0; i < kAtOnce; ++i) {
+    Value number = l.least(l.add(loop.getInductionVar(), i), l.sub(segments, l.i32(1)));
+    auto [place, decayPlace] = places(number);
+    at.push_back(place);
+    added.push_back(l.load(typeOf(width), place));
+    decay.push_back(l.load(typeOf(decays), decayPlace));
+  }
+  for (int64_t i = 0; i < kAtOnce; ++i) {
+    Value inside = l.less(l.add(loop.getInductionVar(), i), segments);
+    auto some = scf::IfOp::create(b, l.loc, inside, /*withElseRegion=*/false);
+    {
+      OpBuilder::InsertionGuard inner(b);
+      b.setInsertionPointToStart(some.thenBlock());
+      l.store(width == 1 ? now[0] : l.four(now), at[i]);
+    }
+    for (int64_t e = 0; e < width; ++e)
+      now[e] = l.select(inside, l.fma(now[e], part(decay[i], e), part(added[i], e)), now[e]);
+  }
+  scf::YieldOp::create(b, l.loc, now);
+  return SmallVector<Value>(loop.getResults());
 }
 
 /// Which of the numbers of its decay is an element's.
@@ -181,6 +207,11 @@ static Value decayOfElement(Lanes &l, const TileState &state, Value element) {
   return axis == 0 ? l.div(element, inner) : l.rem(element, inner);
 }
 
+/// Whether elements that lie beside each other have different decays.
+static bool decaysAlongRows(const TileState &state) {
+  return state.keyDecay ? state.keyAxis == 1 : state.valueDecay && state.keyAxis == 0;
+}
+
 KernelLaunch ChunkKernelEmitter::emitLink(unsigned state, StringRef name) {
   linked = state;
   Block *entry = makeFunction(name);
@@ -190,10 +221,9 @@ KernelLaunch ChunkKernelEmitter::emitLink(unsigned state, StringRef name) {
   placeOperands();
   bool isVector = state >= program.states.size();
   unsigned number = isVector ? program.vectors[state - program.states.size()].number : program.states[state].number;
-  Value element = l.add(valueStart, thread);
-  Value decayElement = !isVector ? decayOfElement(l, program.states[state], element)
-                       : program.vectors[state - program.states.size()].keyDecay ? element
-                                                                                 : l.i32(0);
+  Value element = l.add(valueStart, l.mul(thread, kLinkElements));
+  const bool eachKey = isVector && program.vectors[state - program.states.size()].keyDecay;
+  Value decayElement = !isVector ? decayOfElement(l, program.states[state], element) : eachKey ? element : l.i32(0);
   Value inside = l.less(element, l.i32(scratchNumbers(program, state, false)));
   auto some = scf::IfOp::create(b, l.loc, inside, /*withElseRegion=*/false);
   {
@@ -201,13 +231,17 @@ KernelLaunch ChunkKernelEmitter::emitLink(unsigned state, StringRef name) {
     b.setInsertionPointToStart(some.thenBlock());
     Value bytes = l.wide(l.shl(element, 2)), decayBytes = l.wide(l.shl(decayElement, 2));
     size_t result = results.size() - inits.size() + number;
-    Value start = l.load(b.getF32Type(), l.at(inits[number].base, bytes));
-    Value last = linkSegments(l, start, segments, [&](Value segmentNumber) {
+    SmallVector<Value> start; // one by one: where a caller's states lie is known to be a multiple of 4 bytes alone
+    for (int64_t e = 0; e < kLinkElements; ++e)
+      start.push_back(l.load(b.getF32Type(), l.at(inits[number].base, l.add(bytes, l.wide(l.i32(4 * e))))));
+    const int64_t decays = (isVector ? eachKey : decaysAlongRows(program.states[state])) ? kLinkElements : 1;
+    SmallVector<Value> last = linkSegments(l, start, segments, decays, [&](Value segmentNumber) {
       Value index = segmentAt(segmentNumber);
       return std::pair(l.at(scratchOf(state, false, index).base, bytes),
                        l.at(scratchOf(state, true, index).base, decayBytes));
     });
-    l.store(last, l.at(results[result].base, bytes));
+    for (int64_t e = 0; e < kLinkElements; ++e)
+      l.store(last[e], l.at(results[result].base, l.add(bytes, l.wide(l.i32(4 * e)))));
   }
   emitReturn();
   return {name.str(), parts(), kLinkThreads, 0};
@@ -245,11 +279,11 @@ KernelLaunch rondo::cuda::emitLinkKernel(const TileProgram &program, unsigned in
   Value key = decayOfElement(l, state, element);
   Value row = l.add(l.mul(batch, heads), head);
   Value start = l.load(f32, number(entry->getArgument(0), row, elements, element));
-  Value last = linkSegments(l, start, segments, [&](Value each) {
+  Value last = linkSegments(l, start, segments, 1, [&](Value each) {
     Value here = l.add(l.mul(l.add(l.mul(batch, segments), each), heads), head);
     return std::pair(number(entry->getArgument(1), here, elements, element),
                      number(entry->getArgument(2), here, numbers, key));
-  });
+  })[0];
   l.store(last, number(entry->getArgument(3), row, elements, element));
   gpu::ReturnOp::create(b, loc);
   return {name.str(), elements / kLinkThreads, kLinkThreads, 0};

@@ -1,6 +1,7 @@
 // Segments of a state with a transition, as a delta rule has: what a segment makes of a state S is A S + B, with a matrix A over the keys. B is
 // what it makes of zeros, as for states that decay; A is what it makes of the identity where the values that enter are zeros, by the
-// same kernel: the columns of A stand behind those of the state. The kernel that links segments multiplies in f32.
+// same kernel: the columns of A stand beside those of the state, in the same warps, or in blocks behind those. The kernel that links segments
+// multiplies in f32.
 #include "compiler/Target/CUDA/ChunkKernelEmitter.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -83,9 +84,9 @@ bool rondo::cuda::vanishes(const TileProgram &program, Value value) {
   }
 }
 
-/// Which columns the block has: of the state, or of the transition behind them.
+/// Which columns the block has where none has both: of the state, or of the transition behind them.
 void ChunkKernelEmitter::placeTransition() {
-  if (part != Part::Ends || !hasTransition(program))
+  if (part != Part::Ends || !hasTransition(program) || plan.transitionTiles)
     return;
   Value last = l.i32(program.states[0].values - 1);
   transition = l.less(last, valueStart);
@@ -98,89 +99,197 @@ ChunkKernelEmitter::State ChunkKernelEmitter::firstState(size_t number) {
   State first(plan.columnTiles() * state.keys / instruction.n, l.zeros());
   if (!hasTransition(program, number))
     return first;
-  auto [column, key] = firstElement();
+  const bool both = plan.transitionTiles > 0;
+  if (!transition && !both)
+    return first;
+  auto [column, key] = firstElement(/*ofTransition=*/both);
   Value apart = l.sub(column, key);
-  eachElement(state, [&](int64_t i, int64_t r, int64_t columns, int64_t keys) {
-    Value one = l.both(transition, l.equal(apart, l.i32(keys - columns)));
+  eachElement(state, /*ofTransition=*/both, [&](int64_t i, int64_t r, int64_t columns, int64_t keys) {
+    Value one = l.equal(apart, l.i32(keys - columns));
+    if (!both)
+      one = l.both(transition, one);
     first[i][r] = l.select(one, l.f32(1), l.f32(0));
   });
   return first;
 }
 
 /// Elements, or columns of a state, that a block links.
-int64_t ChunkKernelEmitter::linkUnit() const { return hasTransition(program, linked) ? kLinkColumns : kLinkThreads; }
-
-constexpr int64_t kOwn = kLinkColumns / 2; // columns of a thread
-
-/// `sums` and a thread's row of the transition times the state in shared memory, from the column at byte `part` on.
-SmallVector<Value> ChunkKernelEmitter::addTransition(Value matrix, Value key, Value part, ArrayRef<Value> sums) {
-  constexpr int64_t kAhead = 8; // numbers of the transition that are asked for at once
-  int64_t keys = program.states[linked].keys;
-  auto loop = scf::ForOp::create(b, l.loc, l.i32(0), l.i32(keys), l.i32(kAhead), sums);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(loop.getBody());
-  SmallVector<Value> next(loop.getRegionIterArgs());
-  Value first = loop.getInductionVar();
-  Value from = l.at(matrix, l.wide(l.shl(l.add(l.mul(first, keys), key), 2)));
-  SmallVector<Value> factors;
-  for (int64_t i = 0; i < kAhead; ++i)
-    factors.push_back(l.load(b.getF32Type(), l.at(from, l.wide(l.i32(4 * i * keys)))));
-  Value row = l.add(l.mul(first, 4 * kLinkColumns), part);
-  for (int64_t i = 0; i < kAhead; ++i)
-    for (int64_t e = 0; e < kOwn; e += 4) {
-      Value four = l.loadShared(VectorType::get(4, b.getF32Type()), row, 4 * (i * kLinkColumns + e));
-      for (int64_t r = 0; r < 4; ++r)
-        next[e + r] = l.fma(factors[i], l.part(four, r), next[e + r]);
-    }
-  scf::YieldOp::create(b, l.loc, next);
-  return SmallVector<Value>(loop.getResults());
+int64_t ChunkKernelEmitter::linkUnit() const {
+  return hasTransition(program, linked) ? kLinkColumns : kLinkThreads * kLinkElements;
 }
 
-/// A block has kLinkColumns columns of the state in shared memory, [key][column]; a thread has half of them, of one key.
+// The kernel that links. A block has kLinkColumns columns of the state in shared memory, [key][column], twice: as a segment begins, and as it
+// ends. The transitions pass by in slabs of their rows, those of later segments behind those of earlier ones, several on their way at a
+// time. A thread has kOwn keys by kOwn columns of the product; each half of the threads multiplies half of the rows of a slab.
+
+constexpr int64_t kOwn = 4;
+constexpr int64_t kSlabs = 4; // in shared memory
+
+static int64_t slabRows(int64_t keys) { return keys % 32 || keys > 128 ? 16 : 32; }
+static int64_t slabBytes(int64_t keys) { return 4 * keys * slabRows(keys); }
+static int64_t slabsAt(int64_t keys) { return 2 * 4 * kLinkColumns * keys; }
+
+/// Asks for a slab, counted from the first segment on; behind the last one there are none.
+void ChunkKernelEmitter::askSlab(Value number) {
+  const int64_t keys = program.states[linked].keys, each = keys / slabRows(keys), bytes = slabBytes(keys);
+  Value inside = l.less(number, l.mul(segments, each));
+  Value of = l.least(l.div(number, each), l.sub(segments, l.i32(1)));
+  Value own = l.shl(thread, 4);
+  Value from = l.at(scratchOf(linked, /*decay=*/true, segmentAt(of)).base,
+                    l.wide(l.add(l.mul(l.rem(number, each), bytes), own)));
+  Value to = l.add(l.add(l.mul(l.rem(number, kSlabs), bytes), own), slabsAt(keys));
+  Value sixteen = l.select(inside, l.i32(16), l.i32(0));
+  for (int64_t at = 0; at < bytes; at += 16 * 2 * keys) // 2 * keys threads
+    l.copyAsync(l.add(to, at), l.at(from, l.wide(l.i32(at))), sixteen);
+  l.commitCopies();
+}
+
+/// `sums` and what a slab of the transition gives with the state at byte `start` of shared memory.
+SmallVector<Value> ChunkKernelEmitter::addSlab(const LinkThread &at, Value number, Value start, ValueRange sums) {
+  const int64_t keys = program.states[linked].keys, rows = slabRows(keys), half = rows / 2;
+  Type four = VectorType::get(4, b.getF32Type());
+  Value matrix =
+      l.add(l.mul(l.rem(number, kSlabs), slabBytes(keys)), l.add(l.mul(at.group, 4 * keys * half), l.shl(at.key, 2)));
+  Value first = l.add(l.mul(l.rem(number, keys / rows), rows), l.mul(at.group, half));
+  Value state = l.add(start, l.add(l.mul(first, 4 * kLinkColumns), l.shl(at.column, 2)));
+  SmallVector<Value> next(sums);
+  for (int64_t i = 0; i < half; ++i) {
+    Value factors = l.loadShared(four, matrix, slabsAt(keys) + 4 * keys * i);
+    Value numbers = l.loadShared(four, state, 4 * kLinkColumns * i);
+    for (int64_t r = 0; r < kOwn; ++r)
+      for (int64_t e = 0; e < kOwn; ++e)
+        next[kOwn * r + e] = l.fma(l.part(factors, r), l.part(numbers, e), next[kOwn * r + e]);
+  }
+  return next;
+}
+
+/// Visits a thread's numbers four by four, as they lie beside each other in memory: where they begin in a state there, and which they are.
+void ChunkKernelEmitter::eachFour(const LinkThread &at, llvm::function_ref<void(Value, std::array<int64_t, 4>)> visit) {
+  const TileState &state = program.states[linked];
+  const bool byKey = state.keyAxis == 0;
+  Value column = l.add(valueStart, at.column);
+  Value element = byKey ? l.add(l.mul(at.key, state.values), column) : l.add(l.mul(column, state.keys), at.key);
+  for (int64_t i = 0; i < kOwn; ++i) {
+    std::array<int64_t, 4> which;
+    for (int64_t e = 0; e < kOwn; ++e)
+      which[e] = byKey ? kOwn * i + e : kOwn * e + i;
+    visit(l.wide(l.shl(l.add(element, i * (byKey ? state.values : state.keys)), 2)), which);
+  }
+}
+
+/// Numbers of a thread to the state at byte `to` of shared memory, or, without them, from there.
+SmallVector<Value> ChunkKernelEmitter::shareState(const LinkThread &at, Value to, ValueRange numbers) {
+  Value own = l.add(to, l.add(l.mul(at.key, 4 * kLinkColumns), l.shl(at.column, 2)));
+  SmallVector<Value> loaded;
+  for (int64_t r = 0; r < kOwn; ++r)
+    if (!numbers.empty()) {
+      l.storeShared(l.four(numbers.slice(kOwn * r, 4)), own, 4 * kLinkColumns * r);
+    } else {
+      Value four = l.loadShared(VectorType::get(4, b.getF32Type()), own, 4 * kLinkColumns * r);
+      for (int64_t e = 0; e < kOwn; ++e)
+        loaded.push_back(l.part(four, e));
+    }
+  return loaded;
+}
+
+/// Numbers that the first half of the threads has; the second half has zeros.
+SmallVector<Value> ChunkKernelEmitter::ofFirstHalf(const LinkThread &at,
+                                                   llvm::function_ref<SmallVector<Value>()> make) {
+  SmallVector<Type> types(kOwn * kOwn, b.getF32Type());
+  auto some = scf::IfOp::create(b, l.loc, types, l.less(at.group, l.i32(1)), /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(some.thenBlock());
+  scf::YieldOp::create(b, l.loc, make());
+  b.setInsertionPointToStart(some.elseBlock());
+  scf::YieldOp::create(b, l.loc, SmallVector<Value>(kOwn * kOwn, l.f32(0)));
+  return SmallVector<Value>(some.getResults());
+}
+
+/// A segment, from what the state is where it begins to what it is at its end.
+SmallVector<Value> ChunkKernelEmitter::linkSegment(const LinkThread &at, Value number, ValueRange now) {
+  const int64_t keys = program.states[linked].keys, each = keys / slabRows(keys), bytes = 4 * kLinkColumns * keys;
+  Value ends = scratchOf(linked, /*decay=*/false, segmentAt(number)).base;
+  SmallVector<Value> added = ofFirstHalf(at, [&] { // asked for long before it is added
+    SmallVector<Value> numbers(kOwn * kOwn);
+    eachFour(at, [&](Value place, std::array<int64_t, 4> which) {
+      Value four = l.load(VectorType::get(4, b.getF32Type()), l.at(ends, place));
+      SmallVector<Value> begins;
+      for (int64_t e = 0; e < 4; ++e) {
+        numbers[which[e]] = l.part(four, e);
+        begins.push_back(now[which[e]]);
+      }
+      l.store(l.four(begins), l.at(ends, place));
+    });
+    return numbers;
+  });
+  Value start = l.mul(l.bitAnd(number, 1), bytes), end = l.sub(l.i32(bytes), start);
+  auto slabs = scf::ForOp::create(b, l.loc, l.i32(0), l.i32(each), l.i32(1), SmallVector<Value>(kOwn * kOwn, l.f32(0)));
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(slabs.getBody());
+    Value slab = l.add(l.mul(number, each), slabs.getInductionVar());
+    l.waitCopies(kSlabs - 2);
+    l.barrier();
+    askSlab(l.add(slab, kSlabs - 1));
+    scf::YieldOp::create(b, l.loc, addSlab(at, slab, start, slabs.getRegionIterArgs()));
+  }
+  SmallVector<Value> sums(slabs.getResults());
+  auto second = scf::IfOp::create(b, l.loc, l.less(l.i32(0), at.group), /*withElseRegion=*/false);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(second.thenBlock());
+    shareState(at, end, sums);
+  }
+  l.barrier();
+  return ofFirstHalf(at, [&] {
+    SmallVector<Value> others = shareState(at, end, {});
+    for (auto [sum, other, more] : llvm::zip(sums, others, added))
+      sum = l.addf(l.addf(sum, other), more);
+    shareState(at, end, sums);
+    return sums;
+  });
+}
+
 KernelLaunch ChunkKernelEmitter::emitTransitionLink(unsigned number, StringRef name) {
   linked = number;
-  const TileState &state = program.states[number];
+  const TileState &state = program.states[linked];
   Block *entry = makeFunction(name);
   b.setInsertionPointToStart(entry);
   placeThreads();
   placeStrided(entry);
   placeOperands();
-  Value key = l.rem(thread, state.keys), group = l.div(thread, state.keys),
-        column = l.add(valueStart, l.mul(group, kOwn));
-  bool byKey = state.keyAxis == 0;
-  Value element = byKey ? l.add(l.mul(key, state.values), column) : l.add(l.mul(column, state.keys), key);
-  auto place = [&](Value base, int64_t e) {
-    return l.at(base, l.wide(l.shl(l.add(element, byKey ? e : e * state.keys), 2)));
-  };
-  Value part = l.mul(group, 4 * kOwn), own = l.add(l.mul(key, 4 * kLinkColumns), part);
-  auto share = [&](ValueRange numbers) {
-    for (int64_t e = 0; e < kOwn; ++e)
-      l.storeShared(numbers[e], own, 4 * e);
-    l.barrier();
-  };
-  SmallVector<Value> start;
-  for (int64_t e = 0; e < kOwn; ++e)
-    start.push_back(l.load(b.getF32Type(), place(inits[state.number].base, e)));
-  share(start);
-  auto loop = scf::ForOp::create(b, l.loc, l.i32(0), segments, l.i32(1), start);
+  LinkThread at;
+  at.group = l.div(thread, state.keys);
+  Value own = l.rem(thread, state.keys);
+  at.key = l.shl(l.shr(own, 2), 2);
+  at.column = l.shl(l.bitAnd(own, 3), 2);
+  for (int64_t i = 0; i + 1 < kSlabs; ++i)
+    askSlab(l.i32(i));
+  // Where a caller's states lie is known to be a multiple of 4 bytes alone.
+  auto placeOf = [&](Value base, Value place, int64_t e) { return l.at(base, l.add(place, l.wide(l.i32(4 * e)))); };
+  SmallVector<Value> first = ofFirstHalf(at, [&] {
+    SmallVector<Value> numbers(kOwn * kOwn);
+    eachFour(at, [&](Value place, std::array<int64_t, 4> which) {
+      for (int64_t e = 0; e < 4; ++e)
+        numbers[which[e]] = l.load(b.getF32Type(), placeOf(inits[state.number].base, place, e));
+    });
+    shareState(at, l.i32(0), numbers);
+    return numbers;
+  });
+  auto loop = scf::ForOp::create(b, l.loc, l.i32(0), segments, l.i32(1), first);
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
-    Value index = segmentAt(loop.getInductionVar());
-    GlobalRows ends = scratchOf(number, /*decay=*/false, index), matrix = scratchOf(number, /*decay=*/true, index);
-    SmallVector<Value> sums;
-    for (int64_t e = 0; e < kOwn; ++e) {
-      sums.push_back(l.load(b.getF32Type(), place(ends.base, e)));
-      l.store(loop.getRegionIterArgs()[e], place(ends.base, e));
-    }
-    sums = addTransition(matrix.base, key, part, sums);
-    l.barrier();
-    share(sums);
-    scf::YieldOp::create(b, l.loc, sums);
+    scf::YieldOp::create(b, l.loc, linkSegment(at, loop.getInductionVar(), loop.getRegionIterArgs()));
   }
-  size_t result = results.size() - inits.size() + state.number;
-  for (int64_t e = 0; e < kOwn; ++e)
-    l.store(loop.getResult(e), place(results[result].base, e));
+  const size_t result = results.size() - inits.size() + state.number;
+  ofFirstHalf(at, [&] {
+    eachFour(at, [&](Value place, std::array<int64_t, 4> which) {
+      for (int64_t e = 0; e < 4; ++e)
+        l.store(loop.getResult(which[e]), placeOf(results[result].base, place, e));
+    });
+    return SmallVector<Value>(loop.getResults());
+  });
   emitReturn();
-  return {name.str(), parts(), 2 * state.keys, 4 * kLinkColumns * state.keys};
+  return {name.str(), parts(), 2 * state.keys, slabsAt(state.keys) + kSlabs * slabBytes(state.keys)};
 }

@@ -38,6 +38,18 @@ int64_t residentBlocks(const TileProgram &program, const TilePlan &plan) {
                   65536 / (registers * plan.threads()));
 }
 
+/// Cycles of the matrix instructions that a transition's columns take beside the state's, which read the same operands: 2 for each, not
+/// measured yet.
+double transitionCycles(const TileProgram &program, const TilePlan &plan) {
+  const int64_t blocks = plan.blocks(), keys = program.states.front().keys;
+  int64_t squares = static_cast<int64_t>(program.scores.size()) * blocks * (blocks + 1) / 2; // blocks of 16 x 16
+  squares += static_cast<int64_t>(program.reads.size()) * blocks * keys / kBlock;
+  for (const TileState &state : program.states)
+    squares += static_cast<int64_t>(state.updates.size()) * blocks * keys / kBlock;
+  const int64_t products = 2 * plan.warps * plan.transitionTiles * squares * (program.twoTerms ? 2 : 1);
+  return 2 * static_cast<double>(products);
+}
+
 /// Cycles of a chunk of `pieces` blocks of one head, `resident` blocks sharing a multiprocessor.
 double cycles(const TileProgram &program, const TilePlan &plan, double pieces, int64_t resident) {
   double bytesPerCycle = 128, stalls = 2.1; // measured: see README-tiles.md
@@ -48,7 +60,8 @@ double cycles(const TileProgram &program, const TilePlan &plan, double pieces, i
   // Long chunks on few threads hold more than registers can, and every computed row is work for each level: measured, not modelled.
   int64_t keys = program.states.front().keys;
   double crowded = plan.chunk > 32 && ((plan.warps < 8 && keys > 64) || !program.keyDecays.empty()) ? 1.5 : 1;
-  return crowded * (stalls * pieces * sharedTraffic(program, plan) / bytesPerCycle + exposed) * 8 / warps;
+  const double reading = stalls * pieces * sharedTraffic(program, plan) / bytesPerCycle;
+  return crowded * (reading + pieces * transitionCycles(program, plan) + exposed) * 8 / warps;
 }
 
 /// All plans that are thought of, the best of equal ones first.
@@ -92,7 +105,8 @@ static double cyclesAlone(const TileProgram &program, const TilePlan &plan) {
   const double waits = plan.ahead ? 700 : 300 + 175 * warps;
   const double exposed = std::max(waits, rowCycles(program, plan) * 8 / warps) + inverseCycles(program, plan);
   const bool few = plan.chunk > 32 && plan.warps < 8, rows = plan.chunk > 32 && !program.keyDecays.empty();
-  return (few || rows ? 1.4 : 1) * 2.1 * static_cast<double>(sharedTraffic(program, plan)) / 128 + exposed;
+  const double reading = 2.1 * static_cast<double>(sharedTraffic(program, plan)) / 128;
+  return (few || rows ? 1.4 : 1) * (reading + transitionCycles(program, plan)) + exposed;
 }
 
 BlockCost rondo::cuda::blockCost(const TileProgram &program, const TilePlan &plan) {

@@ -102,6 +102,12 @@ Value Lanes::pair(Value first, Value second) {
   two = LLVM::InsertElementOp::create(b, loc, two, first, i32(0));
   return LLVM::InsertElementOp::create(b, loc, two, second, i32(1));
 }
+Value Lanes::four(ValueRange numbers) {
+  Value four = LLVM::PoisonOp::create(b, loc, VectorType::get(4, numbers[0].getType()));
+  for (int64_t i = 0; i < 4; ++i)
+    four = LLVM::InsertElementOp::create(b, loc, four, numbers[i], i32(i));
+  return four;
+}
 
 Value Lanes::pack(Value low, Value high) {
   Type pair = VectorType::get(2, element);

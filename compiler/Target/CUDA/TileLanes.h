@@ -63,9 +63,10 @@ public:
   mlir::Value shuffleDown(mlir::Value x, int64_t by, int64_t width);
   mlir::Value shuffleFrom(mlir::Value x, int64_t lane, int64_t width);
 
-  /// An element of a short vector, and a vector of two.
+  /// An element of a short vector, and vectors of two and of four.
   mlir::Value part(mlir::Value vector, int64_t which);
   mlir::Value pair(mlir::Value first, mlir::Value second);
+  mlir::Value four(mlir::ValueRange numbers);
   /// Two f32 as one register of matrix elements, rounded to nearest even; and back.
   mlir::Value pack(mlir::Value low, mlir::Value high);
   std::array<mlir::Value, 2> unpack(mlir::Value pair);

@@ -38,7 +38,7 @@ SharedMap::SharedMap(const TileProgram &program, const TilePlan &plan) : chunk(p
   decaysAt = program.slots.size() * 4 * chunk;
   tableBytes = decaysAt + program.decays.size() * decayBytes();
   tableBuffers = plan.ahead ? 3 : 2;
-  staging = {0, plan.chunk, 16 * plan.columnTiles()};
+  staging = {0, plan.chunk, 16 * plan.valueTiles()};
   scratchAt = placeStaging(program, plan, tablesAt + tableBuffers * tableBytes);
   total = scratchAt + (program.solves.empty() && program.levelProducts.empty() ? 0 : plan.blocks() * kScratchBytes);
   for (const VectorState &vector : program.vectors) {
@@ -73,7 +73,7 @@ std::string rondo::cuda::whyNot(const TileProgram &program, const TilePlan &plan
   if (plan.chunk % 32 || plan.chunk > plan.threads())
     return "a chunk has a multiple of 32 steps, at most one per thread";
   if (plan.valueTile % (16 * plan.warps) || !SharedTile::fits(plan.valueTile) ||
-      !SharedTile::fits(16 * plan.columnTiles()))
+      !SharedTile::fits(16 * plan.valueTiles()))
     return "a warp's part of the value axis is 16, 32 or a multiple of 64 columns";
   if (plan.stages < (plan.ahead ? program.readsTiles ? 4 : 3 : 2) || plan.stages > 4)
     return "a chunk is loaded while another one is in use: two stages, three with scores ahead, four where these need "

@@ -13,11 +13,13 @@ struct TilePlan {
   bool ahead =
       false;         // scores of the next chunk are computed beside this chunk's columns: one barrier a chunk, 3 stages
   int64_t arch = 90; // compute capability times ten
+  int64_t transitionTiles = 0; // tiles of 16 columns of a transition that a warp has behind its columns (Part::Ends)
 
   int64_t threads() const { return 32 * warps; }
   int64_t blocks() const { return chunk / kBlock; }
-  /// Tiles of 16 columns per warp.
-  int64_t columnTiles() const { return valueTile / (16 * warps); }
+  /// Tiles of 16 columns per warp: of the value axis, and all.
+  int64_t valueTiles() const { return valueTile / (16 * warps); }
+  int64_t columnTiles() const { return valueTiles() + transitionTiles; }
 };
 
 /// A matrix of 16-bit elements in shared memory. Units of 16 bytes are exchanged inside a row, depending on the row, so that eight rows
