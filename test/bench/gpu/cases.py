@@ -29,7 +29,7 @@ class Model:
     spec: str                                      # an example, or a file in ../specs
     dims: dict                                     # a dimension of the spec: the shape's size that it takes
     shapes: list = field(default_factory=lambda: ["A", "B", "C"])
-    gradients: list = field(default_factory=lambda: ["A"])  # shapes whose gradient is measured, too
+    gradients: list = field(default_factory=lambda: ["A", "C"])  # shapes whose gradient is measured, too
     goal: float = 2                                # times the floor: forward
     goal_both: float = 4                           # forward and gradient
     peers: list = field(default_factory=list)      # names in peers.py
@@ -43,14 +43,14 @@ MODELS = {
     "simple_gla": Model("simple_gla", KV, ["A", "B", "C", "D"], peers=["fla simple_gla"]),
     "mamba2": Model("mamba2", {"N": "K", "P": "V"}, peers=["mamba2 SSD"]),
     "mlstm": Model("mlstm", KV, peers=["mlstm_kernels"]),
-    "gla": Model("gla", KV, ["A", "B", "C", *DECODED], ["A", "C"], peers=["fla gla"]),
+    "gla": Model("gla", KV, ["A", "B", "C", *DECODED], peers=["fla gla"]),
     "hgrn2": Model("hgrn2", KV, peers=["fla gla"]),
     "rwkv6": Model("rwkv6", KV, peers=["fla rwkv6"]),
-    "deltanet": Model("deltanet", KV, ["A", "B", "C", *DECODED], ["A", "C"], 3, 6, ["fla delta_rule"]),
+    "deltanet": Model("deltanet", KV, ["A", "B", "C", *DECODED], goal=3, goal_both=6, peers=["fla delta_rule"]),
     "gated_delta_net": Model("gated_delta_net", KV, ["A", "B", "C", *DECODED], goal=3, goal_both=6, peers=["fla gated_delta_rule"]),
     "kda": Model("kda", KV, goal=3, goal_both=6, peers=["fla kda"]),
-    "rwkv7": Model("rwkv7", KV, ["A", "B", "C", "D", *DECODED], ["A", "D"], 3, 6, ["fla rwkv7"]),
-    "stabilised_vector_delta": Model("stabilised_vector_delta", KV, ["A", "C"], ["A"], 3, 6),
+    "rwkv7": Model("rwkv7", KV, ["A", "B", "C", "D", *DECODED], ["A", "C", "D"], 3, 6, ["fla rwkv7"]),
+    "stabilised_vector_delta": Model("stabilised_vector_delta", KV, ["A", "C"], goal=3, goal_both=6),
     "h = a h + b": Model("scan.rondo", {"D": "D"}, SCANS, SCANS, 1.15, 1.15, ["accelerated-scan", "fla hgrn"]),
     "selective_scan": Model("selective_scan", {"D": "D", "N": "N"}, SCANS, ["S2"], 1.5, 3, ["mamba selective_scan"], exps=["D", "N"]),
     "lstm_no_peepholes": Model("lstm_no_peepholes", CELL, CELLS, CELLS, peers=["cuDNN LSTM bf16", "cuDNN LSTM f16"]),
