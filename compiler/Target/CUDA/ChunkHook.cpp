@@ -41,9 +41,9 @@ constexpr double kStepAlone = 400;
 /// What a launch takes before its first chunk or step, and after the last one.
 constexpr double kTileFixed = 6000, kStepFixed = 3000, kLinkFixed = 3000;
 /// A segment of the linking kernel, whose blocks have 1024 numbers: a load that waits for memory, of several at once, or its bytes; not
-/// measured yet.
+/// fitted yet.
 constexpr double kLinkAlone = 300, kLinkShared = 300;
-/// The same where it multiplies by a transition, for each key: 32 passes through shared memory; not measured yet.
+/// The same where it multiplies by a transition, for each key: 32 passes through shared memory; not fitted yet.
 constexpr double kLinkProduct = 20;
 
 /// `plan` with columns of the transition beside the state's: what does not depend on columns (levels, scores, inverses) is computed once for
