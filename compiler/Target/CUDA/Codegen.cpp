@@ -136,13 +136,14 @@ static void markKernels(llvm::Module &code, ModuleOp module) {
     }
 }
 
-/// A line for each kernel: "gla_0_chunks: 256 threads, 98 KiB shared, 168 registers, 0 bytes spilled".
+/// The architecture, and a line for each kernel: "gla_0_chunks: 256 threads, 98 KiB shared, 168 registers, 0 bytes spilled".
 static llvm::Expected<std::string> describeResources(ModuleOp module, StringRef ptx, StringRef arch) {
   auto assembled = assemble(ptx, arch);
   if (!assembled)
     return assembled.takeError();
   std::string text;
   llvm::raw_string_ostream out(text);
+  out << arch << "\n";
   std::optional<Program> program = programOf(module);
   for (const Launch &launch : program ? program->launches : std::vector<Launch>()) {
     out << launch.symbol << ": " << launch.threads << " threads, " << (launch.sharedBytes + 1023) / 1024

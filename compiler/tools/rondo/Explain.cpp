@@ -91,6 +91,17 @@ Result<void> printMemory(Engine &engine, const std::string &path, const SpecArgu
   return {};
 }
 
+/// `resources`: the architecture that they are compiled for, and a line for each kernel.
+void printKernels(const Result<std::string> &resources) {
+  std::istringstream lines(resources ? *resources : resources.error().message());
+  std::string architecture, line;
+  if (resources)
+    std::getline(lines, architecture);
+  fmt::print("{}\n", paint(Colour::Bold, resources ? "kernels, as code for " + architecture : "kernels"));
+  while (std::getline(lines, line))
+    fmt::print("    {}\n", line);
+}
+
 int explain(const SpecArguments &arguments) {
   Engine engine;
   const std::string path = resolveSpec(arguments.spec);
@@ -109,11 +120,7 @@ int explain(const SpecArguments &arguments) {
     }
   if (!arguments.target.starts_with("cuda") || !sized)
     return 0;
-  const Result<std::string> kernels = engine.emitFile(path, options, "resources");
-  fmt::print("{}\n", paint(Colour::Bold, "kernels"));
-  std::istringstream lines(kernels ? *kernels : kernels.error().message());
-  for (std::string line; std::getline(lines, line);)
-    fmt::print("    {}\n", line);
+  printKernels(engine.emitFile(path, options, "resources"));
   return 0;
 }
 
