@@ -149,7 +149,7 @@ def of_family(verify, words):
 
 
 SLOW = {"stabilised_delta_block"}  # its reference takes minutes for a call that is cut into segments
-# Gradients that the emulator runs: all kinds of kernels. Those of all examples take it an hour, and a block's 6 GB.
+# Gradients that the emulator runs: all kinds of kernels. Those of all examples take too long, and a block's 6 GB.
 EMULATED_GRADIENTS = {"deltanet", "gated_delta_net", "gateloop", "gla", "gru", "hgrn", "hgrn2", "kda", "lstm_no_peepholes", "mamba2", "min_gru",
                       "mlstm", "retnet", "rwkv6", "rwkv7", "selective_scan", "simple_gla", "slstm", "stabilised_vector_delta"}
 LONG = {"gla", "gated_delta_net"}  # of the rest, `rondo verify --grad --long` takes too long for every run

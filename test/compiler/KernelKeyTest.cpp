@@ -1,8 +1,8 @@
 // Which kernels are the same to the code that is made from them.
 #include "compiler/Driver/KernelKey.h"
 #include "compiler/Driver/Compiler.h"
-#include "compiler/Pipeline/Passes.h"
 #include "mlir/Parser/Parser.h"
+#include "test/compiler/Context.h"
 #include <catch2/catch.hpp>
 
 using namespace mlir;
@@ -12,16 +12,6 @@ using driver::kernelKey;
 namespace {
 
 const cpu::Machine machine{"znver3", "+avx2", 256, 2};
-
-MLIRContext &context() {
-  static MLIRContext one = [] {
-    DialectRegistry registry;
-    registerDialects(registry);
-    return MLIRContext(registry, MLIRContext::Threading::DISABLED);
-  }();
-  one.loadAllAvailableDialects();
-  return one;
-}
 
 std::string keyOf(const std::string &body, const std::string &attributes = "", const std::string &suffix = "") {
   OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(

@@ -2,6 +2,7 @@
 #include "test/compiler/Spellings.h"
 #include "compiler/Pipeline/Passes.h"
 #include "mlir/Parser/Parser.h"
+#include "test/compiler/Context.h"
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <random>
@@ -74,14 +75,7 @@ std::string emit(const Model &model, const std::string &phase) {
 }
 
 OwningOpRef<ModuleOp> parse(const std::string &text) {
-  static MLIRContext *context = [] {
-    DialectRegistry registry;
-    registerDialects(registry);
-    auto *made = new MLIRContext(registry, MLIRContext::Threading::DISABLED);
-    made->loadAllAvailableDialects();
-    return made;
-  }();
-  auto module = parseSourceString<ModuleOp>(text, context);
+  auto module = parseSourceString<ModuleOp>(text, &context());
   INFO(text);
   REQUIRE(module);
   return module;

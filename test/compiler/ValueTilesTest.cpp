@@ -8,6 +8,7 @@
 #include "mlir/Parser/Parser.h"
 #include "rondo/Artifact.h"
 #include "rondo/Kernel.h"
+#include "test/compiler/Context.h"
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <fstream>
@@ -17,16 +18,6 @@ using namespace mlir;
 using namespace rondo;
 
 namespace {
-
-MLIRContext &context() {
-  static MLIRContext one = [] {
-    DialectRegistry registry;
-    registerDialects(registry);
-    return MLIRContext(registry, MLIRContext::Threading::DISABLED);
-  }();
-  one.loadAllAvailableDialects();
-  return one;
-}
 
 struct Compiled {
   OwningOpRef<ModuleOp> module; // before lower-scan
