@@ -83,6 +83,22 @@ TEST_CASE("many heads go whole, few heads with a long sequence by segments, few 
   CHECK(taken(program, callOf(1, 0, 16)) == steps);
 }
 
+TEST_CASE("where whole sequences give most multiprocessors work, segments must be clearly faster") {
+  Program program = threeWays();
+  const auto cost = [&](double nanoseconds) {
+    for (Launch &launch : program.launches)
+      if (launch.way == 1)
+        launch.cost.shared = launch.cost.alone = nanoseconds;
+  };
+  // 12 of 16 multiprocessors have a block, or all of them, for this share of the time.
+  const Call call = callOf(1, 32768, 12);
+  cost(2000); // 0.76
+  CHECK(taken(program, call, 16) == segments);
+  cost(2450); // 0.94
+  CHECK(taken(program, call, 16) == whole);
+  CHECK(taken(program, call, 32) == segments); // 12 of 32 are not most
+}
+
 TEST_CASE("segments are multiples of a chunk and cover the sequence; their workspace is one") {
   const Program program = threeWays();
   for (int64_t time : {4096, 10001, 32768, 1000000}) {

@@ -25,7 +25,7 @@ using rondo::chunk::Schedule;
 namespace {
 
 /// Sizes that are thought of; a later one must be better by more than the cost model knows.
-constexpr int64_t kSizes[] = {64, 32};
+constexpr int64_t kSizes[] = {32, 64};
 constexpr double kBetterBy = 0.9;
 
 PlanAttr withTiles(PlanAttr plan, const TilePlan &tiles) {

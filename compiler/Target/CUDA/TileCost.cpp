@@ -25,6 +25,20 @@ int64_t sharedTraffic(const TileProgram &program, const TilePlan &plan) {
 
 constexpr double kCyclesPerNanosecond = 1.75;
 
+/// Registers of a thread: all that it can have, and what it needs beside its columns of the state.
+constexpr int64_t kMostRegisters = 255, kOtherRegisters = 110;
+
+/// What a warp with several tiles of columns takes beside what the model counts: fewer warps read the same rows, but not with as much less
+/// work. Where its state leaves too few registers for the rest, more. Measured on an H100: 1.4 to 2 and 2.8 to 3.5 on a full
+/// multiprocessor, 1.1 to 1.9 for a block alone.
+double wideWarps(const TileProgram &program, const TilePlan &plan) {
+  if (plan.valueTiles() < 2)
+    return 1;
+  const bool crowded = kOtherRegisters + program.states.front().keys * plan.valueTiles() > kMostRegisters;
+  return crowded ? 3 : plan.ahead ? 1.6 : 1.75;
+}
+constexpr double kWideAlone = 1.5;
+
 /// Blocks that a multiprocessor can have at a time.
 int64_t residentBlocks(const TileProgram &program, const TilePlan &plan) {
   int64_t keys = 0;
@@ -32,7 +46,7 @@ int64_t residentBlocks(const TileProgram &program, const TilePlan &plan) {
     keys += state.keys;
   if (program.twoTerms) // a second operand A
     keys += keys / 4;
-  int64_t registers = std::min<int64_t>(255, 110 + keys * plan.columnTiles());
+  const int64_t registers = std::min<int64_t>(kMostRegisters, kOtherRegisters + keys * plan.columnTiles());
   constexpr int64_t reserved = 1024; // bytes of shared memory that every block takes beside what it may use
   return std::min((sharedLimit(plan.arch) + reserved) / (SharedMap(program, plan).total + reserved),
                   65536 / (registers * plan.threads()));
@@ -50,16 +64,24 @@ double transitionCycles(const TileProgram &program, const TilePlan &plan) {
   return 2 * static_cast<double>(products);
 }
 
+/// Cycles of the blocks on the diagonal that solves invert, where nothing runs beside them.
+double inverseCycles(const TileProgram &program, const TilePlan &plan) {
+  return plan.ahead ? 0 : 2500 * static_cast<double>(program.solves.size());
+}
+
 /// Cycles of a chunk of `pieces` blocks of one head, `resident` blocks sharing a multiprocessor.
 double cycles(const TileProgram &program, const TilePlan &plan, double pieces, int64_t resident) {
   double bytesPerCycle = 128, stalls = 2.1; // measured: see README-tiles.md
   double exposed = resident > 1 ? (plan.ahead ? 500 : 400)
                    : plan.ahead ? 700
                                 : 1700; // barriers that no other block hides
+  if (resident > 1)
+    exposed += inverseCycles(program, plan) / 4; // what other blocks do not hide: gated_delta_net at B on an H100
   double warps = std::min<double>(8, resident * plan.warps);
   // Long chunks on few threads hold more than registers can, and every computed row is work for each level: measured, not modelled.
   int64_t keys = program.states.front().keys;
   double crowded = plan.chunk > 32 && ((plan.warps < 8 && keys > 64) || !program.keyDecays.empty()) ? 1.5 : 1;
+  crowded *= wideWarps(program, plan);
   const double reading = stalls * pieces * sharedTraffic(program, plan) / bytesPerCycle;
   return crowded * (reading + pieces * transitionCycles(program, plan) + exposed) * 8 / warps;
 }
@@ -68,19 +90,20 @@ double cycles(const TileProgram &program, const TilePlan &plan, double pieces, i
 void eachPlan(const TileProgram &program, int64_t arch, llvm::function_ref<void(const TilePlan &, bool)> visit) {
   int64_t steps = const_cast<rondo::chunk::ScanOp &>(program.scan).size();
   for (int64_t valueTile : {128, 64, 32, 16})
-    for (bool ahead : {false, true})
-      for (int64_t stages : {4, 3, 2}) {
-        TilePlan plan{steps, valueTile, valueTile / 16, stages, ahead, arch};
-        int64_t least = ahead                ? program.readsTiles ? 4 : 3
-                        : program.readsTiles ? 3
-                                             : 2; // sums of rows want a chunk early
-        if (stages > least)
-          continue;
-        bool fits = whyNot(program, plan).empty();
-        visit(plan, fits);
-        if (fits)
-          break; // fewer stages only where these do not fit
-      }
+    for (int64_t columns : {16, 32}) // of a warp
+      for (bool ahead : {false, true})
+        for (int64_t stages : {4, 3, 2}) {
+          TilePlan plan{steps, valueTile, valueTile / columns, stages, ahead, arch};
+          int64_t least = ahead                ? program.readsTiles ? 4 : 3
+                          : program.readsTiles ? 3
+                                               : 2; // sums of rows want a chunk early
+          if (stages > least || !plan.warps)
+            continue;
+          bool fits = whyNot(program, plan).empty();
+          visit(plan, fits);
+          if (fits)
+            break; // fewer stages only where these do not fit
+        }
 }
 
 } // namespace
@@ -93,11 +116,6 @@ static double rowCycles(const TileProgram &program, const TilePlan &plan) {
   return 6.0 / 128 * static_cast<double>(elements);
 }
 
-/// Cycles of the blocks on the diagonal that solves invert, where nothing runs beside them.
-static double inverseCycles(const TileProgram &program, const TilePlan &plan) {
-  return plan.ahead ? 0 : 2500 * static_cast<double>(program.solves.size());
-}
-
 /// Cycles of a chunk of a block that has its multiprocessor for itself. Fewer warps wait less for each other at barriers, and do not make
 /// anything slower than it is, as they would where a multiprocessor is to be filled with blocks of that size.
 static double cyclesAlone(const TileProgram &program, const TilePlan &plan) {
@@ -105,7 +123,8 @@ static double cyclesAlone(const TileProgram &program, const TilePlan &plan) {
   const double waits = plan.ahead ? 700 : 300 + 175 * warps;
   const double exposed = std::max(waits, rowCycles(program, plan) * 8 / warps) + inverseCycles(program, plan);
   const bool few = plan.chunk > 32 && plan.warps < 8, rows = plan.chunk > 32 && !program.keyDecays.empty();
-  const double reading = 2.1 * static_cast<double>(sharedTraffic(program, plan)) / 128;
+  const double wide = plan.valueTiles() > 1 ? kWideAlone : 1;
+  const double reading = wide * 2.1 * static_cast<double>(sharedTraffic(program, plan)) / 128;
   return (few || rows ? 1.4 : 1) * (reading + transitionCycles(program, plan)) + exposed;
 }
 

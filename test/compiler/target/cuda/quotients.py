@@ -1,5 +1,5 @@
 """quotients.py SPEC: behind the end of a sequence rows are zeros, and 0/0 is no number. A quotient that enters a product is replaced by 0
-there, each of the 32 numbers that a thread has of a block of columns; one that is only stored is not."""
+there, each of the 16 numbers that a thread has of a block of columns; one that is only stored is not."""
 import re
 import subprocess
 import sys
@@ -13,5 +13,5 @@ def selects(model):
 
 
 stored, multiplied = selects("stored"), selects("multiplied")
-if multiplied < stored + 32:
+if multiplied < stored + 16:
     sys.exit(f"{multiplied} selections where a quotient is multiplied, {stored} where it is stored")
