@@ -243,7 +243,7 @@ private:
 
   /// Raised scans as their single steps, but for expansions that go back as such.
   Operation *lowered(Operation *op) {
-    if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
+    if (!hasForms(op))
       return op;
     auto scan = cast<recur::ScanInterface>(op);
     if (std::optional<Expansion> expansion = expansionOf(op)) {

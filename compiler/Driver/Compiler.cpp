@@ -98,6 +98,11 @@ public:
     return target.consume_front("cpu:") ? cpu::machineOfLevel(target.str()) : std::nullopt;
   }
   bool isCuda() const { return cudaArchitecture(options.target).has_value(); }
+  /// Whether it is the scans of a gradient that have plans, rather than the model's.
+  bool plansBack() {
+    const PhaseOptions how = makePhaseOptions();
+    return how.gradient && how.backBySteps;
+  }
   ArrayRef<Phase> phases() const { return isCuda() ? cudaPhases() : cpuPhases(); }
 
   std::optional<frontend::File> parse() {
@@ -465,12 +470,12 @@ Outcome<ModelFacts> driver::Compiler::inspect(const Source &source, const Option
   }
   facts.forms = std::move(forms.forms);
   facts.schedules = std::move(forms.schedules);
-  if (sized && !facts.dims.empty() && compilation.runThrough("raise"))
-    facts.choices = compilation.isCuda()
-                        ? cudaChoicesOf(*compilation.module, *cudaArchitecture(options.target), options.gradient > 0)
-                        : choicesOf(*compilation.module, options.gradient > 0);
-  if (sized && !facts.dims.empty() && compilation.runThrough("plan")) {
-    facts.plans = plansOf(*compilation.module, options.gradient > 0 && !options.tangent);
+  const bool isBack = compilation.plansBack();
+  if (sized && !facts.dims.empty() && compilation.runThrough(isBack ? "way-back" : "raise"))
+    facts.choices = compilation.isCuda() ? cudaChoicesOf(*compilation.module, *cudaArchitecture(options.target))
+                                         : choicesOf(*compilation.module, options.gradient > 0);
+  if (sized && !facts.dims.empty() && compilation.runThrough(isBack ? "plan-back" : "plan")) {
+    facts.plans = plansOf(*compilation.module, options.gradient > 0 && !options.tangent && !isBack);
     facts.planTexts = planTextsOf(*compilation.module);
     for (const std::string &plan : facts.plans)
       facts.report += "    " + plan + "\n";

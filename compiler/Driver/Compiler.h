@@ -68,7 +68,7 @@ struct Compiled {
 
 /// The plans that one recurrence can follow, the one that is expected to be cheapest first.
 struct PlanChoices {
-  std::string state; // names the recurrence in Options::plan
+  std::string state; // names the recurrence in Options::plan: "S", or "d_S.2" for the second of several that have one
   struct Choice {
     std::string plan;               // "<form = chunk, schedule = carry, chunk = 16>"
     double cost = 0;                // expected; only ratios mean something

@@ -123,7 +123,7 @@ static void reportRaised(ModuleOp raised, driver::Forms &forms, llvm::raw_ostrea
     if (auto cell = dyn_cast<recur::CellScanOp>(op))
       out << "    cell_scan of " << allNames(cast<recur::ScanInterface>(op)) << ": forms step; " << productsOf(cell)
           << "\n";
-    if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
+    if (!hasForms(op))
       return;
     auto scan = cast<recur::ScanInterface>(op);
     out << "    " << op->getName().stripDialect() << " of " << allNames(scan);
@@ -243,7 +243,7 @@ std::vector<std::string> driver::planTextsOf(ModuleOp module) {
   module.walk([&](recur::ScanInterface scan) {
     auto plan = scan->getAttrOfType<chunk::PlanAttr>(kPlanAttr);
     if (plan && scan.numStates() > 0)
-      texts.push_back(scan.state(0).getName().str() + ": " + planText(plan));
+      texts.push_back(planName(scan) + ": " + planText(plan));
   });
   return texts;
 }
@@ -251,10 +251,10 @@ std::vector<std::string> driver::planTextsOf(ModuleOp module) {
 std::vector<driver::PlanChoices> driver::choicesOf(ModuleOp raised, bool gradient) {
   std::vector<PlanChoices> all;
   raised.walk([&](Operation *op) {
-    if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
+    if (!hasForms(op))
       return;
     auto scan = cast<recur::ScanInterface>(op);
-    PlanChoices choices{scan.state(0).getName().str(), {}};
+    PlanChoices choices{planName(scan), {}};
     for (const PlanCost &each : planSpace(op, gradient))
       choices.choices.push_back({planText(each.plan), each.cost, {each.terms.begin(), each.terms.end()}});
     all.push_back(std::move(choices));
@@ -262,15 +262,15 @@ std::vector<driver::PlanChoices> driver::choicesOf(ModuleOp raised, bool gradien
   return all;
 }
 
-std::vector<driver::PlanChoices> driver::cudaChoicesOf(ModuleOp raised, StringRef arch, bool gradient) {
+std::vector<driver::PlanChoices> driver::cudaChoicesOf(ModuleOp raised, StringRef arch) {
   std::vector<PlanChoices> all;
-  FailureOr<std::vector<std::vector<cuda::TileCandidate>>> space = failure();
-  if (gradient || failed(space = cuda::tileSpace(raised, arch)))
+  FailureOr<std::vector<std::vector<cuda::TileCandidate>>> space = cuda::tileSpace(raised, arch);
+  if (failed(space))
     return all;
   raised.walk([&](Operation *op) {
-    if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
+    if (!hasForms(op))
       return;
-    PlanChoices choices{cast<recur::ScanInterface>(op).state(0).getName().str(), {}};
+    PlanChoices choices{planName(cast<recur::ScanInterface>(op)), {}};
     for (const cuda::TileCandidate &each : (*space)[all.size()])
       choices.choices.push_back({planText(each.plan), each.cost, {}});
     all.push_back(std::move(choices));

@@ -25,13 +25,13 @@ Findings reportModel(mlir::ModuleOp module);
 /// Those of a module after phase raise.
 Forms formsOf(mlir::ModuleOp raised);
 
-/// What was chosen for each raised scan of a module after phase plan: "S: chunk of 16", "h: step"; for a `gradient` also how often a
+/// What was chosen for each raised scan of a module after phase plan or plan-back: "S: chunk of 16", "h: step"; for a `gradient` also how often a
 /// state is kept.
 std::vector<std::string> plansOf(mlir::ModuleOp module, bool gradient);
-/// What could be chosen for each raised scan of a module after phase raise.
+/// What could be chosen for each raised scan of a module after phase raise or way-back.
 std::vector<PlanChoices> choicesOf(mlir::ModuleOp raised, bool gradient);
-/// The same for a GPU. None for a gradient, whose scans have their plans when they are made.
-std::vector<PlanChoices> cudaChoicesOf(mlir::ModuleOp raised, llvm::StringRef arch, bool gradient);
-/// The plans of a module after phase plan in full, as Options::plan takes it: "S: <form = chunk, schedule = carry, chunk = 16>".
+/// The same for a GPU.
+std::vector<PlanChoices> cudaChoicesOf(mlir::ModuleOp raised, llvm::StringRef arch);
+/// The plans of a module after phase plan or plan-back in full, as Options::plan takes it: "S: <form = chunk, schedule = carry, chunk = 16>".
 std::vector<std::string> planTextsOf(mlir::ModuleOp module);
 } // namespace rondo::driver

@@ -87,6 +87,9 @@ void buildRaiseAll(OpPassManager &passes, const PhaseOptions &options) {
   passes.addPass(createRaiseCells());
 }
 
+/// What is asked of plans is asked of the scans that get kernels: of the gradient's where these are found anew.
+std::string planOf(const PhaseOptions &options) { return options.gradient && options.backBySteps ? "" : options.plan; }
+
 ChoosePlansOptions plansOf(const PhaseOptions &options) {
   ChoosePlansOptions plans;
   // What goes back by other scans than it came has no form of its own before that.
@@ -94,7 +97,7 @@ ChoosePlansOptions plansOf(const PhaseOptions &options) {
   plans.schedule = options.schedule;
   plans.segments = options.threads;
   plans.chunk = options.chunk;
-  plans.plan = options.plan;
+  plans.plan = planOf(options);
   plans.interval = options.interval;
   plans.gradient = options.gradient;
   return plans;
@@ -137,7 +140,7 @@ void buildPlanCuda(OpPassManager &passes, const PhaseOptions &options) {
   tiles.form = options.form;
   tiles.gradient = options.gradient;
   tiles.chunk = options.chunk;
-  tiles.plan = options.plan;
+  tiles.plan = planOf(options);
   tiles.arch = options.arch;
   passes.addPass(cuda::createChooseTiles(tiles));
 }
@@ -149,9 +152,9 @@ void narrowOperands(OpPassManager &passes, const PhaseOptions &options) {
 }
 
 /// The way back: chunks go by chunks; what goes by steps has its forms found anew.
-void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
+void buildWayBack(OpPassManager &passes, const PhaseOptions &options) {
   if (!options.gradient)
-    return narrowOperands(passes, options);
+    return;
   DifferentiateOptions by;
   by.wrt.assign(options.wrt.begin(), options.wrt.end());
   by.steps = options.backBySteps;
@@ -169,15 +172,25 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
   if (options.backBySteps && options.form != "step")
     passes.addNestedPass<func::FuncOp>(cuda::createThinScans());
   buildRaise(passes, options);
+}
+
+void buildPlanBack(OpPassManager &passes, const PhaseOptions &options) {
+  if (!options.gradient)
+    return;
   PhaseOptions again = options;
   again.backBySteps = false;
   again.gradient = false;
   if (again.form != "step")
     again.form = "auto"; // what was asked for holds for the model, and need not be there on the way back
   again.schedule = "auto";
-  again.plan.clear();
+  if (!options.backBySteps)
+    again.plan.clear(); // nor this, which the model's scans follow
   (options.backBySteps ? buildPlanCuda : buildPlan)(passes, again);
-  buildForm(passes, again);
+}
+
+void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
+  if (options.gradient)
+    buildForm(passes, 0);
   narrowOperands(passes, options);
 }
 
@@ -280,14 +293,17 @@ const Phase kPhases[] = {
     {"raise", "scans as the tightest op that analysis finds", buildRaiseAll, verifyBound},
     {"plan", "each raised scan has a form, a schedule and a size of its chunks", buildPlanCpu, verifyBound},
     {"form", "scans that take steps, or chunks of them", buildFormCpu, verifyFormed},
-    {"gradient", "the gradient in place of the model, where one is asked for", buildGradient, verifyFormed},
+    {"way-back", "the gradient in place of the model, where one is asked for; its scans are raised", buildWayBack,
+     verifyBound},
+    {"plan-back", "each scan that was raised there has a plan", buildPlanBack, verifyBound},
+    {"gradient", "and takes steps, or chunks of them", buildGradient, verifyFormed},
     {"lower-scan", "scans as kernels: loops over tasks, steps and vectors", buildLowerScan, verifyLowered},
     {"expand-math", "elementary functions as polynomials", buildExpandMath, verifyExpanded},
     {"to-llvm", "the LLVM dialect", buildToLLVM, verifyLLVM},
 };
 
 /// Number of phases before targets part.
-constexpr size_t kShared = 11;
+constexpr size_t kShared = 13;
 
 const Phase kCudaPhases[] = {
     {"lower-scan", "scans as kernels: blocks over tasks, threads over the elements of a step", buildLowerScanCuda,

@@ -50,7 +50,7 @@ bool AskedPlans::isFor(const Part &part, recur::ScanInterface scan) const {
   for (unsigned s = 0; s < scan.numStates(); ++s)
     if (scan.state(s).getName().getValue() == part.state)
       return true;
-  return false;
+  return planName(scan) == part.state;
 }
 
 std::optional<AskedPlans::Value> AskedPlans::find(recur::ScanInterface scan, StringRef parameter) {
@@ -78,6 +78,20 @@ std::string rondo::planText(PlanAttr plan) {
   llvm::raw_string_ostream stream(text);
   stream << Attribute(plan);
   return text.substr(text.find('<'));
+}
+
+std::string rondo::planName(recur::ScanInterface scan) {
+  const StringAttr name = scan.state(0).getName();
+  size_t all = 0, number = 0;
+  scan->getParentOfType<ModuleOp>().walk([&](Operation *op) {
+    auto other = dyn_cast<recur::ScanInterface>(op);
+    if (!other || !hasForms(op) || other.numStates() == 0 || other.state(0).getName() != name)
+      return;
+    ++all;
+    if (other == scan)
+      number = all;
+  });
+  return name.str() + (all > 1 ? "." + std::to_string(number) : "");
 }
 
 std::string rondo::stateNames(recur::ScanInterface scan) {

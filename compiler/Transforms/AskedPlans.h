@@ -11,7 +11,8 @@
 namespace rondo {
 
 /// Parts of plans, by semicolon: "<chunk = 32>" for every scan that can follow it, "S: <form = step>" for the scan with state S, whose
-/// own part wins. Parameters that are left out keep what the compiler chooses.
+/// own part wins. Where several have a state of that name, as gradients do, it is for all of them, and "S.2: <...>" for the second
+/// (planName). Parameters that are left out keep what the compiler chooses.
 class AskedPlans {
 public:
   /// Fails, with an error, where the text has another form.
@@ -44,6 +45,8 @@ private:
 
 /// The plan as `--plan` takes it: "<form = chunk, schedule = carry, chunk = 16>".
 std::string planText(chunk::PlanAttr plan);
+/// What names a raised scan in a plan: its first state, and which of several that begin with such a one: "S", "d_S.2".
+std::string planName(recur::ScanInterface scan);
 /// "S, n": the states of a scan.
 std::string stateNames(recur::ScanInterface scan);
 

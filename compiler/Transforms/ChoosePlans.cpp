@@ -123,7 +123,7 @@ struct ChoosePlans : rondo::impl::ChoosePlansBase<ChoosePlans> {
     std::string why = "it has no recurrence that analysis could raise", whole = why, states;
     bool anySegments = false;
     WalkResult walk = getOperation().walk([&](Operation *op) {
-      if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
+      if (!hasForms(op))
         return WalkResult::advance();
       ScanForms forms(op, gradient, /*isForCpu=*/measured);
       auto scan = cast<recur::ScanInterface>(op);

@@ -24,7 +24,7 @@ struct FormChunks : rondo::impl::FormChunksBase<FormChunks> {
   void runOnOperation() override {
     SmallVector<Operation *> raised;
     getOperation().walk([&](Operation *op) {
-      if (isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
+      if (hasForms(op))
         raised.push_back(op);
     });
     for (Operation *op : raised) {

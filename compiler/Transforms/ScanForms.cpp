@@ -6,6 +6,8 @@
 using namespace mlir;
 using namespace rondo;
 
+bool rondo::hasForms(Operation *op) { return isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op); }
+
 std::optional<Expansion> rondo::expansionOf(Operation *raised) {
   if (auto expand = dyn_cast<recur::ExpandScanOp>(raised))
     return Expansion(expand);

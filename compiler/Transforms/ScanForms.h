@@ -6,6 +6,9 @@
 
 namespace rondo {
 
+/// Whether an operation is a scan that has forms to choose from: recur.linear_scan, expand_scan and delta_scan.
+bool hasForms(mlir::Operation *op);
+
 /// The structure of an expand_scan or delta_scan; nothing for other operations.
 std::optional<Expansion> expansionOf(mlir::Operation *raised);
 

@@ -33,7 +33,7 @@ struct ChooseSchedule : rondo::cpu::impl::ChooseScheduleBase<ChooseSchedule> {
   void runOnOperation() override {
     SmallVector<Operation *> raised;
     getOperation().walk([&](Operation *op) {
-      if (isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op) && op->hasAttr(kPlanAttr))
+      if (hasForms(op) && op->hasAttr(kPlanAttr))
         raised.push_back(op);
     });
     FailureOr<AskedPlans> asked = AskedPlans::parse(plan, [&] { return getOperation().emitError(); });

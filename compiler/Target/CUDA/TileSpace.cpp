@@ -4,6 +4,7 @@
 #include "compiler/Target/CUDA/ChunkKernel.h"
 #include "compiler/Transforms/ExpansionChunk.h"
 #include "compiler/Transforms/Passes.h"
+#include "compiler/Transforms/ScanForms.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 #include <cmath>
@@ -139,7 +140,7 @@ FailureOr<std::vector<std::vector<TileCandidate>>> rondo::cuda::tileSpace(Module
   std::vector<std::vector<TileCandidate>> space;
   SmallVector<size_t> chunked; // numbers of the scans that have chunks
   asked->walk([&](Operation *op) {
-    if (!isa<recur::LinearScanOp, recur::ExpandScanOp, recur::DeltaScanOp>(op))
+    if (!hasForms(op))
       return;
     if (hasChunkForm(op))
       chunked.push_back(space.size());

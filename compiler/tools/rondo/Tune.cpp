@@ -7,6 +7,7 @@
 #include "compiler/tools/rondo/Terminal.h"
 #include "compiler/tools/rondo/TextFile.h"
 #include "compiler/tools/rondo/TuneReport.h"
+#include "compiler/tools/rondo/TuneSpace.h"
 #include "compiler/tools/rondo/TuneStages.h"
 #include "compiler/tools/rondo/TunedPlan.h"
 #include <chrono>
@@ -22,6 +23,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// What of the time is for each recurrence alone; the rest is for the fastest of each together.
+constexpr double kAlone = 0.8;
+
 struct TuneArguments {
   SpecArguments spec;
   double seconds = 30;
@@ -29,56 +33,6 @@ struct TuneArguments {
   bool exhaustive = false, fresh = false, dryRun = false, json = false;
   std::string report, candidates;
 };
-
-std::vector<double> sum(std::vector<double> a, const std::vector<double> &b) {
-  a.resize(std::max(a.size(), b.size()));
-  for (size_t i = 0; i < b.size(); ++i)
-    a[i] += b[i];
-  return a;
-}
-
-/// Plans for all recurrences at once, by what they are expected to cost together. Where there are very many, the cheapest.
-std::vector<tune::Candidate> combine(const std::vector<PlanChoices> &recurrences) {
-  constexpr size_t most = 4096;
-  std::vector<tune::Candidate> all = {{"", 0, {}}};
-  for (const PlanChoices &recurrence : recurrences) {
-    std::vector<tune::Candidate> longer;
-    for (const tune::Candidate &before : all)
-      for (const PlanChoices::Choice &choice : recurrence.choices)
-        longer.push_back(
-            {fmt::format("{}{}{}: {}", before.plan, before.plan.empty() ? "" : "; ", recurrence.state, choice.plan),
-             before.cost + choice.cost, sum(before.terms, choice.terms)});
-    std::sort(longer.begin(), longer.end(),
-              [](const auto &a, const auto &b) { return std::pair(a.cost, a.plan) < std::pair(b.cost, b.plan); });
-    if (longer.size() > most)
-      longer.resize(most);
-    all = std::move(longer);
-  }
-  return all;
-}
-
-/// Where the compiler cuts a recurrence's sequences into segments, its own plan is one to choose from; and for calls with fewer tasks than
-/// threads, which alone take segments, so is every size of a chunk.
-void addSegments(ModelInfo &info, bool hasFewTasks) {
-  const std::string carry = "schedule = carry", segment = "schedule = segment";
-  for (PlanChoices &recurrence : info.choices)
-    for (const std::string &text : info.planTexts) {
-      const std::string named = recurrence.state + ": ";
-      if (text.compare(0, named.size(), named) != 0 || text.find(segment) == std::string::npos)
-        continue;
-      const std::string usual = text.substr(named.size());
-      std::vector<PlanChoices::Choice> more;
-      for (PlanChoices::Choice choice : recurrence.choices)
-        if (const size_t at = choice.plan.find(carry);
-            hasFewTasks && at != std::string::npos && choice.plan.find("chunk") == 8) {
-          choice.plan.replace(at, carry.size(), segment);
-          more.push_back(std::move(choice));
-        }
-      if (std::none_of(more.begin(), more.end(), [&](const auto &each) { return each.plan == usual; }))
-        more.push_back({usual, recurrence.choices.front().cost, recurrence.choices.front().terms});
-      recurrence.choices.insert(recurrence.choices.end(), more.begin(), more.end());
-    }
-}
 
 /// So many of the plans, drawn at random, in their order; the default is one of them in any case.
 std::vector<tune::Candidate> draw(const std::vector<tune::Candidate> &all, size_t count, const std::string &usual,
@@ -124,6 +78,7 @@ private:
   Result<tune::Runner> compile(const std::string &plan, Engine &engine);
   tune::SearchHooks makeHooks(Progress &progress, std::vector<Engine> &engines);
   void readKnown(tune::SearchOptions &how);
+  void take(tune::SearchResult found);
 
   const TuneArguments &arguments;
   std::string path, text;
@@ -132,7 +87,8 @@ private:
   CallShape shape;
   RunOptions callWith;
   RecordKey key;
-  std::vector<tune::Candidate> candidates;
+  TuneSpace space;
+  std::vector<tune::Candidate> candidates; // of the space, or a sample
   std::optional<BenchCall> call;
   std::optional<GpuCall> gpu;
   std::optional<Records> records;
@@ -159,8 +115,8 @@ Result<void> Tuner::prepare() {
     return Error(fmt::format("model '{}' has no recurrence with a choice of plans", info.name));
   const RandomRequest request = randomRequest(arguments.spec);
   shape = fitted(info.tensors, request.over({1, 1024, 32, 8, 1}));
-  addSegments(info, sizesOf(options, shape).rows < threadsOf(arguments.spec.threads));
-  candidates = combine(info.choices);
+  space = tuneSpace(info, sizesOf(options, shape).rows < threadsOf(arguments.spec.threads));
+  candidates = space.candidates;
   summary.defaultPlan = fmt::format("{}", fmt::join(info.planTexts, "; "));
   summary.space = candidates.size();
   if (arguments.sample > 0 && arguments.sample < candidates.size())
@@ -307,15 +263,41 @@ Result<void> Tuner::search() {
   readKnown(how);
   Progress progress;
   std::vector<Engine> engines(size_t(how.compileThreads));
-  Result<tune::SearchResult> found = tune::search(candidates, makeHooks(progress, engines), how);
+  const tune::SearchHooks hooks = makeHooks(progress, engines);
+  if (!space.changes.empty())
+    how.seconds *= kAlone;
+  Result<tune::SearchResult> found = tune::search(candidates, hooks, how);
   if (!found)
     return found.error();
-  summary.trials = std::move(found->trials);
+  take(std::move(*found));
+  if (std::optional<tune::Candidate> all = fastestOfEach(space, summary.trials, summary.defaultPlan)) {
+    how.seconds = arguments.seconds - how.seconds;
+    how.exhaustive = true;
+    std::vector<tune::Candidate> last = {trialOf(summary, summary.defaultPlan)->candidate, std::move(*all)};
+    if (summary.trials.front().candidate.plan != summary.defaultPlan)
+      last.push_back(summary.trials.front().candidate);
+    found = tune::search(std::move(last), hooks, how);
+    if (!found)
+      return found.error();
+    take(std::move(*found));
+  }
   summary.chosen = chosenOf(summary).candidate.plan;
-  summary.seconds = found->seconds;
-  summary.compiled = found->compiled;
-  summary.ended = found->ended;
   return {};
+}
+
+/// Adds what a search has found; what was measured before and again has its new time.
+void Tuner::take(tune::SearchResult found) {
+  for (tune::Trial &trial : summary.trials)
+    if (std::none_of(found.trials.begin(), found.trials.end(),
+                     [&](const tune::Trial &again) { return again.candidate.plan == trial.candidate.plan; }))
+      found.trials.push_back(std::move(trial));
+  std::sort(found.trials.begin(), found.trials.end(), [](const tune::Trial &a, const tune::Trial &b) {
+    return std::pair(!a.isMeasured(), a.median) < std::pair(!b.isMeasured(), b.median);
+  });
+  summary.trials = std::move(found.trials);
+  summary.seconds += found.seconds;
+  summary.compiled += found.compiled;
+  summary.ended = found.ended;
 }
 
 void Tuner::print() const {
