@@ -368,6 +368,28 @@ TEST_CASE("what stays the same in a loop needs no register", "[step-nests]") {
   CHECK(vectors({16, 32, 1}) == 2);
 }
 
+TEST_CASE("no more rows of matrices are read side by side than the hardware reads ahead", "[step-nests]") {
+  auto tile = [](int64_t size, cpu::TilingTarget target) {
+    Planned planned(R"(model m<D> {
+      input x: [D]
+      param A, B, C, E: [D, D]
+      a[t] = A @ x[t]
+      b[t] = B @ x[t]
+      c[t] = C @ x[t]
+      e[t] = E @ x[t]
+      output a, b, c, e
+    })",
+                    {{"D", size}});
+    const cpu::NestTiling tiling = cpu::chooseTiling(*planned.plan, planned.plan->nests.front(), target);
+    CHECK(tiling.vectorDim == 1);
+    return tiling.unroll.front(); // rows of each of four matrices
+  };
+  CHECK(tile(1024, {16, 32, 1}) == 2);
+  CHECK(tile(256, {16, 32, 1}) == 2);
+  CHECK(tile(64, {16, 32, 1}) == 4); // short rows: four sums make a vector
+  CHECK(tile(1024, {8, 16, 1}) <= 2);
+}
+
 TEST_CASE("the operand that is larger is read once", "[step-nests]") {
   Planned planned(R"(model m<C, K, V> {
     input q: [C, K]
