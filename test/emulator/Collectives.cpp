@@ -74,17 +74,6 @@ template <Direction direction> Step shuffle(Warp &warp, const Instruction &i, ui
   return Step::Next;
 }
 
-float open(_Float16 x) { return float(x); }
-float open(BFloat x) { return toFloat(x); }
-
-/// One of the two halves of a register of a fragment.
-template <class T> float half(uint32_t bits, int which) {
-  const auto part = uint16_t(bits >> (16 * which));
-  T value;
-  __builtin_memcpy(&value, &part, sizeof value);
-  return open(value);
-}
-
 /// D = A B + C of 16 x 8 x 16, fragments as the manual lays them out: lane 4 g + t holds rows g and g + 8, columns 2 t, 2 t + 1, and 8 on.
 template <class T> Step multiply(Warp &warp, const Instruction &i, uint32_t) {
   float a[16][16], b[16][8], c[16][8];
@@ -92,10 +81,10 @@ template <class T> Step multiply(Warp &warp, const Instruction &i, uint32_t) {
     const int g = lane / 4, t = 2 * (lane % 4);
     for (int r = 0; r < 4; ++r)
       for (int h = 0; h < 2; ++h)
-        a[g + 8 * (r % 2)][t + 8 * (r / 2) + h] = half<T>(read<uint32_t>(warp, i.operands[size_t(4 + r)])[lane], h);
+        a[g + 8 * (r % 2)][t + 8 * (r / 2) + h] = halfOf<T>(read<uint32_t>(warp, i.operands[size_t(4 + r)])[lane], h);
     for (int r = 0; r < 2; ++r)
       for (int h = 0; h < 2; ++h)
-        b[t + 8 * r + h][g] = half<T>(read<uint32_t>(warp, i.operands[size_t(8 + r)])[lane], h);
+        b[t + 8 * r + h][g] = halfOf<T>(read<uint32_t>(warp, i.operands[size_t(8 + r)])[lane], h);
     for (int r = 0; r < 4; ++r)
       c[g + 8 * (r / 2)][t + r % 2] = read<float>(warp, i.operands[size_t(10 + r)])[lane];
   }

@@ -51,6 +51,8 @@ uint64_t sectorsOf(const Warp &warp, const AddressOperand &address, uint32_t byt
 TrafficKind trafficOf(std::string_view opcode) {
   if (opcode.starts_with("mma."))
     return {Traffic::Product, 0};
+  if (opcode.starts_with("wgmma.mma_async"))
+    return {Traffic::GroupProduct, opcode.ends_with(".f16") ? 1u : 0u};
   if (opcode == "bar.sync" || opcode == "barrier.sync")
     return {Traffic::Barrier, 0};
   if (opcode.starts_with("ldmatrix") || opcode.starts_with("stmatrix"))
@@ -85,6 +87,18 @@ void Counts::add(const Warp &warp, const Instruction &now, uint32_t mask) {
     bestPasses += best;
     if (needed > best)
       conflicts[now.line] += needed - best;
+    break;
+  }
+  case Traffic::
+      GroupProduct: { // m64nNk16: a warp has 16 rows; B, and A where it lies in memory, are read once for four warps
+    const bool isAInMemory = now.count % 4 == 3;
+    const uint64_t columns = 2 * uint64_t(now.count - (isAInMemory ? 7 : 9));
+    products += columns / 8;
+    if (warp.first / 32 % 4 == 0) {
+      ++sharedAccesses;
+      passes += columns / 4 + (isAInMemory ? 16 : 0);
+      bestPasses += columns / 4 + (isAInMemory ? 16 : 0);
+    }
     break;
   }
   case Traffic::Copy:

@@ -11,7 +11,7 @@ struct Warp;
 struct Instruction;
 
 /// What an instruction moves data through.
-enum class Traffic : uint8_t { None, Product, Barrier, Matrices, Shared, Global, Copy };
+enum class Traffic : uint8_t { None, Product, GroupProduct, Barrier, Matrices, Shared, Global, Copy };
 
 /// `bytes` is what one lane moves at once.
 struct TrafficKind {
@@ -22,7 +22,7 @@ TrafficKind trafficOf(std::string_view opcode);
 
 struct Counts {
   uint64_t instructions = 0; // of warps
-  uint64_t products = 0;     // mma.sync
+  uint64_t products = 0;     // mma.sync; of wgmma, what a warp has of it in units of mma.sync's 16 x 8 x 16
   uint64_t barriers = 0;     // of a block, once a warp
   /// A pass moves at most one 4-byte word of each of the 32 banks; `bestPasses` are those without conflicts.
   uint64_t sharedAccesses = 0, passes = 0, bestPasses = 0;

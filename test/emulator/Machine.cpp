@@ -21,6 +21,7 @@ std::unique_ptr<Block> makeBlock(Cluster &cluster) {
   if (kernel.isWatched)
     block->accesses.resize((launch.sharedBytes + 1) / 2);
   block->warps.resize((launch.threads + 31) / 32);
+  block->products.resize((launch.threads + 127) / 128);
   for (Warp &warp : block->warps) {
     warp.block = block.get();
     warp.first = uint32_t(&warp - block->warps.data()) * 32;
@@ -28,6 +29,8 @@ std::unique_ptr<Block> makeBlock(Cluster &cluster) {
     warp.b16.resize(size_t(kernel.registers[size_t(Bank::B16)]) * 32);
     warp.b32.resize(size_t(kernel.registers[size_t(Bank::B32)]) * 32);
     warp.b64.resize(size_t(kernel.registers[size_t(Bank::B64)]) * 32);
+    if (kernel.hasWarpgroups)
+      warp.uses.resize(kernel.registers[size_t(Bank::B32)]);
   }
   return block;
 }
@@ -37,7 +40,9 @@ void start(Block &block, uint32_t number) {
   const Launch &launch = *block.cluster->launch;
   block.number = number;
   block.shared.assign(launch.sharedBytes, 0xff);
-  ++block.epoch;
+  block.firstEpoch = ++block.epoch;
+  for (auto &products : block.products)
+    products.clear();
   block.live = uint32_t(block.warps.size());
   block.cluster->live += block.live;
   for (Warp &warp : block.warps) {
@@ -46,6 +51,8 @@ void start(Block &block, uint32_t number) {
     warp.waiting = warp.at = 0;
     warp.isUniform = true;
     warp.groups.assign(1, {});
+    warp.products.assign(1, {});
+    warp.issued = 0;
     for (uint32_t lane = 0; lane < 32; ++lane) {
       warp.out<uint32_t>(kTid)[lane] = warp.first + lane;
       warp.out<uint32_t>(kCtaid)[lane] = number;
@@ -104,6 +111,8 @@ void end(Warp &warp, uint32_t lanes) {
   warp.alive &= ~lanes;
   if (warp.alive)
     return;
+  if (warp.products.size() > 1 || !warp.products.front().empty())
+    warp.fail("the warp ends with products on their way: wgmma.wait_group is missing");
   --warp.block->live;
   --warp.block->cluster->live;
   warp.block->release();
@@ -130,6 +139,8 @@ bool takeTurn(Warp &warp) {
     warp.epoch += now.isCollective; // what all lanes take part in puts them in order
     if (warp.block->cluster->launch->isCounted)
       warp.block->cluster->counts.add(warp, now, active);
+    if (!warp.uses.empty() && active)
+      warp.noteRegisters(now);
     const Step step = active ? now.run(warp, now, active) : Step::Next;
     if (step == Step::Blocked)
       return count > 0;
@@ -202,7 +213,7 @@ static bool note(Access &access, const Block &block, const Warp &warp, uint16_t 
   if (access.epoch == block.epoch && access.writer != thread && !isMet)
     return false;
   if (isWrite)
-    access = {block.epoch, warp.epoch, thread};
+    access = {block.epoch, warp.epoch, thread, warp.proxyFences[thread % 32]};
   return true;
 }
 

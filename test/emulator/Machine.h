@@ -52,6 +52,20 @@ struct Copy {
   uint32_t thread = 0;
 };
 
+/// A wgmma that was issued: what it adds up is in its registers when it is waited for, and what it reads is read then.
+struct GroupProduct {
+  const Instruction *instruction = nullptr;
+  uint64_t a = 0, b = 0;           // descriptors of what lies in shared memory; `a` where A does
+  bool adds = true;                // to what the accumulators were
+  std::vector<uint32_t> fragments; // of A where it lies in registers, as they were: 4 of 32 lanes
+};
+
+/// Who uses a register when, counted in instructions of a warp, and by what products it is taken.
+struct RegisterUse {
+  uint64_t touched = 0, written = 0;
+  uint16_t columns = 0; // of the products on their way whose accumulator it is; 0 where it is none
+};
+
 struct Warp {
   Block *block = nullptr;
   const Instruction *now = nullptr;
@@ -66,8 +80,13 @@ struct Warp {
   std::vector<uint16_t> b16;
   std::vector<uint32_t> b32;
   std::vector<uint64_t> b64;
-  std::vector<std::vector<Copy>> groups = {{}}; // of asynchronous copies; the last one is open
-  std::pair<uint64_t, uint64_t> range = {0, 0}; // of memory that was touched last
+  std::vector<std::vector<Copy>> groups = {{}};           // of asynchronous copies; the last one is open
+  std::pair<uint64_t, uint64_t> range = {0, 0};           // of memory that was touched last
+  std::vector<std::vector<GroupProduct>> products = {{}}; // wgmma, in groups as copies are
+  std::vector<RegisterUse> uses;                          // of b32 registers, in kernels that have wgmma
+  uint64_t clock = 0, fenced = 0;                         // instructions so far, and at the last wgmma.fence
+  size_t issued = 0;                                      // wgmma so far
+  std::array<uint16_t, 32> proxyFences = {};              // fence.proxy.async so far, by lane
 
   template <class T> const T *in(uint32_t operand) const;
   template <class T> T *out(uint32_t operand);
@@ -80,6 +99,10 @@ struct Warp {
   bool isOrdered(Access &access, uint16_t thread, bool isWrite, uint32_t byte) const;
   /// Moves what the oldest groups of copies still owe, all but `left` closed ones.
   void finishCopies(size_t left);
+  /// Does what the oldest groups of products still owe, all but `left` closed ones.
+  void finishProducts(size_t left);
+  /// Notes that an instruction uses its registers; fails where products have them.
+  void noteRegisters(const Instruction &instruction);
   [[noreturn]] void fail(const std::string &what) const;
   const Kernel &kernel() const;
 };
@@ -88,7 +111,8 @@ struct Warp {
 struct Access {
   uint64_t epoch = 0; // of the block
   uint32_t epochOfWarp = 0;
-  uint16_t writer = 0; // thread
+  uint16_t writer = 0;      // thread
+  uint16_t proxyFences = 0; // the writer's so far
 };
 
 struct Block {
@@ -97,6 +121,9 @@ struct Block {
   std::vector<uint8_t> shared;
   std::vector<Access> accesses; // empty: not watched
   uint64_t epoch = 1;           // barriers so far, and one
+  uint64_t firstEpoch = 1;      // of this block of the grid
+  /// By warpgroup: line and descriptor of each wgmma, which its four warps issue alike.
+  std::vector<std::vector<std::pair<uint32_t, uint64_t>>> products;
   std::vector<Warp> warps;
   uint32_t live = 0, arrived = 0; // warps that have not ended, and those at the barrier
   void release();

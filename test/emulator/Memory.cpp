@@ -181,6 +181,12 @@ Step mapToBlock(Warp &warp, const Instruction &i, uint32_t mask) {
 
 Step nothing(Warp &, const Instruction &, uint32_t) { return Step::Next; }
 
+/// What lanes have written to shared memory may be read by wgmma from now on, behind a barrier.
+Step fenceProxy(Warp &warp, const Instruction &, uint32_t mask) {
+  forLanes(mask, [&](int lane) { ++warp.proxyFences[size_t(lane)]; });
+  return Step::Next;
+}
+
 template <template <class> class Move> Handler bySize(std::string_view type) {
   if (type.ends_with("64"))
     return Move<uint64_t>::run;
@@ -225,6 +231,8 @@ Operation findMemoryOperation(std::string_view opcode) {
   const auto has = [&](std::string_view part) { return std::find(parts.begin(), parts.end(), part) != parts.end(); };
   const std::string_view kind = parts.front(), type = parts.back();
   const bool isShared = has("shared") || has("shared::cta") || has("shared::cluster");
+  if (opcode == "fence.proxy.async" || opcode == "fence.proxy.async.shared::cta")
+    return {&fenceProxy};
   if (kind == "fence" || opcode == "cp.async.wait_all")
     return {kind == "fence" ? &nothing : nullptr};
   if (kind == "mapa" && isShared && type == "u32")
@@ -261,6 +269,7 @@ Operation findOperation(std::string_view opcode) {
     addComparisons(made);
     addConversions(made);
     addCollectives(made);
+    addWarpgroups(made);
     const Handler jump = [](Warp &, const Instruction &, uint32_t) { return Step::Jumped; };
     made["bra"] = made["bra.uni"] = {jump};
     made["brx.idx"] = {[](Warp &, const Instruction &, uint32_t) { return Step::Chosen; }};

@@ -16,6 +16,7 @@ void addFloats(Table &table);
 void addComparisons(Table &table);
 void addConversions(Table &table);
 void addCollectives(Table &table);
+void addWarpgroups(Table &table);
 
 /// Loads, stores, atomics and copies, whose opcodes are taken apart: "ld.global.nc.v4.b32".
 Operation findMemoryOperation(std::string_view opcode);
@@ -26,6 +27,15 @@ struct BFloat {
 };
 float toFloat(BFloat x);
 BFloat toBFloat(float x); // to nearest, ties to even
+inline float toFloat(_Float16 x) { return float(x); }
+
+/// One of the two halves of a register of a fragment.
+template <class T> float halfOf(uint32_t bits, int which) {
+  const auto part = uint16_t(bits >> (16 * which));
+  T value;
+  __builtin_memcpy(&value, &part, sizeof value);
+  return toFloat(value);
+}
 
 template <size_t bytes>
 using Raw = std::conditional_t<bytes == 8, uint64_t, std::conditional_t<bytes == 4, uint32_t, uint16_t>>;

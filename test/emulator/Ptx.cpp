@@ -304,6 +304,7 @@ private:
     instruction.run = operation.run;
     instruction.isCollective = operation.isCollective;
     instruction.traffic = trafficOf(opcode);
+    current->hasWarpgroups |= opcode.starts_with("wgmma.");
     current->isWatched &= !opcode.starts_with("mbarrier") && opcode.find("cluster") == std::string_view::npos;
     int addresses = 0;
     const bool isBranch = opcode == "bra" || opcode == "bra.uni";
@@ -322,7 +323,21 @@ private:
         addOperand(instruction);
       }
     }
+    instruction.results = resultsOf(opcode, instruction);
     current->code.push_back(instruction);
+  }
+
+  /// How many of an instruction's operands it writes. (wgmma is another matter.)
+  static int resultsOf(std::string_view opcode, const Instruction &instruction) {
+    for (const std::string_view none :
+         {"st.", "stmatrix", "red.", "cp.", "bar", "mbarrier.", "fence", "bra", "brx", "ret", "exit", "wgmma."})
+      if (opcode.starts_with(none))
+        return 0;
+    if (opcode == "mov.b64" && instruction.count == 3 && instruction.banks[0] == Bank::B32)
+      return 2;
+    return opcode.starts_with("ld")     ? instruction.count
+           : opcode.starts_with("mma.") ? 4
+                                        : std::min(instruction.count, 1);
   }
 
   const Parameter *findParameter(std::string_view name) const {
@@ -351,9 +366,18 @@ private:
   }
 
   void addOperand(Instruction &instruction) {
-    if (instruction.count == int(instruction.operands.size()))
-      fail("too many operands");
     const size_t i = size_t(instruction.count++);
+    const Register operand = parseOperand();
+    if (i >= instruction.operands.size()) {
+      instruction.more.push_back(operand.number);
+      return;
+    }
+    instruction.operands[i] = operand.number;
+    instruction.banks[i] = operand.bank;
+  }
+
+  /// A register, or a constant.
+  Register parseOperand() {
     const char c = text[at];
     if (text.substr(at, 2) == "0f" || text.substr(at, 2) == "0d") { // the bits of a float or double
       const size_t end = at + (text[at + 1] == 'f' ? 10 : 18);
@@ -361,29 +385,20 @@ private:
       std::from_chars(text.data() + at + 2, text.data() + end, bits, 16);
       at = end;
       skip();
-      instruction.operands[i] = addConstant(bits);
-    } else if (c == '-' || std::isdigit(static_cast<unsigned char>(c))) {
-      instruction.operands[i] = addConstant(uint64_t(number()));
-    } else if (take("rondo_shared")) {
-      instruction.operands[i] = addConstant(0);
-    } else {
-      const std::string_view name = word();
-      if (name == "_") {
-        instruction.operands[i] = sink();
-        return;
-      }
-      if (const Parameter *parameter = findParameter(name)) { // its address, for an index of run time
-        instruction.operands[i] = addConstant(parameter->offset);
-        return;
-      }
-      if (const auto global = module.globals.find(std::string(name)); global != module.globals.end()) {
-        instruction.operands[i] = addConstant(reinterpret_cast<uint64_t>(global->second.data()));
-        return;
-      }
-      const Register found = findRegister(name, std::nullopt);
-      instruction.operands[i] = found.number;
-      instruction.banks[i] = found.bank;
+      return {Bank{}, addConstant(bits)};
     }
+    if (c == '-' || std::isdigit(static_cast<unsigned char>(c)))
+      return {Bank{}, addConstant(uint64_t(number()))};
+    if (take("rondo_shared"))
+      return {Bank{}, addConstant(0)};
+    const std::string_view name = word();
+    if (name == "_")
+      return {Bank{}, sink()};
+    if (const Parameter *parameter = findParameter(name)) // its address, for an index of run time
+      return {Bank{}, addConstant(parameter->offset)};
+    if (const auto global = module.globals.find(std::string(name)); global != module.globals.end())
+      return {Bank{}, addConstant(reinterpret_cast<uint64_t>(global->second.data()))};
+    return findRegister(name, std::nullopt);
   }
 
   /// The register of results that nobody wants, which every bank has.

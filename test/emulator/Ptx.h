@@ -41,9 +41,13 @@ struct Instruction {
   std::array<uint32_t, 16> operands =
       {};                          // vectors are laid out one element after another; addresses are not among them
   std::array<Bank, 16> banks = {}; // of registers
+  std::vector<uint32_t> more;      // operands behind those: wgmma has up to 137
   std::array<AddressOperand, 2> addresses = {}; // in the order of the text
   int count = 0;
+  int results = 0; // operands that are written, the first ones
   TrafficKind traffic;
+
+  uint32_t operand(size_t i) const { return i < operands.size() ? operands[i] : more[i - operands.size()]; }
 };
 
 struct Parameter {
@@ -59,7 +63,8 @@ struct Kernel {
   std::vector<Parameter> parameters;
   uint32_t parameterBytes = 0;
   uint32_t clusterBlocks = 1;
-  bool isWatched = true; // for races: neither mbarriers nor clusters order its accesses
+  bool isWatched = true;      // for races: neither mbarriers nor clusters order its accesses
+  bool hasWarpgroups = false; // wgmma: who uses which register when is watched
   std::array<uint32_t, 4> registers = {0, 0, kSpecials, 0}; // how many, by bank
   std::vector<Instruction> code;
   std::vector<uint32_t> targets; // the lists of all brx.idx
