@@ -152,6 +152,9 @@ SLOW = {"stabilised_delta_block"}  # its reference takes minutes for a call that
 # Gradients that the emulator runs: all kinds of kernels. Those of all examples take too long, and a block's 6 GB.
 EMULATED_GRADIENTS = {"deltanet", "gated_delta_net", "gateloop", "gla", "gru", "hgrn", "hgrn2", "kda", "lstm_no_peepholes", "mamba2", "min_gru",
                       "mlstm", "retnet", "rwkv6", "rwkv7", "selective_scan", "simple_gla", "slstm", "stabilised_vector_delta"}
+# Models whose products may be of warpgroups: scalar decays, decays along the keys, delta rules, a normaliser.
+WARPGROUPS = {"deltanet", "gated_delta_net", "gla", "kda", "linear_attention", "retnet", "rwkv7", "simple_gla"}
+WARPGROUP_PLAN = ["--form", "chunk", "--dim", "K=64", "V=128", "--plan", "<chunk = 32, warpgroups = true>", "--random", "3,B=2,T=140,H=2"]
 LONG = {"gla", "gated_delta_net"}  # of the rest, `rondo verify --grad --long` takes too long for every run
 
 
@@ -173,6 +176,8 @@ def run_emulated(runners, build, jobs):
     options, path = ["--target", "cuda", "--dtype", "bf16"], {"LD_LIBRARY_PATH": runners["emulator"]}
     quick = only(runners["verify"], lambda name: name not in SLOW)
     yield "emulated/verify", timed(lambda: run_verify(quick, build, jobs, options, **path))
+    warpgroups = only(runners["verify"], lambda name: name in WARPGROUPS)
+    yield "emulated/warpgroups", timed(lambda: run_verify(warpgroups, build, jobs, [*options, *WARPGROUP_PLAN], **path))
     gradients = only(runners["verify"], lambda name: name in EMULATED_GRADIENTS)
     yield "emulated/gradients", timed(lambda: run_verify(gradients, build, jobs, [*options, "--grad"], **path))
 

@@ -226,6 +226,7 @@ std::vector<std::string> driver::plansOf(ModuleOp module, bool gradient) {
       text += ", on matrix instructions: " + std::to_string(plan.getValueTile()) + " columns and " +
               std::to_string(plan.getWarps()) + " warps a block, " + std::to_string(plan.getStages()) + " stages";
       text += plan.getAhead() ? ", scores ahead" : "";
+      text += plan.getWarpgroups() ? ", products of warpgroups" : "";
       text += plan.getSegments() == 0   ? ", segments by the call"
               : plan.getSegments() == 1 ? ", no segments"
                                         : ", segments";

@@ -174,10 +174,11 @@ private:
     if (!asked)
       return {};
     Refusal refusal = refuse(asked, forms.missing);
-    if (!refusal && measured && (asked.getValueTile() || asked.getWarps() || asked.getStages() || asked.getAhead()))
-      refusal = {"value_tile, warps, stages and ahead are of kernels for a GPU",
+    if (!refusal && measured &&
+        (asked.getValueTile() || asked.getWarps() || asked.getStages() || asked.getAhead() || asked.getWarpgroups()))
+      refusal = {"value_tile, warps, stages, ahead and warpgroups are of kernels for a GPU",
                  ::rondo::chunk::PlanAttr::get(&getContext(), asked.getForm(), asked.getSchedule(), asked.getChunk(),
-                                               asked.getInterval(), 0, 0, 0, false, asked.getSegments())};
+                                               asked.getInterval(), 0, 0, 0, false, false, asked.getSegments())};
     if (!refusal)
       return asked;
     InFlightDiagnostic error = scan->emitError("the scan of '") << stateNames(scan) << "' cannot follow the plan '"
@@ -208,7 +209,7 @@ private:
     if (chunked && gradient)
       kept = interval ? interval : forms.cheapInterval(size);
     return PlanAttr::get(&getContext(), form, cut ? Schedule::Segment : Schedule::Carry, chunked ? size : 1, kept, 0, 0,
-                         0, false, cut && always ? std::max<int64_t>(segments, kLeastSegments) : 0);
+                         0, false, false, cut && always ? std::max<int64_t>(segments, kLeastSegments) : 0);
   }
 
   /// By the measured cost model: a chunk has the size that it likes best, and is taken where it is safe and cheaper than steps.

@@ -25,7 +25,7 @@ void ChunkDialect::initialize() {
 
 LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError, Form form, Schedule, int64_t chunk,
                                int64_t interval, int64_t valueTile, int64_t warps, int64_t stages, bool ahead,
-                               int64_t segments) {
+                               bool warpgroups, int64_t segments) {
   if (chunk < 1)
     return emitError() << "a chunk has at least 1 step, got " << chunk;
   const bool inSteps = form == Form::Step || form == Form::Scan;
@@ -33,8 +33,8 @@ LogicalResult PlanAttr::verify(function_ref<InFlightDiagnostic()> emitError, For
     return emitError() << "the form '" << stringifyForm(form) << "' has no chunks, got chunk = " << chunk;
   if (const int64_t least = std::min({valueTile, warps, stages, segments}); least < 0)
     return emitError() << "value_tile, warps, stages and segments are counts, got " << least;
-  if (inSteps && (valueTile || warps || stages || ahead))
-    return emitError() << "value_tile, warps, stages and ahead belong to chunks";
+  if (inSteps && (valueTile || warps || stages || ahead || warpgroups))
+    return emitError() << "value_tile, warps, stages, ahead and warpgroups belong to chunks";
   if (interval < 1)
     return emitError() << "an interval has at least 1 chunk, got " << interval;
   return success();

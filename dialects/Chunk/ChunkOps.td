@@ -41,18 +41,19 @@ def Chunk_PlanAttr : AttrDef<Chunk_Dialect, "Plan"> {
     - chunk: steps per chunk, at least 1; 1 where the form has no chunks.
     - interval: for the gradient of a scan by chunks, chunks from one kept state to the next, at least 1; 16 where it is not written.
       With 1 the states before all chunks are kept and none is computed again; with more, memory is traded for that.
-    - value_tile, warps, stages, ahead: of a kernel on a GPU's matrix instructions: columns of the value axis per block, warps per block,
-      chunks in shared memory, and whether the scores of the next chunk are computed beside this chunk's columns. What is 0, which is
-      not printed, is left to the target. Steps have none of them.
+    - value_tile, warps, stages, ahead, warpgroups: of a kernel on a GPU's matrix instructions: columns of the value axis per block, warps
+      per block, chunks in shared memory, whether the scores of the next chunk are computed beside this chunk's columns, and whether products
+      are of four warps at once (wgmma). What is 0 or false, which is not printed, is left to the target. Steps have none of them.
     - segments: into how many segments a sequence is cut (by the schedule `segment`: behind a first, shorter one); 0, which is not
       printed, leaves it to the call.
   }];
   let parameters = (ins "Form":$form, "Schedule":$schedule, "int64_t":$chunk,
                     DefaultValuedParameter<"int64_t", "16">:$interval, DefaultValuedParameter<"int64_t", "0">:$value_tile, DefaultValuedParameter<"int64_t", "0">:$warps,
                     DefaultValuedParameter<"int64_t", "0">:$stages, DefaultValuedParameter<"bool", "false">:$ahead,
+                    DefaultValuedParameter<"bool", "false">:$warpgroups,
                     DefaultValuedParameter<"int64_t", "0">:$segments);
   let builders = [AttrBuilder<(ins "Form":$form, "Schedule":$schedule, "int64_t":$chunk, CArg<"int64_t", "16">:$interval), [{
-    return $_get($_ctxt, form, schedule, chunk, interval, 0, 0, 0, false, 0);
+    return $_get($_ctxt, form, schedule, chunk, interval, 0, 0, 0, false, false, 0);
   }]>];
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;

@@ -100,6 +100,25 @@ TEST_CASE("Shared tiles: every element has a place of its own, and eight rows of
   CHECK(!SharedTile::fits(48));
 }
 
+TEST_CASE("Shared tiles in panels lie as the hardware swizzles them", "[fragment]") {
+  for (int64_t columns : {16, 32, 64, 128, 192}) {
+    INFO(columns << " columns");
+    const SharedTile tile{0, 64, columns, /*inPanels=*/true};
+    const int64_t width = std::min<int64_t>(columns, 64), pitch = 2 * width;
+    std::set<int64_t> seen;
+    for (int64_t row = 0; row < tile.rows; ++row)
+      for (int64_t column = 0; column < columns; ++column) {
+        // Rows of a panel behind each other; bits 4 to 6 of an address are exchanged by bits 7 to 9, as many as a row has units.
+        int64_t at = column / width * pitch * tile.rows + row * pitch + 2 * (column % width);
+        at ^= at >> 3 & (pitch / 16 - 1) << 4;
+        CHECK(tile.at(row, column) == at);
+        seen.insert(at);
+      }
+    CHECK(static_cast<int64_t>(seen.size()) == tile.rows * columns);
+    CHECK(*seen.rbegin() < tile.bytes());
+  }
+}
+
 TEST_CASE("Shared tiles: rows of a block whose numbers agree in a bit lie in different banks", "[fragment]") {
   for (int64_t columns : {64, 128, 192, 256}) {
     INFO(columns << " columns");

@@ -15,7 +15,7 @@ using llvm::StringRef;
 static std::map<std::string, KernelResources> resourcesIn(StringRef said) {
   std::map<std::string, KernelResources> resources;
   llvm::Regex name("entry function '([^']+)'"), spills("([0-9]+) bytes spill stores"),
-      registers("Used ([0-9]+) registers");
+      registers("Used ([0-9]+) registers"), waits("(serialized|wait is injected).* function '([^']+)'");
   llvm::SmallVector<StringRef> match;
   std::string kernel;
   while (!said.empty()) {
@@ -23,6 +23,8 @@ static std::map<std::string, KernelResources> resourcesIn(StringRef said) {
     said = rest;
     if (name.match(line, &match))
       kernel = match[1].str();
+    if (waits.match(line, &match))
+      resources[match[2].str()].addsWaits = true;
     if (spills.match(line, &match))
       match[1].getAsInteger(10, resources[kernel].spilledBytes);
     if (registers.match(line, &match))

@@ -10,6 +10,7 @@ namespace rondo::cuda {
 struct KernelResources {
   int64_t registers = 0;    // of a thread
   int64_t spilledBytes = 0; // of a thread: stores to local memory for want of registers
+  bool addsWaits = false;   // ptxas has products of warpgroups waited for where the kernel does not say so
 };
 
 struct Assembled {

@@ -30,7 +30,7 @@ constexpr double kBetterBy = 0.9;
 
 PlanAttr withTiles(PlanAttr plan, const TilePlan &tiles) {
   return PlanAttr::get(plan.getContext(), plan.getForm(), plan.getSchedule(), tiles.chunk, plan.getInterval(),
-                       tiles.valueTile, tiles.warps, tiles.stages, tiles.ahead, plan.getSegments());
+                       tiles.valueTile, tiles.warps, tiles.stages, tiles.ahead, tiles.warpgroups, plan.getSegments());
 }
 
 /// One scan: what is asked of its plan, and the best that was found.
@@ -159,8 +159,9 @@ private:
   Scan makeScan(Operation *op, AskedPlans &asked) {
     Scan scan{op, op->getAttrOfType<PlanAttr>(kPlanAttr), {}, false, false, false, {}, 0, ""};
     auto recurrence = cast<recur::ScanInterface>(op);
-    scan.ask = {chunk, scan.given.getValueTile(), scan.given.getWarps(), scan.given.getStages(), std::nullopt};
-    for (StringRef name : {"form", "chunk", "value_tile", "warps", "stages", "ahead"})
+    scan.ask = {chunk, scan.given.getValueTile(), scan.given.getWarps(), scan.given.getStages(), std::nullopt,
+                false}; // warpgroups: not measured, so that they are taken where they are asked for
+    for (StringRef name : {"form", "chunk", "value_tile", "warps", "stages", "ahead", "warpgroups"})
       if (std::optional<AskedPlans::Value> value = asked.find(recurrence, name)) {
         scan.asked = true;
         scan.demanded |= value->named || name == "form";
@@ -168,6 +169,8 @@ private:
           scan.ask.chunk = scan.given.getChunk();
         if (name == "ahead")
           scan.ask.ahead = scan.given.getAhead();
+        if (name == "warpgroups")
+          scan.ask.warpgroups = scan.given.getWarpgroups();
       }
     // A plan in full says so where scores do not run ahead, too: the attribute leaves that out.
     if (scan.ask.valueTile && scan.ask.warps && scan.ask.stages)
@@ -234,8 +237,10 @@ private:
   /// Says which constraint what is asked for breaks, and what comes nearest.
   void refuse(const Scan &scan, size_t number) {
     const TileAsk &ask = scan.ask;
-    const TilePlan wanted{ask.chunk ? ask.chunk : 64,  ask.valueTile ? ask.valueTile : 64, ask.warps ? ask.warps : 4,
-                          ask.stages ? ask.stages : 3, ask.ahead.value_or(false),          capabilityOf(arch)};
+    const TilePlan wanted{ask.chunk ? ask.chunk : 64, ask.valueTile ? ask.valueTile : 64,
+                          ask.warps ? ask.warps : 4,  ask.stages ? ask.stages : 3,
+                          ask.ahead.value_or(false),  ask.warpgroups.value_or(false),
+                          capabilityOf(arch)};
     std::optional<TilePlan> nearest;
     for (int64_t size : kTileChunks) {
       FailureOr<FormedChunks> formed = formChunksOf(getOperation(), size);

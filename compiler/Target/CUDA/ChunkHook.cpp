@@ -8,21 +8,23 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cuda;
 
-int64_t rondo::cuda::capabilityOf(StringRef arch) {
+Architecture rondo::cuda::capabilityOf(StringRef arch) {
   int64_t number = 0;
   arch.consume_front("sm_");
   arch.consumeInteger(10, number);
-  return number;
+  return {number, arch == "a"};
 }
 
-TileChoice rondo::cuda::chooseTiles(chunk::ScanOp scan, int64_t arch) {
+TileChoice rondo::cuda::chooseTiles(chunk::ScanOp scan, Architecture arch) {
   TileProgramOrReason planned = planTiles(scan);
   TileChoice choice{std::move(planned.program), {}, std::move(planned.reason), 0};
   if (!choice.reason.empty())
     return choice;
   chunk::PlanAttr asked = scan.getPlan();
   if (asked.getValueTile()) {
-    choice.plan = {scan.size(), asked.getValueTile(), asked.getWarps(), asked.getStages(), asked.getAhead(), arch};
+    choice.plan = {
+        scan.size(), asked.getValueTile(), asked.getWarps(), asked.getStages(), asked.getAhead(), asked.getWarpgroups(),
+        arch};
     choice.reason = whyNot(choice.program, choice.plan);
   } else if (std::optional<TilePlan> plan = chooseTilePlan(choice.program, arch)) {
     choice.plan = *plan;
@@ -83,6 +85,7 @@ public:
     // Else blocks of their own, for columns of the transition, which are keys.
     for (; mixes && !plan.transitionTiles && keys % plan.valueTile && plan.warps > 1; plan.warps /= 2)
       plan.valueTile /= 2;
+    plan.warpgroups &= plan.warps % 4 == 0;
     std::string why = whyNoSegments(tiles.program);
     if (why.empty() && mixes && !plan.transitionTiles && keys % plan.valueTile)
       why = "the keys are no multiple of the value axis's tile";

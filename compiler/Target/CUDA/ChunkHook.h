@@ -19,7 +19,7 @@ struct TileChoice {
 
 /// The tile program of `scan`, with the sizes that its plan says, or those that the cost model takes where the plan says none. `arch` is the
 /// compute capability times ten.
-TileChoice chooseTiles(chunk::ScanOp scan, int64_t arch);
+TileChoice chooseTiles(chunk::ScanOp scan, Architecture arch);
 
 /// Emits the kernels of a scan on tiles at the end of `module`, named `symbol` and `symbol`_..., and returns their launches: the ways to
 /// compute the scan, numbered by `choice`, of which a call takes the cheapest that is possible (Launch::choice). All of them want aligned
@@ -30,7 +30,7 @@ std::vector<Launch> emitTileLaunches(const TileChoice &tiles, const ScanTensors 
 /// Nanoseconds of a step of a step kernel, of each of several blocks that share a multiprocessor; measured on an H100 (README.md).
 inline constexpr double kStepNanoseconds = 300;
 
-/// 90 of "sm_90a".
-int64_t capabilityOf(llvm::StringRef arch);
+/// 90 of "sm_90a", which is specific.
+Architecture capabilityOf(llvm::StringRef arch);
 
 } // namespace rondo::cuda

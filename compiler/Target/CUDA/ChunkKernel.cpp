@@ -92,9 +92,13 @@ void ChunkKernelEmitter::emitReturn() {
 
 Block *ChunkKernelEmitter::makeFunction(StringRef name) {
   b.setInsertionPointToEnd(&module->getRegion(0).front());
-  if (!SymbolTable::lookupSymbolIn(module, kSharedName))
-    LLVM::GlobalOp::create(b, l.loc, LLVM::LLVMArrayType::get(b.getI8Type(), 0), /*isConstant=*/false,
-                           LLVM::Linkage::External, kSharedName, Attribute(), /*alignment=*/128, /*addrSpace=*/3);
+  auto shared = dyn_cast_or_null<LLVM::GlobalOp>(SymbolTable::lookupSymbolIn(module, kSharedName));
+  if (!shared)
+    shared =
+        LLVM::GlobalOp::create(b, l.loc, LLVM::LLVMArrayType::get(b.getI8Type(), 0), /*isConstant=*/false,
+                               LLVM::Linkage::External, kSharedName, Attribute(), /*alignment=*/128, /*addrSpace=*/3);
+  if (plan.warpgroups)
+    shared.setAlignment(kPatternBytes);
   chunk::ScanOp scan = program.scan;
   size_t count = scan.getInputs().size() + scan.getParams().size() + scan.getInits().size() + scan->getNumResults();
   if (calling == Calling::Strided) {
@@ -283,18 +287,22 @@ ChunkAt ChunkKernelEmitter::chunkAt(Value number) {
           buffer(map.tablesAt, map.tableBytes, map.tableBuffers)};
 }
 
-/// The halves of the tables of pairs that nothing writes are zeros.
+void ChunkKernelEmitter::clearWords(int64_t at, int64_t bytes) {
+  auto loop = scf::ForOp::create(b, l.loc, thread, l.i32(bytes / 4), l.i32(plan.threads()));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  l.storeShared(l.f32(0), l.shl(loop.getInductionVar(), 2), at);
+}
+
+/// The halves of the tables of pairs that nothing writes are zeros, and so are, where products have them, scores above the diagonal.
 void ChunkKernelEmitter::clearTables() {
-  if (program.decays.empty())
-    return;
-  int64_t words = map.tableBuffers * map.tableBytes / 4;
-  auto loop = scf::ForOp::create(b, l.loc, thread, l.i32(words), l.i32(plan.threads()));
-  {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(loop.getBody());
-    l.storeShared(l.f32(0), l.shl(loop.getInductionVar(), 2), map.tablesAt);
-  }
-  l.barrier();
+  const bool clearsScores = plan.warpgroups && !program.scores.empty();
+  if (!program.decays.empty())
+    clearWords(map.tablesAt, map.tableBuffers * map.tableBytes);
+  if (clearsScores)
+    clearWords(map.scoresAt, map.scoreBuffers * map.scoreBytes);
+  if (clearsScores || !program.decays.empty())
+    l.barrier();
 }
 
 /// States between memory and accumulators.
@@ -433,29 +441,33 @@ void ChunkKernelEmitter::emitChunk(Value number) {
   ChunkAt chunk = chunkAt(number), next = chunkAt(l.add(number, 1));
   int64_t pending = plan.stages - 2; // copies of later chunks that need not be there
   l.waitCopies(plan.ahead ? pending - (program.readsTiles ? 2 : 1) : pending);
-  l.barrier();
+  barrierForGroups();
   ChunkAt gated = chunkAt(l.add(number, plan.ahead ? 2 : 1));
   prefetchGates(gated);
   emitLoads(chunkAt(l.add(number, plan.stages - 1)));
   if (plan.ahead) {
+    startRead(chunk);
     emitScores(next);
     emitColumns(chunk);
     emitGates(gated);
+    finishUpdates();
     return;
   }
   if (program.makesTiles() || !program.keyDecays.empty()) {
     emitRows(chunk);
-    l.barrier();
+    barrierForGroups();
   }
+  startRead(chunk);
   emitScores(chunk);
   if (program.readsTiles)
     l.waitCopies(pending);
-  l.barrier();
+  barrierForGroups();
   if (llvm::any_of(program.slots, [&](const Slot &slot) { return isLateSlot(slot); })) {
     emitLate(chunk);
-    l.barrier();
+    barrierForGroups();
   }
   emitColumns(chunk);
   updateVectors(chunk);
   emitGates(gated);
+  finishUpdates();
 }

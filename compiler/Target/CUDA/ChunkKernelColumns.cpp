@@ -14,8 +14,10 @@ void ChunkKernelEmitter::emitColumns(const ChunkAt &chunk) {
   packedCache.clear();
   columnDecayCache.clear();
   blockProducts.clear();
-  if (!program.reads.empty())
+  if (!program.reads.empty() && startedRead.empty())
     packStates();
+  if (plan.warpgroups)
+    startUpdates(chunk);
   for (unsigned output = 0; output < program.outputs.size(); ++output) { // one after another: they share the staging
     const bool wide = results[output].element.isF32();
     for (int64_t block = 0; block < plan.blocks(); ++block)
@@ -26,14 +28,15 @@ void ChunkKernelEmitter::emitColumns(const ChunkAt &chunk) {
     if (!wide)
       writeOutput(output, chunk);
   }
-  for (size_t state = 0; state < states.size(); ++state)
+  for (size_t state = 0; !plan.warpgroups && state < states.size(); ++state)
     updateState(state, chunk);
 }
 
 const ChunkKernelEmitter::Columns &ChunkKernelEmitter::columnsOf(Value value, int64_t block, const ChunkAt &chunk) {
   auto known = columnCache.find({value, block});
-  if (const Read *read = packsLate() && known == columnCache.end() ? program.readOf(value) : nullptr) {
-    readLate(*read, chunk);
+  const bool atOnce = packsLate() || plan.warpgroups; // all blocks
+  if (const Read *read = atOnce && known == columnCache.end() ? program.readOf(value) : nullptr) {
+    plan.warpgroups ? readGrouped(*read, chunk) : readLate(*read, chunk);
     known = columnCache.find({value, block});
   }
   if (known == columnCache.end()) {
@@ -60,6 +63,10 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::computeColumns(Value value, int6
   if (auto apply = dyn_cast<chunk::ApplyOp>(op))
     return decayedApply(apply, block, chunk);
   if (auto contract = dyn_cast<recur::ContractOp>(op); contract && program.scoreOf(contract.getOperand(0)) >= 0) {
+    if (plan.warpgroups) {
+      sumGrouped(value, {}, contract, chunk);
+      return columnCache[{value, block}];
+    }
     Columns zeros(2 * plan.columnTiles(), l.zeros());
     accumulateApply(contract, block, chunk, zeros);
     return zeros;
@@ -91,6 +98,10 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::mapColumns(Operation *op, int64_
       auto apply = map.getOperand(i).getDefiningOp<recur::ContractOp>();
       if (!apply || program.scoreOf(apply.getOperand(0)) < 0)
         continue;
+      if (plan.warpgroups) {
+        sumGrouped(map.getResult(), map.getOperand(1 - i), apply, chunk);
+        return columnCache[{map.getResult(), block}];
+      }
       Columns sum = columnsOf(map.getOperand(1 - i), block, chunk);
       accumulateApply(apply, block, chunk, sum);
       return sum;
@@ -314,12 +325,19 @@ void ChunkKernelEmitter::updateState(int64_t index, const ChunkAt &chunk) {
       }
     }
   }
+  bool started = false;
   for (auto [number, update] : llvm::enumerate(state.updates)) {
     const int64_t tile = update.key.tile;
     auto isSame = [&](const Update &other) { return other.key.tile == tile; };
     if (llvm::any_of(ArrayRef<Update>(state.updates).take_front(number), isSame))
       continue;
     SmallVector<Update> same(llvm::make_filter_range(state.updates, isSame));
+    if (plan.warpgroups) {
+      if (std::exchange(started, true))
+        l.finishGroups(accumulators);
+      updateGrouped(accumulators, same, chunk);
+      continue;
+    }
     for (int64_t block = 0; block < plan.blocks(); ++block) {
       SmallVector<SmallVector<Value>> a = enteringColumns(same, block, chunk);
       for (int64_t k = 0; k < state.keys; k += kBlock) {

@@ -80,6 +80,7 @@ private:
   void loadColumnParams();
   ChunkAt chunkAt(mlir::Value number);
   void clearTables();
+  void clearWords(int64_t at, int64_t bytes);
   void emitLoop();
   void emitChunk(mlir::Value number);
   llvm::SmallVector<mlir::Value> flatten() const;
@@ -103,6 +104,7 @@ private:
 
   /// SharedTile::swizzle of a row that is a value.
   mlir::Value swizzle(const SharedTile &tile, mlir::Value row);
+  mlir::Value unitOffset(const SharedTile &tile, mlir::Value unit);
 
   // Gates.
   struct StepThread {
@@ -148,6 +150,7 @@ private:
   Rows makeLevel(const Tile &tile, const DecayRows &decay, const RowThread &at, const ChunkAt &chunk);
   std::array<mlir::Value, 2> across(const DecayRows &decay, bool above, int64_t groups, const RowThread &at);
   mlir::Value rowOffset(const SharedTile &tile, int64_t row, const RowThread &at);
+  void storeInTurns(const SharedTile &to, const Rows &rows, const RowThread &at);
   mlir::Value tileBase(int64_t tile, const ChunkAt &chunk);
 
   // Scores.
@@ -249,6 +252,23 @@ private:
   void updateState(int64_t state, const ChunkAt &chunk);
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> enteringColumns(llvm::ArrayRef<Update> updates, int64_t block,
                                                                     const ChunkAt &chunk);
+  // Products of four warps (ChunkKernelWarpgroups.cpp).
+  llvm::SmallVector<mlir::Value> describeTile(const SharedTile &tile, mlir::Value base, bool transposed);
+  struct GroupOperands {
+    llvm::SmallVector<llvm::SmallVector<llvm::SmallVector<mlir::Value>>> as; // by tile of columns, then by step
+    llvm::SmallVector<mlir::Value> bs;                                       // by step
+  };
+  GroupOperands operandsOf(const Read &read, const ChunkAt &chunk);
+  void addOperands(recur::ContractOp apply, const ChunkAt &chunk, GroupOperands &operands);
+  void multiplyGrouped(const GroupOperands &operands, llvm::MutableArrayRef<Columns> sums, bool fromZeros);
+  void startRead(const ChunkAt &chunk);
+  void readGrouped(const Read &read, const ChunkAt &chunk);
+  void sumGrouped(mlir::Value value, mlir::Value other, recur::ContractOp apply, const ChunkAt &chunk);
+  void updateGrouped(State &accumulators, llvm::ArrayRef<Update> same, const ChunkAt &chunk);
+  void startUpdates(const ChunkAt &chunk);
+  void finishUpdates();
+  void barrierForGroups();
+
   void stageOutput(unsigned output, int64_t block, const ChunkAt &chunk);
   void writeOutput(unsigned output, const ChunkAt &chunk);
   void storeWide(unsigned output, int64_t block, const ChunkAt &chunk);
@@ -283,6 +303,7 @@ private:
   unsigned linked = 0;    // of `Link`: the state
   llvm::SmallVector<llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedStates; // [state][tile * K/16 + k]
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, Columns> columnCache;
+  llvm::SmallVector<Accumulator> startedRead; // of the only read, on its way
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedCache;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> blockProducts;
   llvm::DenseMap<mlir::Value, DecayRows> decayCache;

@@ -171,7 +171,7 @@ Value ChunkKernelEmitter::sumOfRow(recur::Reduction kind, ValueRange factors, St
   for (int64_t tile : tiles) {
     const SharedTile &shared = map.tiles[tile];
     Value unit = l.bitXor(loop.getInductionVar(), swizzle(shared, thread.row));
-    Value offset = l.add(thread.stage, l.add(l.mul(thread.row, shared.rowBytes()), l.shl(unit, 4)));
+    Value offset = l.add(thread.stage, l.add(l.mul(thread.row, shared.rowBytes()), unitOffset(shared, unit)));
     Value words = l.loadShared(VectorType::get(4, b.getI32Type()), offset, shared.offset);
     for (int64_t i = 0; i < 4; ++i) {
       auto [low, high] = l.unpack(l.part(words, i));

@@ -26,7 +26,8 @@ void ChunkKernelEmitter::emitTileLoad(const Tile &tile, const SharedTile &shared
   auto copy = [&](Value index) {
     Value row = l.div(index, units), unit = l.rem(index, units);
     Value swizzled = l.bitXor(unit, swizzle(shared, row));
-    Value to = l.add(l.add(chunk.stage, shared.offset), l.add(l.mul(row, shared.rowBytes()), l.shl(swizzled, 4)));
+    Value to =
+        l.add(l.add(chunk.stage, shared.offset), l.add(l.mul(row, shared.rowBytes()), unitOffset(shared, swizzled)));
     Value bytes = l.select(l.less(row, left), sixteen, zero);
     Value from = l.at(pointer, l.add(l.mul(l.wide(row), rows.stride), l.wide(l.shl(unit, 4))));
     l.copyAsync(to, from, bytes);
@@ -42,14 +43,23 @@ void ChunkKernelEmitter::emitTileLoad(const Tile &tile, const SharedTile &shared
 }
 
 Value ChunkKernelEmitter::swizzle(const SharedTile &tile, Value row) {
+  if (tile.inPanels && tile.units() >= 8)
+    return l.bitAnd(row, 7);
   if (tile.units() >= 8)
     return l.bitAnd(l.bitXor(row, l.shr(l.i32(SharedTile::kFarRows), l.bitAnd(l.shr(row, 1), 12))), 7);
   return tile.units() == 4 ? l.bitAnd(l.shr(row, 1), 3) : l.bitAnd(l.shr(row, 2), 1);
 }
 
+/// How far a unit is from its row's first byte.
+Value ChunkKernelEmitter::unitOffset(const SharedTile &tile, Value unit) {
+  if (!tile.inPanels || tile.units() <= 8)
+    return l.shl(unit, 4);
+  return l.add(l.mul(l.shr(unit, 3), tile.panelBytes()), l.shl(l.bitAnd(unit, 7), 4));
+}
+
 /// A lane gives the address of row lane % 8 of core lane / 8. Cores go first along the rows of the tile, or along its columns.
 Value ChunkKernelEmitter::laneOffset(const SharedTile &tile, bool rowsFirst) {
-  Value &offset = laneOffsets[{tile.columns, rowsFirst}];
+  Value &offset = laneOffsets[{tile.columns, 2 * tile.inPanels + rowsFirst}];
   if (offset)
     return offset;
   OpBuilder::InsertionGuard guard(b);
@@ -69,5 +79,5 @@ SmallVector<Value> ChunkKernelEmitter::loadBlock(const SharedTile &tile, Value b
   offset = l.add(base, offset);
   if (row)
     offset = l.add(offset, l.mul(row, tile.rowBytes()));
-  return l.loadCores(offset, tile.offset + rowConstant * tile.rowBytes() + (2 * column) / 128 * 128, transposed);
+  return l.loadCores(offset, tile.offset + rowConstant * tile.rowBytes() + tile.panelsBefore(column), transposed);
 }

@@ -46,6 +46,10 @@ void ChunkKernelEmitter::emitRowsOf(const RowThread &at, const ChunkAt &chunk) {
     if (tile.make == Make::Staged || !tile.kept)
       continue;
     Rows rows = makeRows(tile, at, chunk);
+    if (shared.inPanels && shared.units() >= 8 && at.groups > 1 && at.rows % 8 == 0) {
+      storeInTurns(shared, rows, at);
+      continue;
+    }
     for (auto [r, row] : llvm::enumerate(rows))
       if (row[0]) // the half of a level tile that nothing is in is left
         l.storeShared(l.pack(row[0], row[1]), rowOffset(shared, r, at), shared.offset + r * shared.rowBytes());
@@ -61,10 +65,36 @@ void ChunkKernelEmitter::emitRowsOf(const RowThread &at, const ChunkAt &chunk) {
   }
 }
 
+/// Rows 8 apart have one swizzle in panels, so that groups that store the same of their rows would meet in the same banks: each begins
+/// with another one of its eight rows.
+void ChunkKernelEmitter::storeInTurns(const SharedTile &to, const Rows &rows, const RowThread &at) {
+  const int64_t units = at.lanes / 4; // that a group stores of a row
+  SmallVector<Value> packed;
+  for (auto [low, high] : rows)
+    packed.push_back(l.pack(low, high));
+  for (int64_t by = units, bit = 0; by < 8; by *= 2, ++bit) {
+    Value other = l.equal(l.bitAnd(l.shr(at.group, bit), 1), l.i32(1));
+    SmallVector<Value> turned;
+    for (int64_t r = 0; r < at.rows; ++r)
+      turned.push_back(l.select(other, packed[r ^ by], packed[r]));
+    packed = std::move(turned);
+  }
+  Value turn = l.mul(at.group, units);
+  Value start = l.add(l.mul(at.first, to.rowBytes()), l.mul(l.shr(at.bytes, 7), to.panelBytes()));
+  Value first = l.bitXor(l.bitAnd(at.bytes, 127), l.bitXor(l.shl(turn, 4), l.shl(turn, 7)));
+  for (int64_t r = 0; r < at.rows; ++r)
+    l.storeShared(packed[r], l.add(start, l.bitXor(first, r % 8 << 4 | r % 8 << 7)),
+                  to.offset + r / 8 * 8 * to.rowBytes());
+}
+
 /// Without the constant part, which is `row` times the bytes of a row.
 Value ChunkKernelEmitter::rowOffset(const SharedTile &tile, int64_t row, const RowThread &at) {
-  Value bytes = l.bitXor(at.bytes, l.shl(swizzle(tile, at.first), 4));
-  return l.add(l.mul(at.first, tile.rowBytes()), l.bitXor(bytes, tile.swizzle(row) << 4));
+  const bool isWide = tile.inPanels && tile.units() > 8;
+  Value bytes = l.bitXor(isWide ? l.bitAnd(at.bytes, 127) : at.bytes, l.shl(swizzle(tile, at.first), 4));
+  Value start = l.mul(at.first, tile.rowBytes());
+  if (isWide)
+    start = l.add(start, l.mul(l.shr(at.bytes, 7), tile.panelBytes()));
+  return l.add(start, l.bitXor(bytes, tile.swizzle(row) << 4));
 }
 
 /// The rows of a value; `beyond` stands for those behind the end.

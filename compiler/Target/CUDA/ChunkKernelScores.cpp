@@ -143,7 +143,7 @@ void ChunkKernelEmitter::storeBlock(const SharedTile &to, const ScoreBlock &bloc
       Value unit = l.add(l.shl(j, 1), half);
       unit = l.bitXor(unit, swizzle(to, t));
       Value offset =
-          l.add(l.add(chunk.scores, l.mul(t, to.rowBytes())), l.add(l.shl(unit, 4), l.shl(l.bitAnd(lane, 3), 2)));
+          l.add(l.add(chunk.scores, l.mul(t, to.rowBytes())), l.add(unitOffset(to, unit), l.shl(l.bitAnd(lane, 3), 2)));
       Value low = block[half][2 * core], high = block[half][2 * core + 1], two = l.pack(low, high);
       l.storeShared(rest ? l.packRest(low, high, two) : two, offset, to.offset);
     }

@@ -95,8 +95,8 @@ Value ChunkKernelEmitter::readVector(const Read &read, LateThread &thread, const
     b.setInsertionPointToStart(loop.getBody());
     Value unit = loop.getInductionVar();
     sum = loop.getRegionIterArgs()[0];
-    Value words =
-        l.loadShared(VectorType::get(4, b.getI32Type()), l.add(row, l.shl(l.bitXor(unit, swizzled), 4)), tile.offset);
+    Value words = l.loadShared(VectorType::get(4, b.getI32Type()),
+                               l.add(row, unitOffset(tile, l.bitXor(unit, swizzled))), tile.offset);
     for (int64_t half : {0, 1}) {
       Value numbers =
           l.loadShared(VectorType::get(4, b.getF32Type()), l.shl(unit, 5), map.vectors[read.state] + 16 * half);
@@ -138,7 +138,7 @@ Value ChunkKernelEmitter::sumScores(int64_t score, LateThread &thread, const Chu
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     Value sum = loop.getRegionIterArgs()[0];
-    Value unit = l.shl(l.bitXor(loop.getInductionVar(), swizzled), 4);
+    Value unit = unitOffset(tile, l.bitXor(loop.getInductionVar(), swizzled));
     Value words = l.loadShared(VectorType::get(4, b.getI32Type()), l.add(row, unit), tile.offset);
     for (int64_t i = 0; i < 4; ++i) {
       auto [low, high] = l.unpack(l.part(words, i));
@@ -184,7 +184,7 @@ void ChunkKernelEmitter::updateVector(size_t index, Value key, Value old, Value 
       Value others = rows.factor.decay ? productOfBlocks(rows.factor.decay, block + 1, plan.blocks(), chunk) : Value();
       Value part;
       for (int64_t step = block * kBlock; step < (block + 1) * kBlock; ++step) {
-        Value offset = l.add(base, l.add(l.shl(l.bitXor(unit, tile.swizzle(step)), 4), inside));
+        Value offset = l.add(base, l.add(unitOffset(tile, l.bitXor(unit, tile.swizzle(step))), inside));
         Value element = l.loadShared(l.element, offset, tile.offset + step * tile.rowBytes());
         element = arith::ExtFOp::create(b, l.loc, b.getF32Type(), element);
         if (!rows.factor.isOne()) {

@@ -150,7 +150,8 @@ static llvm::Expected<std::string> describeResources(ModuleOp module, StringRef 
         << " KiB shared";
     auto found = assembled->resources.find(launch.symbol);
     if (found != assembled->resources.end())
-      out << ", " << found->second.registers << " registers, " << found->second.spilledBytes << " bytes spilled";
+      out << ", " << found->second.registers << " registers, " << found->second.spilledBytes << " bytes spilled"
+          << (found->second.addsWaits ? ", waits that ptxas has added" : "");
     out << "\n";
   }
   return text;

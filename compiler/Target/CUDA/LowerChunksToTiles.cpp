@@ -45,12 +45,13 @@ private:
     TileProgramOrReason planned = planTiles(scan);
     std::string why = planned.reason;
     std::optional<TilePlan> plan;
+    const Architecture made{arch, arch == 90}; // sm_90a
     if (why.empty() && valueTile == 0) {
-      plan = chooseTilePlan(planned.program, arch);
+      plan = chooseTilePlan(planned.program, made);
       if (!plan)
-        why = whyNoPlan(planned.program, arch);
+        why = whyNoPlan(planned.program, made);
     } else if (why.empty()) {
-      plan = TilePlan{scan.size(), valueTile, warps, stages, ahead, arch};
+      plan = TilePlan{scan.size(), valueTile, warps, stages, ahead, warpgroups, made};
       why = whyNot(planned.program, *plan);
     }
     if (!why.empty()) {

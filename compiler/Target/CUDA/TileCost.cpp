@@ -9,16 +9,17 @@ namespace {
 int64_t sharedTraffic(const TileProgram &program, const TilePlan &plan) {
   int64_t chunk = plan.chunk, blocks = plan.blocks(), below = blocks * (blocks + 1) / 2;
   int64_t bytes = 0;
+  const int64_t readers = plan.warpgroups ? plan.warps / 4 : plan.warps; // of an operand that all columns share
   for (const Read &read : program.reads)
-    bytes += plan.warps * 2 * chunk * program.tiles[read.query.tile].columns;
+    bytes += readers * 2 * chunk * program.tiles[read.query.tile].columns;
   for (const TileState &state : program.states)
     for (const Update &update : state.updates)
-      bytes += plan.warps * 2 * chunk * program.tiles[update.key.tile].columns;
+      bytes += readers * 2 * chunk * program.tiles[update.key.tile].columns;
   for (const Score &score : program.scores) {
     int64_t block = 2 * 2 * kBlock * program.tiles[score.query.tile].columns;
     bytes += below * block + (score.levels ? blocks * 4 * block : 0);
-    bytes +=
-        plan.warps * below * 2 * kBlock * kBlock * (program.twoTerms ? 2 : 1); // used once, by products with columns
+    const int64_t used = plan.warpgroups ? blocks * blocks : below; // once, by products with columns
+    bytes += readers * used * 2 * kBlock * kBlock * (program.twoTerms ? 2 : 1);
   }
   return bytes;
 }
@@ -87,13 +88,13 @@ double cycles(const TileProgram &program, const TilePlan &plan, double pieces, i
 }
 
 /// All plans that are thought of, the best of equal ones first.
-void eachPlan(const TileProgram &program, int64_t arch, llvm::function_ref<void(const TilePlan &, bool)> visit) {
+void eachPlan(const TileProgram &program, Architecture arch, llvm::function_ref<void(const TilePlan &, bool)> visit) {
   int64_t steps = const_cast<rondo::chunk::ScanOp &>(program.scan).size();
   for (int64_t valueTile : {128, 64, 32, 16})
     for (int64_t columns : {16, 32}) // of a warp
       for (bool ahead : {false, true})
         for (int64_t stages : {4, 3, 2}) {
-          TilePlan plan{steps, valueTile, valueTile / columns, stages, ahead, arch};
+          TilePlan plan{steps, valueTile, valueTile / columns, stages, ahead, /*warpgroups=*/false, arch};
           int64_t least = ahead                ? program.readsTiles ? 4 : 3
                           : program.readsTiles ? 3
                                                : 2; // sums of rows want a chunk early
@@ -146,7 +147,7 @@ double rondo::cuda::chunkNanoseconds(const TileProgram &program, const TilePlan 
   return cycles(program, plan, pieces, resident) / kCyclesPerNanosecond;
 }
 
-std::optional<TilePlan> rondo::cuda::chooseTilePlan(const TileProgram &program, int64_t arch) {
+std::optional<TilePlan> rondo::cuda::chooseTilePlan(const TileProgram &program, Architecture arch) {
   std::optional<TilePlan> best;
   double lowest = 0;
   eachPlan(program, arch, [&](const TilePlan &plan, bool fits) {
@@ -159,7 +160,7 @@ std::optional<TilePlan> rondo::cuda::chooseTilePlan(const TileProgram &program, 
   return best;
 }
 
-std::string rondo::cuda::whyNoPlan(const TileProgram &program, int64_t arch) {
+std::string rondo::cuda::whyNoPlan(const TileProgram &program, Architecture arch) {
   int64_t values = program.states.front().values;
   if (values % 16)
     return "a value axis of " + std::to_string(values) + " is no multiple of 16";

@@ -15,8 +15,8 @@ BlockCost blockCost(const TileProgram &program, const TilePlan &plan);
 double chunkNanoseconds(const TileProgram &program, const TilePlan &plan);
 
 /// The plan that is taken when nobody chooses; nothing where none fits.
-std::optional<TilePlan> chooseTilePlan(const TileProgram &program, int64_t arch);
+std::optional<TilePlan> chooseTilePlan(const TileProgram &program, Architecture arch);
 /// Why none fits.
-std::string whyNoPlan(const TileProgram &program, int64_t arch);
+std::string whyNoPlan(const TileProgram &program, Architecture arch);
 
 } // namespace rondo::cuda

@@ -81,6 +81,18 @@ public:
   Accumulator multiply(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> b, const Accumulator &c);
   Accumulator zeros();
 
+  /// A descriptor of an operand in shared memory, for wgmma: where it begins, and `layout`, everything above the lower 32 bits and the
+  /// leading offset. `offset` and `constant` are multiples of 16.
+  mlir::Value describe(mlir::Value offset, int64_t constant, int64_t layout);
+  /// c + Σ a[k] b[k], of four warps: 64 rows, 16 of each, by 8 columns for each accumulator, 16 steps each k; `bs` are descriptors.
+  /// `transposed`: columns of b lie beside each other. Without `c` the sum begins as zeros. (sm_90a)
+  /// The sums are there behind finishGroups, which all of them go through.
+  llvm::SmallVector<Accumulator> startGroup(llvm::ArrayRef<llvm::SmallVector<mlir::Value>> as, mlir::ValueRange bs,
+                                            bool transposed, size_t accumulators, llvm::ArrayRef<Accumulator> c);
+  void finishGroups(llvm::MutableArrayRef<Accumulator> sums);
+  /// What this thread has written to shared memory so far is read by wgmma behind the next barrier.
+  void fenceForGroups();
+
   mlir::OpBuilder &b;
   mlir::Location loc;
   mlir::Type element;

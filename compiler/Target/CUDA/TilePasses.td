@@ -17,9 +17,10 @@ def LowerChunksToTiles : Pass<"lower-chunks-to-tiles", "::mlir::ModuleOp"> {
     Option<"warps", "warps", "int64_t", "4", "warps per block">,
     Option<"stages", "stages", "int64_t", "2", "chunks in shared memory">,
     Option<"ahead", "ahead", "bool", "false", "scores of the next chunk beside this chunk's columns">,
+    Option<"warpgroups", "warpgroups", "bool", "false", "products of four warps at once (sm_90a)">,
     Option<"segments", "segments", "bool", "false", "also the kernels that take segments of a long sequence apart">,
     Option<"strided", "strided", "bool", "false", "called as the runtime calls kernels: strides of every operand, one axis of blocks">,
-    Option<"arch", "arch", "int64_t", "90", "compute capability times ten">];
+    Option<"arch", "arch", "int64_t", "90", "compute capability times ten; 90 is sm_90a">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::math::MathDialect", "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect"];

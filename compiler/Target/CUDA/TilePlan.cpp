@@ -3,11 +3,25 @@
 
 using namespace rondo::cuda;
 
+llvm::SmallVector<int64_t> rondo::cuda::groupedTiles(const TileProgram &program) {
+  llvm::SmallVector<int64_t> tiles;
+  for (const Read &read : program.reads)
+    tiles.push_back(read.query.tile);
+  for (const TileState &state : program.states)
+    for (const Update &update : state.updates)
+      tiles.push_back(update.key.tile);
+  return tiles;
+}
+
 SharedMap::SharedMap(const TileProgram &program, const TilePlan &plan) : chunk(plan.chunk) {
   stages = plan.stages;
+  llvm::SmallVector<bool> inPanels(program.tiles.size(), false);
+  if (plan.warpgroups)
+    for (int64_t tile : groupedTiles(program))
+      inPanels[tile] = true;
   for (const Tile &tile : program.tiles) {
     int64_t columns = tile.role == Role::Key ? tile.columns : plan.valueTile;
-    tiles.push_back({stageBytes, plan.chunk, columns});
+    tiles.push_back({stageBytes, plan.chunk, columns, inPanels[tiles.size()]});
     if (tile.make == Make::Staged)
       stageBytes += tiles.back().bytes();
   }
@@ -21,8 +35,10 @@ SharedMap::SharedMap(const TileProgram &program, const TilePlan &plan) : chunk(p
     totals.push_back(scoresAt);
     scoresAt += 4 * mlir::cast<mlir::RankedTensorType>(decay.getType()).getShape().back();
   }
+  if (plan.warpgroups)
+    scoresAt = llvm::alignTo(scoresAt, kPatternBytes);
   for (size_t i = 0; i < program.scores.size(); ++i) {
-    scores.push_back({scoreBytes, plan.chunk, plan.chunk});
+    scores.push_back({scoreBytes, plan.chunk, plan.chunk, plan.warpgroups});
     scoreBytes += scores.back().bytes();
   }
   for (size_t i = 0; program.twoTerms && i < program.scores.size(); ++i) {
@@ -69,6 +85,20 @@ int64_t rondo::cuda::sharedLimit(int64_t arch) {
   return kibibytes * 1024;
 }
 
+/// The same for products of four warps.
+static std::string whyNoWarpgroups(const TileProgram &program, const TilePlan &plan) {
+  if (plan.arch != 90 || !plan.arch.isSpecific)
+    return "products of warpgroups are sm_90a's alone";
+  if (plan.warps % 4)
+    return "a warpgroup is four warps";
+  if (program.twoTerms)
+    return "operands of two terms are multiplied by single warps";
+  for (int64_t tile : groupedTiles(program))
+    if (std::max(program.tiles[tile].columns, plan.chunk) > 256)
+      return "a product of a warpgroup has at most 256 columns";
+  return "";
+}
+
 std::string rondo::cuda::whyNot(const TileProgram &program, const TilePlan &plan) {
   if (plan.chunk % 32 || plan.chunk > plan.threads())
     return "a chunk has a multiple of 32 steps, at most one per thread";
@@ -80,6 +110,9 @@ std::string rondo::cuda::whyNot(const TileProgram &program, const TilePlan &plan
            "sums of rows";
   if (plan.ahead && !program.vectors.empty())
     return "a normaliser is read between scores and columns, so that scores cannot run ahead";
+  if (plan.warpgroups)
+    if (std::string why = whyNoWarpgroups(program, plan); !why.empty())
+      return why;
   chunk::ScanOp scan = program.scan;
   auto elementOf = [](mlir::Value tensor) {
     return mlir::cast<mlir::RankedTensorType>(tensor.getType()).getElementType();

@@ -23,12 +23,12 @@ constexpr double kWorthALook = 4;
 
 PlanAttr withChunk(PlanAttr plan, int64_t chunk) {
   return PlanAttr::get(plan.getContext(), plan.getForm(), plan.getSchedule(), chunk, plan.getInterval(), 0, 0, 0, false,
-                       plan.getSegments());
+                       false, plan.getSegments());
 }
 
 PlanAttr attrOf(MLIRContext *context, const TilePlan &tiles, int64_t segments) {
   return PlanAttr::get(context, Form::Chunk, Schedule::Carry, tiles.chunk, 16, tiles.valueTile, tiles.warps,
-                       tiles.stages, tiles.ahead, segments);
+                       tiles.stages, tiles.ahead, tiles.warpgroups, segments);
 }
 
 bool hasChunkForm(Operation *op) {
@@ -40,7 +40,7 @@ bool hasChunkForm(Operation *op) {
 }
 
 /// Adds the plans of one scan formed in chunks of one size.
-void addPlans(chunk::ScanOp scan, int64_t arch, std::vector<TileCandidate> &plans) {
+void addPlans(chunk::ScanOp scan, Architecture arch, std::vector<TileCandidate> &plans) {
   TileProgramOrReason planned = planTiles(scan);
   if (!planned.reason.empty())
     return;
@@ -56,10 +56,13 @@ void addPlans(chunk::ScanOp scan, int64_t arch, std::vector<TileCandidate> &plan
 void prune(std::vector<TileCandidate> &plans) {
   auto order = [](const TileCandidate &each) {
     return std::tuple(each.cost, -each.plan.getChunk(), -each.plan.getValueTile(), -each.plan.getWarps(),
-                      -each.plan.getStages(), each.plan.getAhead(), each.plan.getSegments());
+                      -each.plan.getStages(), each.plan.getAhead(), each.plan.getWarpgroups(), each.plan.getSegments());
   };
   llvm::sort(plans, [&](const TileCandidate &a, const TileCandidate &b) { return order(a) < order(b); });
-  llvm::erase_if(plans, [&, best = plans.front().cost](const TileCandidate &each) {
+  // What warpgroups gain is not measured, so that they push nothing out.
+  const auto measured = llvm::find_if(plans, [](const auto &each) { return !each.plan.getWarpgroups(); });
+  const double best = measured == plans.end() ? plans.front().cost : measured->cost;
+  llvm::erase_if(plans, [&](const TileCandidate &each) {
     return each.cost > kWorthALook * best && each.plan.getForm() != Form::Step;
   });
 }
@@ -95,12 +98,14 @@ FailureOr<FormedChunks> rondo::cuda::formChunksOf(ModuleOp module, int64_t size)
   return formed;
 }
 
-TilePlans rondo::cuda::tilePlans(const TileProgram &program, int64_t arch, const TileAsk &ask) {
+TilePlans rondo::cuda::tilePlans(const TileProgram &program, Architecture arch, const TileAsk &ask) {
   TilePlans plans;
   auto values = [](int64_t asked, ArrayRef<int64_t> all) {
     return asked ? SmallVector<int64_t>{asked} : SmallVector<int64_t>(all);
   };
-  const SmallVector<bool> ahead = ask.ahead ? SmallVector<bool>{*ask.ahead} : SmallVector<bool>{false, true};
+  auto choices = [](std::optional<bool> asked) {
+    return asked ? SmallVector<bool>{*asked} : SmallVector<bool>{false, true};
+  };
   auto visit = [&](const TilePlan &plan) {
     std::string why = whyNot(program, plan);
     if (why.empty() && chunkNanoseconds(program, plan) >= 1e30)
@@ -117,8 +122,9 @@ TilePlans rondo::cuda::tilePlans(const TileProgram &program, int64_t arch, const
       if (!ask.warps && (valueTile % columns || warps < 1))
         continue;
       for (int64_t stages : values(ask.stages, {4, 3, 2}))
-        for (bool isAhead : ahead)
-          visit({steps, valueTile, warps, stages, isAhead, arch});
+        for (bool isAhead : choices(ask.ahead))
+          for (bool warpgroups : choices(ask.warpgroups))
+            visit({steps, valueTile, warps, stages, isAhead, warpgroups, arch});
       if (ask.warps)
         break;
     }
@@ -126,7 +132,7 @@ TilePlans rondo::cuda::tilePlans(const TileProgram &program, int64_t arch, const
 }
 
 double rondo::cuda::distance(const TilePlan &a, const TilePlan &b) {
-  double sum = a.ahead != b.ahead;
+  double sum = (a.ahead != b.ahead) + (a.warpgroups != b.warpgroups);
   for (auto [x, y] : {std::pair(a.chunk, b.chunk), std::pair(a.valueTile, b.valueTile), std::pair(a.warps, b.warps),
                       std::pair(a.stages, b.stages)})
     sum += std::abs(std::log2(double(std::max<int64_t>(x, 1)) / double(std::max<int64_t>(y, 1))));

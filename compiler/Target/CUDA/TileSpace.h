@@ -21,9 +21,9 @@ llvm::SmallVector<mlir::Operation *> chunkedScans(mlir::ModuleOp module);
 /// What is asked of a plan; 0 and nothing are left open.
 struct TileAsk {
   int64_t chunk = 0, valueTile = 0, warps = 0, stages = 0;
-  std::optional<bool> ahead;
+  std::optional<bool> ahead, warpgroups;
   /// Whether something beside the chunk's size is asked for.
-  bool kernel() const { return valueTile || warps || stages || ahead; }
+  bool kernel() const { return valueTile || warps || stages || ahead || warpgroups.value_or(false); }
 };
 
 /// A scan's plans of one size of chunk.
@@ -32,7 +32,7 @@ struct TilePlans {
   std::string whyNone; // the constraint that the first of the others breaks
 };
 /// All that have what is asked for; `ask.chunk` is the program's own size.
-TilePlans tilePlans(const TileProgram &program, int64_t arch, const TileAsk &ask = {});
+TilePlans tilePlans(const TileProgram &program, Architecture arch, const TileAsk &ask = {});
 
 /// How far two plans are from each other: each doubling of a size counts one.
 double distance(const TilePlan &a, const TilePlan &b);

@@ -103,6 +103,8 @@ std::string shortPlan(const std::string &plan) {
         text += words + value;
     if (parameter(part, "ahead") == "true")
       text += ", ahead";
+    if (parameter(part, "warpgroups") == "true")
+      text += ", warpgroups";
     begin = end + 2;
   }
   return text;

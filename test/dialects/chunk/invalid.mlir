@@ -20,7 +20,7 @@ func.func private @f() attributes {a = #chunk.plan<form = chunk, schedule = carr
 // -----
 
 // Steps have no tiles.
-// expected-error @+1 {{value_tile, warps, stages and ahead belong to chunks}}
+// expected-error @+1 {{value_tile, warps, stages, ahead and warpgroups belong to chunks}}
 func.func private @f() attributes {a = #chunk.plan<form = step, schedule = carry, chunk = 1, value_tile = 64>}
 
 // -----
