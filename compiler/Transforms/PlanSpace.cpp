@@ -96,13 +96,19 @@ Work workOf(Operation *op, bool gradient) {
   return work;
 }
 
+/// Adds what so many steps take that are one sweep over a state. What a transition reads is known after a sweep of its own.
+void addSweeps(const StateWork &state, double steps, double transitionSweeps, CostTerms &terms) {
+  const double elements = state.keys * state.values;
+  terms[size_t(CostTerm::StepFar)] += (1 + transitionSweeps) * std::max(0.0, elements - kNear) / steps;
+  terms[size_t(CostTerm::Wait)] += transitionSweeps / steps;
+  terms[size_t(CostTerm::Sweep)] += transitionSweeps * elements / steps;
+}
+
 /// Adds what a step of one state takes by steps.
 void addSteps(const StateWork &state, CostTerms &terms) {
   const double operations = state.decays + state.readouts + state.outers + 2 * state.transitions;
   terms[size_t(CostTerm::StepElement)] += operations * state.keys * state.values;
-  // What a transition reads is known after a first sweep over the state.
-  const double sweeps = state.transitions > 0 ? 1 + state.moves : 1;
-  terms[size_t(CostTerm::StepFar)] += sweeps * std::max(0.0, state.keys * state.values - kNear);
+  addSweeps(state, 1, state.transitions > 0 ? state.moves : 0, terms);
 }
 
 /// The same by chunks of so many steps.
@@ -124,9 +130,8 @@ void addChunks(const StateWork &state, int64_t steps, CostTerms &terms) {
 void addRows(const StateWork &state, int64_t rows, CostTerms &terms) {
   const double readers = state.readouts + state.transitions, before = double(rows) / 2;
   const double operations = state.decays / double(rows) + state.readouts + state.outers + 2 * state.transitions;
-  const double sweeps = state.transitions > 0 ? 2 : 1;
   terms[size_t(CostTerm::StepElement)] += operations * state.keys * state.values;
-  terms[size_t(CostTerm::StepFar)] += sweeps * std::max(0.0, state.keys * state.values - kNear) / double(rows);
+  addSweeps(state, double(rows), state.transitions > 0 ? 1 : 0, terms);
   terms[size_t(CostTerm::DecayedScore)] += readers * before * state.keys;
   terms[size_t(CostTerm::Apply)] += readers * before * state.values;
 }

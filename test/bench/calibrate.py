@@ -19,6 +19,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[2]
 COSTS = SOURCE / "compiler" / "Transforms" / "PlanCosts.inc"
+STEPS_BETTER_BY = float(re.search(r"kStepsBetterBy = ([\d.]+);", (COSTS.parent / "ChoosePlans.cpp").read_text())[1])
 MODELS = {"gla": "KV", "retnet": "KV", "gated_delta_net": "KV", "mamba2": "NP", "deltanet": "KV", "hgrn2": "KV", "rwkv6": "KV"}
 SIZES = [(16, 16), (24, 40), (32, 32), (48, 48), (64, 32), (32, 96), (64, 64), (96, 96), (128, 64), (128, 128)]
 STEPS, HEADS = 768, 1
@@ -95,7 +96,7 @@ def expected(plan, costs):
 
 
 def regret(case, costs):
-    chosen = min(case["plans"], key=lambda p: expected(p, costs))
+    chosen = min(case["plans"], key=lambda p: expected(p, costs) * (STEPS_BETTER_BY if "form = step" in p["plan"] else 1))
     return chosen, chosen["ns"] / min(p["ns"] for p in case["plans"])
 
 

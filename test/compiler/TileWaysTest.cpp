@@ -72,7 +72,7 @@ const std::string segments = "ends link0 within";
 TEST_CASE("heads that nearly fill a GPU go whole, few heads with a long sequence by segments", "[tile-ways]") {
   for (const char *model : {"gla", "hgrn2", "rwkv6"}) {
     INFO(model);
-    CHECK(taken(*compiled(model, 64, 128), 4, 4096, 16) == "chunks"); // 128 blocks of 64 columns
+    CHECK(taken(*compiled(model, 64, 128), 4, 4096, 16) == segments); // 64 blocks of 128 columns
     CHECK(taken(*compiled(model, 64, 64), 8, 2048, 32) == "chunks");
     const auto square = compiled(model, 128, 128);
     CHECK(taken(*square, 8, 2048, 16) == "chunks");
@@ -119,9 +119,13 @@ TEST_CASE("a block of a delta rule's segments has columns of the state and of it
       CHECK(each.blocks <= 132); // none waits for another one
     }
     CHECK(partsOfEnds(*compiled(model, 64, 32)) == 1);  // two tiles of the transition beside one of the state
-    CHECK(partsOfEnds(*compiled(model, 64, 128)) == 3); // half a tile a warp: blocks of their own
     CHECK(partsOfEnds(*compiled(model, 128, 64)) == 3); // more than registers hold
   }
+}
+
+TEST_CASE("a transition's columns have blocks of their own where they would be half a tile a warp", "[tile-ways]") {
+  CHECK(partsOfEnds(*compiled("kda", 64, 128)) == 3);             // 8 warps of 16 columns, 64 of the transition
+  CHECK(partsOfEnds(*compiled("gated_delta_net", 64, 128)) == 1); // 4 warps of 32
 }
 
 TEST_CASE("on the way back every scan with chunks is cut for few heads", "[tile-ways]") {
