@@ -2,6 +2,7 @@
 #include "compiler/Differentiate/ExpansionScans.h"
 #include "compiler/Differentiate/LogDecay.h"
 #include "compiler/Differentiate/StepAdjoint.h"
+#include "compiler/Transforms/BareRows.h"
 #include "compiler/Transforms/StepValues.h"
 #include <list>
 
@@ -22,18 +23,26 @@ public:
   }
 
   FailureOr<ScanCotangents> build() {
-    for (size_t i = 0; i < of.transitions.size(); ++i)
-      followTransition(i);
-    if (failed(findReadCotangents()))
+    FailureOr<SmallVector<Value>> ofReads = derivativesOfReadout();
+    if (failed(ofReads))
       return failure();
     for (size_t i = 0; i < of.transitions.size(); ++i)
-      returnTransition(i);
+      goThere(i, *ofReads);
+    SmallVector<Value> tensors(ofReads->size());
+    materialise(*ofReads, tensors, /*narrow=*/true);
+    for (auto [read, tensor] : llvm::zip(reads, tensors))
+      read.cotangent.tensor = tensor;
+    ofQueries.resize(reads.size() + of.transitions.size());
+    ofKeys.resize(intakes.size());
+    ofValues.resize(intakes.size());
+    for (size_t i = 0; i < of.transitions.size(); ++i)
+      comeBack(i);
     findFactorCotangents();
     if (failed(findOperandCotangents()))
       return failure();
     for (unsigned s = 0; s < scan.numStates(); ++s) {
       if (wanted.inits[s] && !ofInits[s])
-        readCotangent(s, of.keyAxes[s], nullptr);
+        readCotangent(s, of.keyAxes[s], {});
       result.inits.emplace_back();
       if (ofInits[s])
         result.inits.back().push_back(ofInits[s]);
@@ -52,8 +61,8 @@ private:
     }
   }
 
-  /// What was read going forward, where a derivative needs it.
-  void giveReads(ArrayRef<Value> roots) {
+  /// Which readouts' results, going forward, a derivative needs.
+  SmallVector<size_t> readsIn(ArrayRef<Value> roots) {
     ArrayRef<BlockArgument> arguments = of.readout->getArguments().take_back(of.readouts.size());
     DenseSet<Value> seen;
     std::function<void(Value)> visit = [&](Value value) {
@@ -63,18 +72,60 @@ private:
         llvm::for_each(op->getOperands(), visit);
     };
     llvm::for_each(roots, visit);
-    for (auto [r, readout] : llvm::enumerate(of.readouts)) {
-      Value stand = standIns.lookup(arguments[r]);
-      if (!seen.contains(stand) || sources.count(stand))
-        continue;
-      Value query = given.getQueries()[r];
+    SmallVector<size_t> numbers;
+    for (auto [r, argument] : llvm::enumerate(arguments))
+      if (Value stand = standIns.lookup(argument); seen.contains(stand) && !sources.count(stand))
+        numbers.push_back(r);
+    return numbers;
+  }
+
+  void giveReads(ArrayRef<Value> roots) {
+    ArrayRef<BlockArgument> arguments = of.readout->getArguments().take_back(of.readouts.size());
+    for (size_t r : readsIn(roots)) {
+      recur::ReadoutAttr readout = of.readouts[r];
       if (!forwardReads.count(r))
-        forwardReads[r] =
-            readState(readout.getState(), readout.getAxis(), readout.getBefore(), [&](SourceCopier &from) {
-              return from.get(query);
-            }).whole;
-      sources[stand] = {forwardReads[r]};
+        forwardReads[r] = readState(readout.getState(), readout.getAxis(),
+                                    {{queryOf(given.getQueries()[r]), readout.getBefore(), true, false, {}, {}}})
+                              .front()
+                              .whole;
+      sources[standIns.lookup(arguments[r])] = {forwardReads[r]};
     }
+  }
+
+  /// Transition i going forward; with the readouts along the same axis that derivatives need.
+  void goThere(size_t i, ArrayRef<Value> derivatives) {
+    SmallVector<size_t> numbers;
+    SmallVector<std::pair<Value, bool>> queries;
+    unsigned s = of.transitions[i];
+    for (size_t r : readsIn(derivatives))
+      if (recur::ReadoutAttr readout = of.readouts[r];
+          readout.getState() == s && readout.getAxis() == of.keyAxes[s] && fitsBeside(s, of.keyAxes[s])) {
+        numbers.push_back(r);
+        queries.push_back({given.getQueries()[r], readout.getBefore()});
+      }
+    for (auto [r, tensor] : llvm::zip(numbers, followTransition(i, queries)))
+      forwardReads[r] = narrowed(tensor);
+  }
+
+  /// Transition i against time; with the cotangents of the values that its state takes in.
+  void comeBack(size_t i) {
+    SmallVector<size_t> numbers;
+    SmallVector<Value> keys;
+    unsigned s = of.transitions[i];
+    for (auto [number, intake] : llvm::enumerate(intakes))
+      if (intake.state == s && !isWrite(intake) && active.contains(intake.value) && fitsBeside(s, of.keyAxes[s])) {
+        numbers.push_back(number);
+        keys.push_back(intake.key);
+      }
+    for (auto [number, tensor] : llvm::zip(numbers, returnTransition(i, keys)))
+      ofValues[number].whole = isWide(intakes[number].value) ? tensor : narrowed(tensor);
+  }
+
+  /// Whether a scan has place on chip for rows of several queries along an axis of a state.
+  bool fitsBeside(unsigned s, int64_t axis) {
+    constexpr int64_t kLongest = 128;
+    const RankedTensorType type = stateType(s);
+    return !isVector(s) && !type.isDynamicDim(axis) && type.getDimSize(axis) <= kLongest;
   }
 
   /// Copies a region into `block`; its arguments are the block's, and known by their operands.
@@ -137,8 +188,8 @@ private:
       tensors[i] = narrow ? narrowed(output) : Value(output);
   }
 
-  /// The cotangents of what was read, out of those of the outputs.
-  LogicalResult findReadCotangents() {
+  /// The cotangents of what was read, out of those of the outputs: values of a block.
+  FailureOr<SmallVector<Value>> derivativesOfReadout() {
     Block &block = blocks.emplace_back();
     IRMapping into;
     sharedArguments.clear();
@@ -152,11 +203,7 @@ private:
       return failure();
     for (Value argument : reads)
       values.push_back(adjoint.of(argument));
-    SmallVector<Value> tensors(values.size());
-    materialise(values, tensors, /*narrow=*/true);
-    for (auto [read, tensor] : llvm::zip(this->reads, tensors))
-      read.cotangent.tensor = tensor;
-    return success();
+    return values;
   }
 
   bool decayIsActive(unsigned s) {
@@ -174,50 +221,110 @@ private:
     return false;
   }
 
+  using Query = std::function<Value(SourceCopier &)>;
+  static Query queryOf(Value value) {
+    return [value](SourceCopier &from) { return from.get(value); };
+  }
+  static Query queryOfTensor(Value tensor) {
+    return [tensor](SourceCopier &from) { return from.input(tensor); };
+  }
+
+  /// A request, and where what it reads goes.
+  struct Asked {
+    unsigned state;
+    int64_t axis;
+    bool back; // of the state's cotangent
+    Request request;
+    Reading *into;
+  };
+
+  void ask(unsigned s, int64_t axis, bool back, Request request, Reading *into) {
+    if (request.whole || request.share)
+      asked.push_back({s, axis, back, std::move(request), into});
+  }
+  /// What a tensor that was handed over reads: the whole, where it is wanted, and a share by the rows that it was made for.
+  void askScaled(unsigned s, int64_t axis, bool back, bool before, const Handed &handed, bool whole, Value rows,
+                 Reading *into) {
+    const bool both = whole && BareRows(rows).hasInverse() && fitsBeside(s, axis);
+    if (whole && !both)
+      ask(s, axis, back, {queryOfTensor(handed.tensor), before, true, isWide(rows), {}, {}}, into);
+    ask(s, axis, back, {queryOfTensor(handed.scaled), before, both, isWide(rows), handed.rows, both ? rows : Value()},
+        into);
+  }
+
+  void askOfQuery(const StateRead &read, Reading *into) {
+    const Handed &handed = read.cotangent;
+    if (!handed.tensor)
+      return;
+    const bool isActive = active.contains(read.query), viaQueries = decayIsActive(read.state);
+    if (viaQueries && handed.scaled)
+      return askScaled(read.state, 1 - read.axis, false, read.before, handed, isActive, read.query, into);
+    Value share = viaQueries ? read.query : Value();
+    const bool wide = share && isWide(read.query);
+    ask(read.state, 1 - read.axis, false, {queryOfTensor(handed.tensor), read.before, isActive, wide, share, {}}, into);
+  }
+
+  void askOfIntake(size_t i) {
+    auto [s, key, value, handed] = intakes[i];
+    int64_t axis = of.keyAxes[s];
+    bool viaValues = decaysAlong(s, 1 - axis), viaKeys = decayIsActive(s) && !viaValues;
+    if (viaKeys && handed.scaled)
+      askScaled(s, 1 - axis, true, false, handed, active.contains(key), key, &ofKeys[i]);
+    else
+      ask(s, 1 - axis, true,
+          {handed.tensor ? queryOfTensor(handed.tensor) : queryOf(value),
+           false,
+           active.contains(key),
+           isWide(key),
+           viaKeys ? key : Value(),
+           {}},
+          &ofKeys[i]);
+    if (isWrite(intakes[i])) // a transition has read this
+      ofValues[i] = {returned(s), {}};
+    else if (!ofValues[i].whole)
+      ask(s, axis, true, {queryOf(key), false, active.contains(value), isWide(value), viaValues ? value : Value(), {}},
+          &ofValues[i]);
+  }
+
+  /// One scan for all that is asked of a state, or of its cotangent, along one axis.
+  void answer() {
+    SmallVector<bool> isDone(asked.size());
+    for (auto [i, first] : llvm::enumerate(asked)) {
+      SmallVector<Request> requests;
+      SmallVector<Reading *> into;
+      for (size_t j = i; j < asked.size() && !isDone[i]; ++j) {
+        const Asked &each = asked[j];
+        if (j != i && (isDone[j] || each.state != first.state || each.axis != first.axis || each.back != first.back ||
+                       !fitsBeside(first.state, first.axis)))
+          continue;
+        isDone[j] = j != i;
+        requests.push_back(each.request);
+        into.push_back(each.into);
+      }
+      if (isDone[i])
+        continue;
+      SmallVector<Reading> readings =
+          first.back ? readCotangent(first.state, first.axis, requests) : readState(first.state, first.axis, requests);
+      for (auto [reading, to] : llvm::zip(readings, into)) {
+        to->whole = reading.whole ? reading.whole : to->whole;
+        to->share = reading.share ? reading.share : to->share;
+      }
+    }
+  }
+
   /// The cotangents of queries, keys, values and of the logarithms of decays.
   void findFactorCotangents() {
-    auto valueOf = [](Value value) { return [value](SourceCopier &from) { return from.get(value); }; };
-    auto tensorOf = [](Value tensor) { return [tensor](SourceCopier &from) { return from.input(tensor); }; };
-    ofQueries.resize(reads.size());
     for (unsigned s = 0; s < scan.numStates() && !notLast; ++s)
       if (ofFinals[s] && decayIsActive(s))
         markLast();
-    for (auto [i, read] : llvm::enumerate(reads)) {
-      const Handed &handed = read.cotangent;
-      const bool viaQueries = decayIsActive(read.state) && handed.tensor;
-      auto readBy = [&](Value tensor, Share asked) {
-        return readState(read.state, 1 - read.axis, read.before, tensorOf(tensor), asked);
-      };
-      if (viaQueries && handed.scaled)
-        ofQueries[i].share = readBy(handed.scaled, {handed.rows, /*alone=*/true}).share;
-      else if (viaQueries)
-        ofQueries[i] = readBy(handed.tensor, {read.query, false, isWide(read.query)});
-      if (!ofQueries[i].whole && isAsked(read))
-        readWith(i);
-    }
-    for (const Intake &intake : intakes) {
-      auto [s, key, value, handed] = intake;
-      int64_t axis = of.keyAxes[s];
-      bool viaValues = decaysAlong(s, 1 - axis), viaKeys = decayIsActive(s) && !viaValues;
-      auto readBy = [&](Query query, Share asked) { return readCotangent(s, 1 - axis, query, asked); };
-      Query query = handed.tensor ? Query(tensorOf(handed.tensor)) : Query(valueOf(value));
-      Reading &ofKey = ofKeys.emplace_back();
-      if (active.contains(key) || (viaKeys && !handed.scaled))
-        ofKey = readBy(query, {viaKeys && !handed.scaled ? key : Value(), false, isWide(key)});
-      if (viaKeys && handed.scaled)
-        ofKey.share = readBy(tensorOf(handed.scaled), {handed.rows, /*alone=*/true}).share;
-      if (isWrite(intake)) // a transition has read this
-        ofValues.push_back({returned(s), {}});
-      else
-        ofValues.push_back(
-            active.contains(value) || viaValues
-                ? readCotangent(s, axis, valueOf(key), {viaValues ? value : Value(), false, isWide(value)})
-                : Reading());
-    }
+    for (auto [read, into] : llvm::zip(reads, ofQueries))
+      askOfQuery(read, &into);
+    for (size_t i = 0; i < intakes.size(); ++i)
+      askOfIntake(i);
+    answer();
     for (auto [value, decay] : llvm::zip(given.getDecays(), of.decays))
       ofLogs.push_back(active.contains(value) ? logCotangent(decay.getState(), decay.getAxes()) : Value());
   }
-  using Query = std::function<Value(SourceCopier &)>;
 
   /// Whether a value of the region is computed from a tensor with a cotangent that is stored as f32: what another scan has made, which may
   /// add up over time what it gets.
@@ -227,27 +334,6 @@ private:
       return source.operand && !source.isParam && active.contains(value) && !isStoredNarrow(source.operand);
     }
     return value && llvm::any_of(value.getDefiningOp()->getOperands(), [&](Value operand) { return isWide(operand); });
-  }
-
-  bool isAsked(const StateRead &read) { return read.cotangent.tensor && active.contains(read.query); }
-
-  /// The cotangents of query i, and of those that the same scan can find: longer rows of two would not fit on chip.
-  void readWith(size_t i) {
-    constexpr int64_t kLongest = 128;
-    SmallVector<const StateRead *> asked{&reads[i]};
-    SmallVector<size_t> numbers{i};
-    auto isShort = [](const StateRead &read) {
-      RankedTensorType type = typeOf(read.cotangent.tensor);
-      return type.getShape().back() > 0 && type.getShape().back() <= kLongest;
-    };
-    for (size_t j = i + 1; j < reads.size() && isShort(reads[i]); ++j)
-      if (reads[j].state == reads[i].state && reads[j].axis == reads[i].axis && isAsked(reads[j]) &&
-          isShort(reads[j])) {
-        asked.push_back(&reads[j]);
-        numbers.push_back(j);
-      }
-    for (auto [number, tensor] : llvm::zip(numbers, readTogether(asked)))
-      ofQueries[number].whole = tensor;
   }
 
   /// The cotangent of what the transition of state s reads.
@@ -296,9 +382,8 @@ private:
         shares[before] = output;
     }
     if (ofFinals[s] && !finals[s] && llvm::is_contained(of.outers, s)) // nothing else wants the state going forward
-      readState(s, of.keyAxes[s], false, [&](SourceCopier &from) {
-        return from.get(given.getKeys()[llvm::find(of.outers, s) - of.outers.begin()]);
-      });
+      readState(s, of.keyAxes[s],
+                {{queryOf(given.getKeys()[llvm::find(of.outers, s) - of.outers.begin()]), false, true, false, {}, {}}});
     NewScan made(loc, reversedAxes(), Value(), Value());
     SourceCopier from(made, sources);
     RankedTensorType type = axesOf(stateType(s), axes);
@@ -391,8 +476,9 @@ private:
   DenseMap<Value, Value> standIns;    // of what was read, in the block that is being differentiated
   SmallVector<Value> sharedArguments; // of that block
   DenseMap<unsigned, Value> forwardReads;
-  SmallVector<Value> ofLogs; // tensors; null where there is no cotangent
-  SmallVector<Reading> ofQueries, ofKeys, ofValues;
+  SmallVector<Value> ofLogs;                        // tensors; null where there is no cotangent
+  SmallVector<Reading> ofQueries, ofKeys, ofValues; // per read and intake
+  SmallVector<Asked> asked;
   ScanCotangents result;
 };
 

@@ -1,5 +1,5 @@
 // Reverse mode through an expansion of states as a whole: the gradients of expand_scan are readouts of its states and of their cotangents,
-// so each of them is a scan that keeps one matrix state and reads it along one axis. No state is handed from one scan to another:
+// so they come from scans that keep one matrix state each and read it along one axis. No state is handed from one scan to another:
 //
 //   S[t] = a[t] ∘ S[t-1] + k[t] v[t]ᵀ        y[t] = q[t] S[t]
 //   M[t] = q[t] dy[t]ᵀ + a[t+1] ∘ M[t+1]     dq[t] = S[t] dy[t],  dk[t] = M[t] v[t],  dv[t] = k[t] M[t]

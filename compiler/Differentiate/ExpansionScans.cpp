@@ -82,28 +82,44 @@ ArrayAttr ExpansionScans::reversedAxes() {
   return b.getArrayAttr({recur::AxisAttr::get(b.getContext(), scan.axis(0).getName(), !scan.axis(0).getReverse())});
 }
 
-ExpansionScans::Reading ExpansionScans::readingOf(recur::ScanOp made, Share asked) {
-  Reading reading;
-  if (!asked.alone)
-    reading.whole = asked.isWide ? Value(made.outputs().front()) : narrowed(made.outputs().front());
-  if (asked.by)
-    reading.share = made.outputs().back(); // sums over many steps: what is rounded here adds up
-  return reading;
+SmallVector<ExpansionScans::Reading> ExpansionScans::readingsOf(recur::ScanOp made, ArrayRef<Request> asked) {
+  SmallVector<Reading> readings;
+  auto outputs = made.outputs().begin();
+  for (const Request &each : asked) {
+    Reading &reading = readings.emplace_back();
+    if (each.whole)
+      reading.whole = *outputs++;
+    if (each.share)
+      reading.share = *outputs++; // sums over many steps: what is rounded here adds up
+  }
+  for (auto [reading, each] : llvm::zip(readings, asked))
+    if (each.whole && !each.isWide)
+      narrowed(reading.whole);
+  return readings;
 }
 
-/// Outputs of a scan that reads `state` along `axis` before it takes in `own`: pairs along that axis, and along the other one.
-SmallVector<Value> ExpansionScans::outputsOf(NewScan &made, SourceCopier &from, unsigned s, Value state, Value query,
-                                             int64_t axis, ArrayRef<std::pair<Value, Value>> own, Share asked,
-                                             Value counts) {
-  Value apart = read(made, s, state, query, axis), whole = apart;
+/// What is read of a state that has taken in `own`, from what is read without it: pairs along the axis of the query, and along the other one.
+Value ExpansionScans::withOwn(NewScan &made, Value apart, Value query, ArrayRef<std::pair<Value, Value>> own) {
   for (auto [along, kept] : own) {
     Value inner = typeOf(along).getRank() == 0 ? map(made, recur::Fn::Mul, {along, query})
-                                               : contract(made, "a,a->", {along, query}, axesOf(stateType(s), {}));
-    whole = add(made, whole, map(made, recur::Fn::Mul, {kept, inner}));
+                                               : contract(made, "a,a->", {along, query}, axesOf(typeOf(query), {}));
+    apart = add(made, apart, map(made, recur::Fn::Mul, {kept, inner}));
   }
-  Value share = map(made, recur::Fn::Mul, {from.get(asked.by), apart});
-  share = shareOf(made, s, counts ? map(made, recur::Fn::Mul, {share, counts}) : share);
-  return asked.alone ? SmallVector<Value>{share} : SmallVector<Value>{whole, share};
+  return apart;
+}
+
+/// Outputs of a scan for one request, of what is read with and without the step's own outer products.
+void ExpansionScans::addOutputs(NewScan &made, SourceCopier &from, unsigned s, const Request &asked, Value whole,
+                                Value apart, Value counts, SmallVectorImpl<Value> &outputs) {
+  if (asked.whole && asked.scaledBy)
+    whole = map(made, recur::Fn::Mul,
+                {whole, BareRows(asked.scaledBy).inverse(made.body, loc, [&](Value term) { return from.get(term); })});
+  if (asked.whole)
+    outputs.push_back(whole);
+  if (!asked.share)
+    return;
+  Value share = map(made, recur::Fn::Mul, {from.get(asked.share), apart});
+  outputs.push_back(shareOf(made, s, counts ? map(made, recur::Fn::Mul, {share, counts}) : share));
 }
 
 /// Where all elements of a state decay alike their sum is wanted: of 16 neighbours each, which takes no memory to speak of.
@@ -147,22 +163,6 @@ SmallVector<std::pair<Value, Value>> ExpansionScans::intakesOf(unsigned s, Sourc
   return list;
 }
 
-SmallVector<Value> ExpansionScans::readTogether(ArrayRef<const StateRead *> asked) {
-  unsigned s = asked.front()->state;
-  NewScan made(loc, scan.getAxes(), Value(), Value());
-  SourceCopier from(made, sources);
-  Value old = made.state(scan.state(s), scan.getInits()[s]).front(), next = decayed(made, from, s, old);
-  for (auto [x, y] : intakesOf(s, from))
-    next = add(made, next, outer(made, s, x, y, of.keyAxes[s]));
-  SmallVector<Value> outputs;
-  for (const StateRead *each : asked)
-    outputs.push_back(read(made, s, each->before ? old : next, from.input(each->cotangent.tensor), 1 - each->axis));
-  recur::ScanOp forward = made.finish(b, next, outputs);
-  if (!finals[s])
-    finals[s] = forward.finals().front();
-  return llvm::map_to_vector(forward.outputs(), [&](Value output) { return narrowed(output); });
-}
-
 void ExpansionScans::markLast() {
   NewScan made(loc, reversedAxes(), Value(), Value());
   RankedTensorType number = axesOf(stateType(0), {});
@@ -173,36 +173,41 @@ void ExpansionScans::markLast() {
   notLast = made.finish(b, next, behind).outputs().front();
 }
 
-ExpansionScans::Reading ExpansionScans::readState(unsigned s, int64_t axis, bool before,
-                                                  function_ref<Value(SourceCopier &)> makeQuery, Share asked) {
+SmallVector<ExpansionScans::Reading> ExpansionScans::readState(unsigned s, int64_t axis, ArrayRef<Request> asked) {
+  const bool shares = llvm::any_of(asked, [](const Request &each) { return each.share; });
   NewScan made(loc, scan.getAxes(), Value(), Value());
   SourceCopier from(made, sources);
   Value old = made.state(scan.state(s), scan.getInits()[s]).front(), kept = decayed(made, from, s, old), next = kept;
   SmallVector<std::pair<Value, Value>> own;
   for (auto [x, y] : intakesOf(s, from)) {
     own.push_back(axis == of.keyAxes[s] ? std::make_pair(x, y) : std::make_pair(y, x));
-    if (asked.by && notLast) { // a factor of what is summed over is the cheaper one
+    if (shares && notLast) { // a factor of what is summed over is the cheaper one
       Value &summed = axis == of.keyAxes[s] ? x : y;
       summed = map(made, recur::Fn::Mul, {summed, from.input(notLast)});
     }
     next = add(made, next, outer(made, s, x, y, of.keyAxes[s]));
   }
-  Value query = makeQuery(from);
   SmallVector<Value> outputs;
-  if (!asked.by)
-    outputs.push_back(read(made, s, before ? old : next, query, axis));
-  else if (before)
-    outputs = outputsOf(made, from, s, old, query, axis, {}, asked);
-  else
-    outputs = outputsOf(made, from, s, kept, query, axis, own, asked);
+  for (const Request &each : asked) {
+    Value query = each.query(from), apart, whole;
+    if (each.before)
+      apart = whole = read(made, s, old, query, axis);
+    else if (!shares)
+      whole = read(made, s, next, query, axis);
+    else {
+      apart = read(made, s, kept, query, axis);
+      whole = each.whole ? withOwn(made, apart, query, own) : apart;
+    }
+    addOutputs(made, from, s, each, whole, apart, Value(), outputs);
+  }
   recur::ScanOp forward = made.finish(b, next, outputs);
-  if (!finals[s] || asked.by) // shares end with these very states
+  if (!finals[s] || shares) // shares end with these very states
     finals[s] = forward.finals().front();
-  return readingOf(forward, asked);
+  return readingsOf(forward, asked);
 }
 
-ExpansionScans::Reading ExpansionScans::readCotangent(unsigned s, int64_t axis,
-                                                      function_ref<Value(SourceCopier &)> makeQuery, Share asked) {
+SmallVector<ExpansionScans::Reading> ExpansionScans::readCotangent(unsigned s, int64_t axis, ArrayRef<Request> asked) {
+  const bool shares = llvm::any_of(asked, [](const Request &each) { return each.share; });
   NewScan made(loc, reversedAxes(), Value(), Value());
   SourceCopier from(made, sources);
   Value init = ofFinals[s] ? ofFinals[s] : zeros(stateType(s));
@@ -222,17 +227,17 @@ ExpansionScans::Reading ExpansionScans::readCotangent(unsigned s, int64_t axis,
   at = takeIn(at, false);
   Value next = takeIn(decayed(made, from, s, at), true);
   SmallVector<Value> outputs;
-  if (makeQuery && asked.by)
-    outputs =
-        outputsOf(made, from, s, later, makeQuery(from), axis, own, asked, notLast ? from.input(notLast) : Value());
-  else if (makeQuery)
-    outputs.push_back(read(made, s, at, makeQuery(from), axis));
+  for (const Request &each : asked) {
+    Value query = each.query(from), apart = shares ? read(made, s, later, query, axis) : Value();
+    Value whole = !shares ? read(made, s, at, query, axis) : each.whole ? withOwn(made, apart, query, own) : apart;
+    addOutputs(made, from, s, each, whole, apart, notLast && each.share ? from.input(notLast) : Value(), outputs);
+  }
   if (!made.hasInputs())
     made.input(scan.getInputs().front()); // something must say how many steps there are
   recur::ScanOp backward = made.finish(b, next, outputs);
   if (!ofInits[s])
     ofInits[s] = backward.finals().front();
-  return makeQuery ? readingOf(backward, asked) : Reading();
+  return readingsOf(backward, asked);
 }
 
 bool ExpansionScans::isWrite(const Intake &intake) const {
@@ -252,7 +257,7 @@ SmallVector<Value> ExpansionScans::outputsFor(NewScan &made, SourceCopier &from,
 Handed ExpansionScans::handOver(ResultRange outputs, Value rows) const {
   auto narrow = [&](Value tensor) { return const_cast<ExpansionScans *>(this)->narrowed(tensor); };
   Handed handed{narrow(outputs[0]), {}, {}};
-  if (outputs.size() > 1) {
+  if (BareRows(rows).scaled()) {
     handed.scaled = narrow(outputs[1]);
     handed.rows = BareRows(rows).rows;
   }
@@ -270,34 +275,41 @@ recur::DeltaScanOp ExpansionScans::finishDelta(NewScan &made, SourceCopier &from
       decayAttrs.push_back(recur::DecayAttr::get(b.getContext(), 0, decay.getAxes(), /*before=*/false));
     }
   int64_t axis = of.keyAxes[parts.state];
-  auto readout = recur::ReadoutAttr::get(b.getContext(), 0, axis, true);
+  SmallVector<Attribute> readouts{recur::ReadoutAttr::get(b.getContext(), 0, axis, true)};
+  for (const DeltaParts::Readout &other : parts.others)
+    readouts.push_back(recur::ReadoutAttr::get(b.getContext(), 0, axis, other.before));
   recur::ScanOp step = made.finish(b, old, outputs);
   auto delta = recur::DeltaScanOp::create(
       b, loc, step.getResultTypes(), step.getInputs(), step.getParams(), step.getInits(), Value(), Value(),
       step.getAxes(), step.getStates(), ArrayRef<int64_t>{axis}, b.getArrayAttr(decayAttrs),
-      SmallVector<int64_t>(parts.keys.size(), 0), ArrayRef<int64_t>{0}, b.getArrayAttr({readout}));
+      SmallVector<int64_t>(parts.keys.size(), 0), ArrayRef<int64_t>{0}, b.getArrayAttr(readouts));
   StepValues first(step, sharedBlock(delta.getCoefficients(), step));
   auto copies = [](StepValues &values, ArrayRef<Value> list) {
     return llvm::map_to_vector(list, [&](Value value) { return values.get(value); });
   };
   Value reader = first.get(parts.reader);
+  SmallVector<Value> queries{reader};
+  for (const DeltaParts::Readout &other : parts.others)
+    queries.push_back(first.get(other.query));
   recur::CoefficientsOp::create(first.b, loc, copies(first, decays), copies(first, parts.keys),
-                                copies(first, parts.values), copies(first, parts.write), reader, reader);
+                                copies(first, parts.values), copies(first, parts.write), reader, queries);
   Block *block = sharedBlock(delta.getReadout(), step);
   StepValues second(step, block);
   second.set(parts.read, block->addArgument(parts.read.getType(), loc));
+  for (const DeltaParts::Readout &other : parts.others)
+    second.set(other.read, block->addArgument(other.read.getType(), loc));
   recur::YieldOp::create(second.b, loc, ValueRange(), copies(second, outputs));
   step.erase();
   return delta;
 }
 
-void ExpansionScans::followTransition(size_t i) {
+SmallVector<Value> ExpansionScans::followTransition(size_t i, ArrayRef<std::pair<Value, bool>> others) {
   unsigned s = of.transitions[i];
   Value write = given.getWrites()[i];
   NewScan made(loc, scan.getAxes(), Value(), Value());
   SourceCopier from(made, sources);
   Value old = made.state(scan.state(s), scan.getInits()[s]).front();
-  DeltaParts parts{s, {}, {}, from.get(write), from.get(given.getReads()[i]), {}};
+  DeltaParts parts{s, {}, {}, from.get(write), from.get(given.getReads()[i]), {}, {}};
   Value sum = parts.read = read(made, s, old, parts.reader, of.keyAxes[s]);
   Intake *into = nullptr;
   for (Intake &intake : intakes)
@@ -312,7 +324,13 @@ void ExpansionScans::followTransition(size_t i) {
     }
   if (!made.hasInputs())
     made.input(scan.getInputs().front()); // something must say how many steps there are
-  recur::DeltaScanOp forward = finishDelta(made, from, parts, old, outputsFor(made, from, sum, write));
+  SmallVector<Value> outputs = outputsFor(made, from, sum, write);
+  for (auto [value, before] : others) {
+    Value query = from.get(value), here = read(made, s, old, query, of.keyAxes[s]);
+    parts.others.push_back({query, here, before});
+    outputs.push_back(here);
+  }
+  recur::DeltaScanOp forward = finishDelta(made, from, parts, old, outputs);
   auto results = cast<recur::ScanInterface>(*forward);
   finals[s] = results.finals().front();
   Handed handed = handOver(results.outputs(), write);
@@ -320,9 +338,10 @@ void ExpansionScans::followTransition(size_t i) {
     into->handed = handed;
   else
     intakes.push_back({s, write, Value(), handed});
+  return llvm::to_vector(llvm::map_range(results.outputs().take_back(others.size()), [](Value x) { return x; }));
 }
 
-void ExpansionScans::returnTransition(size_t i) {
+SmallVector<Value> ExpansionScans::returnTransition(size_t i, ArrayRef<Value> others) {
   unsigned s = of.transitions[i];
   int64_t axis = of.keyAxes[s];
   Value write = given.getReads()[i]; // there and back, they change places
@@ -330,9 +349,9 @@ void ExpansionScans::returnTransition(size_t i) {
   SourceCopier from(made, sources);
   Value init = ofFinals[s] ? ofFinals[s] : zeros(stateType(s));
   Value later = made.state(stateNamed("d_" + scan.state(s).getName().str()), init).front();
-  DeltaParts parts{s, {}, {}, from.get(write), from.get(given.getWrites()[i]), {}};
+  DeltaParts parts{s, {}, {}, from.get(write), from.get(given.getWrites()[i]), {}, {}};
   parts.read = read(made, s, later, parts.reader, axis);
-  Value own; // what the reader meets of the step's own outer products
+  SmallVector<std::pair<Value, Value>> own; // of the step
   for (const StateRead &each : reads) {
     if (each.state != s || !each.cotangent.tensor)
       continue;
@@ -340,22 +359,28 @@ void ExpansionScans::returnTransition(size_t i) {
     if (each.axis != axis)
       std::swap(x, y);
     if (!each.before) {
-      Value inner = contract(made, "a,a->", {x, parts.reader}, axesOf(stateType(s), {}));
-      own = add(made, own, map(made, recur::Fn::Mul, {y, inner}));
+      own.push_back({x, y});
       x = decayedKey(made, from, s, x);
     }
     parts.keys.push_back(x);
     parts.values.push_back(y);
   }
-  if (own) {
+  Value met = withOwn(made, Value(), parts.reader, own);
+  if (met) {
     parts.keys.push_back(parts.write);
-    parts.values.push_back(own);
+    parts.values.push_back(met);
   }
   if (!made.hasInputs())
     made.input(scan.getInputs().front());
-  Value sum = add(made, own, parts.read);
-  recur::DeltaScanOp backward = finishDelta(made, from, parts, later, outputsFor(made, from, sum, write));
+  SmallVector<Value> outputs = outputsFor(made, from, add(made, met, parts.read), write);
+  for (Value value : others) {
+    Value query = from.get(value), here = read(made, s, later, query, axis);
+    parts.others.push_back({query, here, /*before=*/true});
+    outputs.push_back(withOwn(made, here, query, own));
+  }
+  recur::DeltaScanOp backward = finishDelta(made, from, parts, later, outputs);
   auto results = cast<recur::ScanInterface>(*backward);
   ofInits[s] = results.finals().front();
   reads.push_back({s, axis, true, write, handOver(results.outputs(), write)});
+  return llvm::to_vector(llvm::map_range(results.outputs().take_back(others.size()), [](Value x) { return x; }));
 }

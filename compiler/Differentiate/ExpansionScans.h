@@ -64,12 +64,18 @@ struct StateRead {
   Handed cotangent;
 };
 
-/// How a share is read: `by` times what the query reads, beside the whole or alone. Both are what the states take in, to the bit: the sums
-/// there and back cancel, and what is rounded in one of them alone would be left of all later steps.
-struct Share {
-  mlir::Value by; // of the region of coefficients; null for none
-  bool alone = false;
-  bool isWide = false; // the whole is stored as f32
+/// What is asked of a state, or of its cotangent, at every step.
+struct Request {
+  std::function<mlir::Value(SourceCopier &)> query; // made inside the scan
+  bool before = false;                              // of a state: as it is before the update
+  bool whole = true;                                // wants what is read
+  bool isWide = false;                              // stored as f32
+  /// Wants `share` times what is read without the step's own outer products, too, where it is not null; of the region of coefficients. A query
+  /// with a share is what the states take in, to the bit: the sums there and back cancel, and what is rounded in one of them alone would be left
+  /// of all later steps.
+  mlir::Value share;
+  /// Rows by whose number per step the query has been multiplied, and the whole shall not be; see BareRows::hasInverse. Null for none.
+  mlir::Value scaledBy;
 };
 
 class ExpansionScans {
@@ -81,19 +87,15 @@ protected:
   struct Reading {
     mlir::Value whole, share;
   };
-  /// What a query, given by `makeQuery` inside the scan, reads of state s along `axis`; with a share where one is asked for.
-  Reading readState(unsigned s, int64_t axis, bool before, llvm::function_ref<mlir::Value(SourceCopier &)> makeQuery,
-                    Share asked = {});
-  /// What the cotangents of several readouts of one state along one axis read along the other one, in one scan, without shares.
-  llvm::SmallVector<mlir::Value> readTogether(llvm::ArrayRef<const StateRead *> asked);
-  /// What `makeQuery` reads of the cotangent of state s along `axis`, against time; with a share where one is asked for. Without a query
-  /// nothing: for the cotangent of the initial state.
-  Reading readCotangent(unsigned s, int64_t axis, llvm::function_ref<mlir::Value(SourceCopier &)> makeQuery,
-                        Share asked = {});
-  /// What transition i reads, from the beginning on: it becomes an intake.
-  void followTransition(size_t i);
-  /// The cotangent of that, against time: it becomes a read.
-  void returnTransition(size_t i);
+  /// What is asked of state s along `axis`, in one scan.
+  llvm::SmallVector<Reading> readState(unsigned s, int64_t axis, llvm::ArrayRef<Request> asked);
+  /// What is asked of the cotangent of state s along `axis`, in one scan against time. May be nothing: for the cotangent of the initial state.
+  llvm::SmallVector<Reading> readCotangent(unsigned s, int64_t axis, llvm::ArrayRef<Request> asked);
+  /// What transition i reads, from the beginning on: it becomes an intake. Gives what `others`, queries and whether they read before the update,
+  /// read of the state in the same scan.
+  llvm::SmallVector<mlir::Value> followTransition(size_t i, llvm::ArrayRef<std::pair<mlir::Value, bool>> others);
+  /// The cotangent of that, against time: it becomes a read. Gives what `others` read of the state's cotangent.
+  llvm::SmallVector<mlir::Value> returnTransition(size_t i, llvm::ArrayRef<mlir::Value> others);
   /// The intake that a transition's write belongs to.
   bool isWrite(const Intake &intake) const;
 
@@ -134,6 +136,11 @@ private:
     unsigned state;
     mlir::SmallVector<mlir::Value> keys, values;
     mlir::Value write, reader, read; // `read` stands for what `reader` reads before the update
+    struct Readout {
+      mlir::Value query, read; // as `reader` and `read`
+      bool before;
+    };
+    mlir::SmallVector<Readout> others;
   };
   recur::DeltaScanOp finishDelta(NewScan &made, SourceCopier &from, const DeltaParts &parts, mlir::Value old,
                                  llvm::ArrayRef<mlir::Value> outputs);
@@ -146,12 +153,12 @@ private:
   mlir::Value read(NewScan &made, unsigned s, mlir::Value state, mlir::Value query, int64_t axis);
   mlir::Value decayed(NewScan &made, SourceCopier &from, unsigned s, mlir::Value state);
   mlir::Value decayedKey(NewScan &made, SourceCopier &from, unsigned s, mlir::Value key);
-  Reading readingOf(recur::ScanOp made, Share asked);
+  llvm::SmallVector<Reading> readingsOf(recur::ScanOp made, llvm::ArrayRef<Request> asked);
   mlir::Value shareOf(NewScan &made, unsigned s, mlir::Value share);
-  llvm::SmallVector<mlir::Value> outputsOf(NewScan &made, SourceCopier &from, unsigned s, mlir::Value state,
-                                           mlir::Value query, int64_t axis,
-                                           llvm::ArrayRef<std::pair<mlir::Value, mlir::Value>> own, Share asked,
-                                           mlir::Value counts = nullptr);
+  mlir::Value withOwn(NewScan &made, mlir::Value apart, mlir::Value query,
+                      llvm::ArrayRef<std::pair<mlir::Value, mlir::Value>> own);
+  void addOutputs(NewScan &made, SourceCopier &from, unsigned s, const Request &asked, mlir::Value whole,
+                  mlir::Value apart, mlir::Value counts, llvm::SmallVectorImpl<mlir::Value> &outputs);
 };
 
 } // namespace rondo

@@ -48,3 +48,16 @@ Value BareRows::factor(OpBuilder &b, Location loc, function_ref<Value(Value)> va
     factor = recur::MapOp::create(b, loc, factor.getType(), recur::Fn::Neg, factor);
   return factor;
 }
+
+Value BareRows::inverse(OpBuilder &b, Location loc, function_ref<Value(Value)> valueOf) const {
+  Value inverse;
+  for (const Term &term : terms) {
+    Value here = valueOf(term.number);
+    Type type = inverse && typeOf(inverse).getRank() > typeOf(here).getRank() ? inverse.getType() : here.getType();
+    inverse =
+        !inverse ? here : recur::MapOp::create(b, loc, type, recur::Fn::Mul, ValueRange{inverse, here}).getResult();
+  }
+  if (negated && inverse)
+    inverse = recur::MapOp::create(b, loc, inverse.getType(), recur::Fn::Neg, inverse);
+  return inverse;
+}

@@ -13,6 +13,13 @@ struct BareRows {
   mlir::Value factor(mlir::OpBuilder &b, mlir::Location loc,
                      llvm::function_ref<mlir::Value(mlir::Value)> valueOf) const;
   bool scaled() const { return !terms.empty(); }
+  /// Whether nothing but divisors make the number, so that their product undoes it, whatever they are.
+  bool hasInverse() const {
+    return llvm::all_of(terms, [](const Term &term) { return term.divides; });
+  }
+  /// 1 / factor, as that product.
+  mlir::Value inverse(mlir::OpBuilder &b, mlir::Location loc,
+                      llvm::function_ref<mlir::Value(mlir::Value)> valueOf) const;
 
   mlir::Value rows;
 

@@ -163,6 +163,21 @@ TEST_CASE("a delta rule's decay goes back beside it") {
       "o[t] = q[t] @ S[t]\noutput o }");
 }
 
+TEST_CASE("a delta rule goes back by four scans whatever it has of keys, values and gates") {
+  const std::string both = check(
+      "model m<K, V> {  input q, k, p: [K]  input v, u: [V]  input g: [K]  input b: [K] in [0, 0.9]  state S: [K, V] = "
+      "0  "
+      "h[t] = l2norm(k[t])\nS[t] = (diag(sigmoid(g[t])) - outer(b[t] * h[t], h[t])) @ S[t-1] + outer(k[t], v[t]) + "
+      "outer(p[t], u[t])\no[t] = tanh(q[t] @ S[t]) + p[t] @ S[t-1]\noutput o }");
+  CHECK(count(both, "chunk.scan over") == 4);
+  // A number per step that may be 0 is not divided by: what is read without it has a query of its own, in the same scan.
+  const std::string zeros = check(
+      "model m<K, V> {  input q, k: [K]  input v: [V]  input g: [K]  input b: [] in [0, 0.9]  state S: [K, V] = 0  "
+      "h[t] = l2norm(k[t])\nf[t] = max(b[t] - 0.4, 0)\nS[t] = (diag(sigmoid(g[t])) - outer(f[t] * h[t], h[t])) @ "
+      "S[t-1] + outer(f[t] * h[t], v[t])\no[t] = q[t] @ S[t]\noutput o }");
+  CHECK(count(zeros, "chunk.scan over") == 4);
+}
+
 TEST_CASE("decays that may be 0 go back by single steps") {
   const std::string steps =
       check("model m<K, V> {  input q, k: [K]  input v: [V]  input a: [] in [0, 1]  state S: [K, V] = 0  "
