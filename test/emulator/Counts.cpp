@@ -114,6 +114,7 @@ void Counts::add(const Warp &warp, const Instruction &now, uint32_t mask) {
 
 void Counts::add(const Counts &other) {
   instructions += other.instructions;
+  longest += other.longest;
   products += other.products;
   barriers += other.barriers;
   sharedAccesses += other.sharedAccesses;
@@ -138,10 +139,11 @@ std::string Counts::worstConflicts(size_t most) const {
 }
 
 std::string Counts::text() const {
-  return fmt::format(
-      "{} instructions, {} products, {} barriers, shared memory {} accesses in {} passes ({} at best), memory {} "
-      "accesses of {} sectors ({} at best)",
-      instructions, products, barriers, sharedAccesses, passes, bestPasses, globalAccesses, sectors, bestSectors);
+  return fmt::format("{} instructions ({} of the longest warps), {} products, {} barriers, shared memory {} accesses "
+                     "in {} passes ({} at best), memory {} "
+                     "accesses of {} sectors ({} at best)",
+                     instructions, longest, products, barriers, sharedAccesses, passes, bestPasses, globalAccesses,
+                     sectors, bestSectors);
 }
 
 } // namespace rondo::emulator

@@ -22,6 +22,7 @@ TrafficKind trafficOf(std::string_view opcode);
 
 struct Counts {
   uint64_t instructions = 0; // of warps
+  uint64_t longest = 0;      // of those between two barriers, of the warp that has most: what the others wait for
   uint64_t products = 0;     // mma.sync; of wgmma, what a warp has of it in units of mma.sync's 16 x 8 x 16
   uint64_t barriers = 0;     // of a block, once a warp
   /// A pass moves at most one 4-byte word of each of the 32 banks; `bestPasses` are those without conflicts.

@@ -249,3 +249,19 @@ TEST_CASE("conflicts of banks and sectors are counted") {
   CHECK(sectors("4").sectors <= 5); // memory of a test begins anywhere
   CHECK(sectors("32").sectors == 32);
 }
+
+TEST_CASE("instructions of the warp that the others wait for are counted") {
+  const auto of = [](const std::string &body) {
+    std::vector<uint32_t> words(64);
+    return execute(kernelOf(body), words, 64);
+  };
+  const std::string some = "\tadd.s32 %r4, %r4, 1;\n\tadd.s32 %r4, %r4, 1;\n\tadd.s32 %r4, %r4, 1;\n";
+  const std::string start = "\tmov.u32 %r4, 0;\n\tsetp.lt.u32 %p1, %r1, 32;\n";
+  const Counts alike = of(start + some + "\tbar.sync 0;\n" + some);
+  CHECK(2 * alike.longest == alike.instructions);
+  // One warp has work before the barrier, and the other one behind it: each waits for the other.
+  const Counts apart =
+      of(start + "\t@%p1 bra first;\n" + some + "first:\n\tbar.sync 0;\n\t@!%p1 bra second;\n" + some + "second:\n");
+  CHECK(apart.instructions == alike.instructions - 6 + 4);
+  CHECK(apart.longest == alike.longest + 2);
+}

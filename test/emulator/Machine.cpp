@@ -7,6 +7,7 @@
 #include <mutex>
 #include <numeric>
 #include <thread>
+#include <utility>
 
 namespace rondo::emulator {
 namespace {
@@ -138,7 +139,7 @@ bool takeTurn(Warp &warp) {
       warp.fail("a part of a warp's lanes at what all lanes must do");
     warp.epoch += now.isCollective; // what all lanes take part in puts them in order
     if (warp.block->cluster->launch->isCounted)
-      warp.block->cluster->counts.add(warp, now, active);
+      warp.block->cluster->counts.add(warp, now, active), ++warp.since;
     if (!warp.uses.empty() && active)
       warp.noteRegisters(now);
     const Step step = active ? now.run(warp, now, active) : Step::Next;
@@ -264,13 +265,23 @@ void Warp::finishCopies(size_t left) {
   }
 }
 
+void Block::countLongest() {
+  uint64_t most = 0;
+  for (Warp &warp : warps)
+    most = std::max(most, std::exchange(warp.since, 0));
+  cluster->counts.longest += most;
+}
+
 void Block::release() {
+  if (!live)
+    countLongest();
   if (!live || arrived < live)
     return;
   arrived = 0;
   ++epoch;
   for (Warp &warp : warps)
     warp.isAtBarrier = false;
+  countLongest();
 }
 
 Counts run(const Launch &launch, const Allocations &memory) {

@@ -76,6 +76,7 @@ struct Warp {
   std::array<uint32_t, 32> pc = {}; // where each is, otherwise
   uint32_t epoch = 0;               // how often all lanes met so far
   uint64_t arrivals = 0;            // at the cluster's barrier
+  uint64_t since = 0;               // instructions since the block's last barrier, where they are counted
   std::vector<uint32_t> predicates;
   std::vector<uint16_t> b16;
   std::vector<uint32_t> b32;
@@ -127,6 +128,7 @@ struct Block {
   std::vector<Warp> warps;
   uint32_t live = 0, arrived = 0; // warps that have not ended, and those at the barrier
   void release();
+  void countLongest();
 };
 
 struct Cluster {
