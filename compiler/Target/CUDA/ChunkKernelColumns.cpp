@@ -18,25 +18,36 @@ void ChunkKernelEmitter::emitColumns(const ChunkAt &chunk) {
     packStates();
   if (plan.warpgroups)
     startUpdates(chunk);
-  for (unsigned output = 0; output < program.outputs.size(); ++output) { // one after another: they share the staging
-    const bool wide = results[output].element.isF32();
-    for (int64_t block = 0; block < plan.blocks(); ++block)
-      if (Value columns = groupedColumns(program.outputs[output]))
-        storeGroups(columns, output, block, chunk);
-      else
-        wide ? storeWide(output, block, chunk) : stageOutput(output, block, chunk);
-    if (!wide)
-      writeOutput(output, chunk);
+  if (appliedSums.empty())
+    findAppliedSums();
+  const int64_t blocks = appliedSums.empty() ? plan.blocks() : 1;
+  // What is computed for several outputs at once is stored block by block, before the next block wants its registers.
+  for (int64_t first = 0; first < plan.blocks(); first += blocks) {
+    storingLane = Value();
+    for (unsigned output = 0; output < program.outputs.size(); ++output) // one after another: they share the staging
+      storeOutput(output, first, first + blocks, chunk);
   }
   for (size_t state = 0; !plan.warpgroups && state < states.size(); ++state)
     updateState(state, chunk);
+}
+
+/// The steps of blocks first ... last - 1.
+void ChunkKernelEmitter::storeOutput(unsigned output, int64_t first, int64_t last, const ChunkAt &chunk) {
+  const bool wide = results[output].element.isF32();
+  for (int64_t block = first; block < last; ++block)
+    if (Value columns = groupedColumns(program.outputs[output]))
+      storeGroups(columns, output, block, chunk);
+    else
+      wide ? storeWide(output, block, chunk) : stageOutput(output, block, chunk);
+  if (!wide)
+    writeOutput(output, first * kBlock, last * kBlock, chunk);
 }
 
 const ChunkKernelEmitter::Columns &ChunkKernelEmitter::columnsOf(Value value, int64_t block, const ChunkAt &chunk) {
   auto known = columnCache.find({value, block});
   const bool atOnce = packsLate() || plan.warpgroups; // all blocks
   if (const Read *read = atOnce && known == columnCache.end() ? program.readOf(value) : nullptr) {
-    plan.warpgroups ? readGrouped(*read, chunk) : readLate(*read, chunk);
+    plan.warpgroups ? readGrouped(*read, chunk) : readLate(read->state, chunk);
     known = columnCache.find({value, block});
   }
   if (known == columnCache.end()) {
@@ -60,8 +71,11 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::computeColumns(Value value, int6
     return readColumns(*read, block, chunk);
   if (auto products = dyn_cast<chunk::ProductsOp>(op))
     return productColumns(products, block, chunk);
-  if (auto apply = dyn_cast<chunk::ApplyOp>(op))
-    return decayedApply(apply, block, chunk);
+  if (auto sum = llvm::find_if(appliedSums, [&](const AppliedSum &sum) { return sum.root == value; });
+      sum != appliedSums.end()) {
+    applyTogether(*sum, block, chunk);
+    return columnCache.find({value, block})->second;
+  }
   if (auto contract = dyn_cast<recur::ContractOp>(op); contract && program.scoreOf(contract.getOperand(0)) >= 0) {
     if (plan.warpgroups) {
       sumGrouped(value, {}, contract, chunk);
@@ -353,6 +367,17 @@ void ChunkKernelEmitter::updateState(int64_t index, const ChunkAt &chunk) {
   }
 }
 
+/// A number of the thread, from which addresses are computed: anew, where to keep these for all chunks takes registers that are scarce.
+Value ChunkKernelEmitter::anew(Value number) {
+  return program.makesTiles() || program.outputs.size() > 1 ? l.same(number) : number;
+}
+
+Value ChunkKernelEmitter::laneOfStores() {
+  if (!storingLane)
+    storingLane = anew(lane);
+  return storingLane;
+}
+
 /// A block of an output to the warp's own part of shared memory, steps as rows.
 void ChunkKernelEmitter::stageOutput(unsigned output, int64_t block, const ChunkAt &chunk) {
   SmallVector<SmallVector<Value>> packed = packedColumns(program.outputs[output], block, chunk);
@@ -381,6 +406,7 @@ void ChunkKernelEmitter::stageOutput(unsigned output, int64_t block, const Chunk
 void ChunkKernelEmitter::storeWide(unsigned output, int64_t block, const ChunkAt &chunk) {
   const Columns &columns = columnsOf(program.outputs[output], block, chunk);
   const GlobalRows &rows = results[output];
+  Value lane = laneOfStores();
   Value first = l.add(valueStart, l.add(l.mul(warp, 16 * plan.columnTiles()), l.shr(lane, 2)));
   Value row = l.add(l.shl(l.bitAnd(lane, 3), 1), block * kBlock);
   for (int64_t half : {0, 1})
@@ -424,15 +450,16 @@ void ChunkKernelEmitter::storeGroups(Value value, unsigned output, int64_t block
     }
 }
 
-/// The warp's columns of all steps, 16 bytes a lane.
-void ChunkKernelEmitter::writeOutput(unsigned output, const ChunkAt &chunk) {
+/// The warp's columns of some steps, 16 bytes a lane.
+void ChunkKernelEmitter::writeOutput(unsigned output, int64_t from, int64_t to, const ChunkAt &chunk) {
   l.syncWarp();
+  Value lane = laneOfStores();
   const SharedTile &staging = map.staging;
   const GlobalRows &rows = results[output];
   Value first = l.add(valueStart, l.mul(warp, staging.columns));
   Value pointer = l.at(rows.base, l.add(l.mul(l.wide(chunk.first), rows.stride), l.wide(l.shl(first, 1))));
   Value base = l.mul(warp, staging.bytes());
-  for (int64_t i = 0; i < plan.chunk * staging.units(); i += 32) {
+  for (int64_t i = from * staging.units(); i < to * staging.units(); i += 32) {
     Value index = l.add(lane, i), row = l.div(index, staging.units()), unit = l.rem(index, staging.units());
     Value swizzled = l.bitXor(unit, swizzle(staging, row));
     Value offset = l.add(base, l.add(l.mul(row, staging.rowBytes()), l.shl(swizzled, 4)));
@@ -442,6 +469,6 @@ void ChunkKernelEmitter::writeOutput(unsigned output, const ChunkAt &chunk) {
     b.setInsertionPointToStart(inside.thenBlock());
     l.store(words, l.at(pointer, l.add(l.mul(l.wide(row), rows.stride), l.wide(l.shl(unit, 4)))));
   }
-  if (program.outputs.size() > 1)
+  if (program.outputs.size() > 1 || to - from < plan.chunk)
     l.syncWarp();
 }

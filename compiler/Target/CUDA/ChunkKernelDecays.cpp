@@ -88,44 +88,37 @@ ChunkKernelEmitter::Columns ChunkKernelEmitter::productColumns(chunk::ProductsOp
   return result;
 }
 
-/// y[t] = sum over s of scores[t, s] (decays between s and t) ∘ values[s], for the steps t of one block.
-ChunkKernelEmitter::Columns ChunkKernelEmitter::decayedApply(chunk::ApplyOp apply, int64_t block,
-                                                             const ChunkAt &chunk) {
-  Value decay = apply.getDecay();
-  auto scoresOf = [&](int64_t from) { return loadScores(apply.getScores(), block, from, chunk); };
-  Columns sums(2 * plan.columnTiles(), l.zeros());
-  for (int64_t from = 0; from < block; ++from) {
-    Columns values = columnsOf(apply.getValues(), from, chunk);
-    for (int64_t column = 0; column < 2 * plan.columnTiles(); ++column) {
-      const ColumnDecays decays = columnDecays(decay, from, chunk)[column];
-      Value between = decayOfBlocks(decay, column, from + 1, block, chunk);
-      for (int64_t half : {0, 1}) {
-        Value later = half ? decays.after[1] : l.mulf(decays.after[0], decays.half[1]);
-        if (between)
-          later = l.mulf(later, between);
-        Value *value = &values[column / 2 * 2 + half][2 * (column % 2)];
-        value[0] = l.mulf(value[0], l.mulf(later, decays.steps[half][1]));
-        value[1] = l.mulf(value[1], later);
-      }
+/// The values of block `from`, decayed on the way to the start of a later block.
+ChunkKernelEmitter::Columns ChunkKernelEmitter::decayedUpTo(Value decay, Value of, int64_t from, int64_t block,
+                                                            const ChunkAt &chunk) {
+  Columns values = columnsOf(of, from, chunk);
+  for (int64_t column = 0; column < 2 * plan.columnTiles(); ++column) {
+    const ColumnDecays decays = columnDecays(decay, from, chunk)[column];
+    Value between = decayOfBlocks(decay, column, from + 1, block, chunk);
+    for (int64_t half : {0, 1}) {
+      Value later = half ? decays.after[1] : l.mulf(decays.after[0], decays.half[1]);
+      if (between)
+        later = l.mulf(later, between);
+      Value *value = &values[column / 2 * 2 + half][2 * (column % 2)];
+      value[0] = l.mulf(value[0], l.mulf(later, decays.steps[half][1]));
+      value[1] = l.mulf(value[1], later);
     }
-    SmallVector<SmallVector<Value>> a = pack(values);
-    Terms bs = scoresOf(from);
-    for (size_t i = 0; i < sums.size(); ++i)
-      sums[i] = multiplyTerms(a[i / 2], bs, i % 2, sums[i]);
   }
-  if (block)
-    for (int64_t column = 0; column < 2 * plan.columnTiles(); ++column) {
-      const ColumnDecays decays = columnDecays(decay, block, chunk)[column];
-      for (int64_t half : {0, 1}) {
-        Value product = half ? l.mulf(decays.before[1], decays.half[0]) : decays.before[0];
-        Value *sum = &sums[column / 2 * 2 + half][2 * (column % 2)];
-        Value first = l.mulf(product, decays.steps[half][0]);
-        sum[0] = l.mulf(sum[0], apply.getBefore() ? product : first);
-        sum[1] = l.mulf(sum[1], apply.getBefore() ? first : l.mulf(first, decays.steps[half][1]));
-      }
+  return values;
+}
+
+/// Sums that are as of the start of a block, decayed up to each of its steps.
+void ChunkKernelEmitter::startAt(Value decay, bool before, int64_t block, const ChunkAt &chunk, Columns &sums) {
+  for (int64_t column = 0; column < 2 * plan.columnTiles(); ++column) {
+    const ColumnDecays decays = columnDecays(decay, block, chunk)[column];
+    for (int64_t half : {0, 1}) {
+      Value product = half ? l.mulf(decays.before[1], decays.half[0]) : decays.before[0];
+      Value *sum = &sums[column / 2 * 2 + half][2 * (column % 2)];
+      Value first = l.mulf(product, decays.steps[half][0]);
+      sum[0] = l.mulf(sum[0], before ? product : first);
+      sum[1] = l.mulf(sum[1], before ? first : l.mulf(first, decays.steps[half][1]));
     }
-  applyLevels(apply, scoresOf(block), block, chunk, sums);
-  return sums;
+  }
 }
 
 /// Of two scores of one step t and two steps s behind each other, those that part at `level`; 0 is t = s. A lane has t = lane / 4 and
@@ -157,12 +150,10 @@ Value ChunkKernelEmitter::maskScores(Value pair, int64_t level, bool sameHalf) {
   return l.select(odd, bits(0xFFFF0000u), l.select(even, bits(0xFFFFu), none));
 }
 
-/// The block on the diagonal.
-void ChunkKernelEmitter::applyLevels(chunk::ApplyOp apply, const Terms &scores, int64_t block, const ChunkAt &chunk,
-                                     Columns &into) {
-  const SmallVector<ColumnDecays> all = columnDecays(apply.getDecay(), block, chunk);
-  const Columns values = columnsOf(apply.getValues(), block, chunk);
-  const bool before = apply.getBefore();
+/// The block on the diagonal: of one tile of values, what all products with it add.
+void ChunkKernelEmitter::applyLevels(Value decay, bool before, const Columns &values, ArrayRef<AppliedProduct> products,
+                                     int64_t block, const ChunkAt &chunk) {
+  const SmallVector<ColumnDecays> all = columnDecays(decay, block, chunk);
   for (int64_t level : {8, 4, 2, 1, 0}) {
     if (!level && before)
       continue;
@@ -178,32 +169,41 @@ void ChunkKernelEmitter::applyLevels(chunk::ApplyOp apply, const Terms &scores, 
           value[1] = l.mulf(value[1], later);
       }
     SmallVector<SmallVector<Value>> a = pack(decayed);
-    for (size_t i = 0; i < into.size(); ++i) {
-      int64_t half = i % 2;
-      if (level == 8 && !half)
-        continue;
-      Terms bs;
-      for (auto [from, to] : {std::make_pair(&scores.high, &bs.high), std::make_pair(&scores.rest, &bs.rest)})
-        for (size_t core = 0; core < from->size(); ++core) // of the other half of the steps nothing is used
-          to->push_back(int64_t(core / 2) == half ? maskScores((*from)[core], level, int64_t(core % 2) == half)
-                                                  : Value());
-      Accumulator sums = multiplyTerms(a[i / 2], bs, half, level ? l.zeros() : into[i]);
-      for (int64_t row : {0, 1}) {
-        const ColumnDecays &decays = all[i / 2 * 2 + row];
-        Value start = level == 8 ? decays.before[half] : level == 4 ? decays.pairBefore[half] : Value();
-        Value first = decays.steps[half][0], second = decays.steps[half][1];
-        if (start)
-          first = l.mulf(start, first);
-        // From the middle up to the step: with it, or without it.
-        Value factors[2] = {before ? start : first, before ? first : l.mulf(first, second)};
-        if (level == 1) { // the later of two steps, which is the lane's second
-          factors[0] = Value();
-          factors[1] = before ? Value() : second;
-        }
-        for (int64_t e : {0, 1}) {
-          Value &to = into[i][2 * row + e], sum = sums[2 * row + e];
-          to = !level ? sum : factors[e] ? l.fma(sum, factors[e], to) : l.addf(sum, to);
-        }
+    for (const AppliedProduct &product : products)
+      addLevel(a, all, product, level, before);
+  }
+}
+
+/// What one level adds to a sum.
+void ChunkKernelEmitter::addLevel(ArrayRef<SmallVector<Value>> a, ArrayRef<ColumnDecays> all,
+                                  const AppliedProduct &product, int64_t level, bool before) {
+  const Terms &scores = product.scores;
+  Columns &into = *product.into;
+  for (size_t i = 0; i < into.size(); ++i) {
+    int64_t half = i % 2;
+    if (level == 8 && !half)
+      continue;
+    Terms bs;
+    for (auto [from, to] : {std::make_pair(&scores.high, &bs.high), std::make_pair(&scores.rest, &bs.rest)})
+      for (size_t core = 0; core < from->size(); ++core) // of the other half of the steps nothing is used
+        to->push_back(int64_t(core / 2) == half ? maskScores((*from)[core], level, int64_t(core % 2) == half)
+                                                : Value());
+    Accumulator sums = multiplyTerms(a[i / 2], bs, half, level ? l.zeros() : into[i]);
+    for (int64_t row : {0, 1}) {
+      const ColumnDecays &decays = all[i / 2 * 2 + row];
+      Value start = level == 8 ? decays.before[half] : level == 4 ? decays.pairBefore[half] : Value();
+      Value first = decays.steps[half][0], second = decays.steps[half][1];
+      if (start)
+        first = l.mulf(start, first);
+      // From the middle up to the step: with it, or without it.
+      Value factors[2] = {before ? start : first, before ? first : l.mulf(first, second)};
+      if (level == 1) { // the later of two steps, which is the lane's second
+        factors[0] = Value();
+        factors[1] = before ? Value() : second;
+      }
+      for (int64_t e : {0, 1}) {
+        Value &to = into[i][2 * row + e], sum = sums[2 * row + e];
+        to = !level ? sum : factors[e] ? l.fma(sum, factors[e], to) : l.addf(sum, to);
       }
     }
   }

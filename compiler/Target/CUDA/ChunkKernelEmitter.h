@@ -222,16 +222,38 @@ private:
   /// The product of a decay over blocks from ... to - 1 of the chunk, for a column; null for none.
   mlir::Value decayOfBlocks(mlir::Value decay, int64_t column, int64_t from, int64_t to, const ChunkAt &chunk);
   Columns productColumns(chunk::ProductsOp products, int64_t block, const ChunkAt &chunk);
-  Columns decayedApply(chunk::ApplyOp apply, int64_t block, const ChunkAt &chunk);
+  /// A sum with products of scores and values that decay on the way, all alike; such sums are computed together (ChunkKernelApplies.cpp).
+  struct AppliedSum {
+    mlir::Value root;
+    llvm::SmallVector<mlir::Value> others;
+    llvm::SmallVector<chunk::ApplyOp> applies;
+    bool isLike(AppliedSum &other) {
+      return applies.front().getDecay() == other.applies.front().getDecay() &&
+             applies.front().getBefore() == other.applies.front().getBefore();
+    }
+  };
+  void findAppliedSums();
+  void addAppliedSum(mlir::Value root);
+  void applyTogether(AppliedSum &first, int64_t block, const ChunkAt &chunk);
   /// An operand B, and what rounding left of it; `rest` is empty where the operand is exact.
   struct Terms {
     llvm::SmallVector<mlir::Value> high, rest;
   };
-  void applyLevels(chunk::ApplyOp apply, const Terms &scores, int64_t block, const ChunkAt &chunk, Columns &into);
+  /// A product of a sum: where it goes, and its scores.
+  struct AppliedProduct {
+    Columns *into;
+    Terms scores;
+  };
+  Columns decayedUpTo(mlir::Value decay, mlir::Value values, int64_t from, int64_t block, const ChunkAt &chunk);
+  void startAt(mlir::Value decay, bool before, int64_t block, const ChunkAt &chunk, Columns &sums);
+  void applyLevels(mlir::Value decay, bool before, const Columns &values, llvm::ArrayRef<AppliedProduct> products,
+                   int64_t block, const ChunkAt &chunk);
+  void addLevel(llvm::ArrayRef<llvm::SmallVector<mlir::Value>> a, llvm::ArrayRef<ColumnDecays> all,
+                const AppliedProduct &product, int64_t level, bool before);
   mlir::Value maskScores(mlir::Value pair, int64_t level, bool sameHalf);
   void decayState(int64_t state, const ChunkAt &chunk);
   bool packsLate() const;
-  void readLate(const Read &read, const ChunkAt &chunk);
+  void readLate(int64_t state, const ChunkAt &chunk);
   Columns readColumns(const Read &read, int64_t block, const ChunkAt &chunk);
   void accumulateApply(recur::ContractOp apply, int64_t block, const ChunkAt &chunk, Columns &into);
   Columns solveColumns(chunk::SolveOp solve, mlir::Value solution, Columns right, int64_t block, const ChunkAt &chunk);
@@ -269,8 +291,11 @@ private:
   void finishUpdates();
   void barrierForGroups();
 
+  mlir::Value anew(mlir::Value number);
+  mlir::Value laneOfStores();
   void stageOutput(unsigned output, int64_t block, const ChunkAt &chunk);
-  void writeOutput(unsigned output, const ChunkAt &chunk);
+  void storeOutput(unsigned output, int64_t first, int64_t last, const ChunkAt &chunk);
+  void writeOutput(unsigned output, int64_t from, int64_t to, const ChunkAt &chunk);
   void storeWide(unsigned output, int64_t block, const ChunkAt &chunk);
   void storeGroups(mlir::Value value, unsigned output, int64_t block, const ChunkAt &chunk);
 
@@ -305,6 +330,8 @@ private:
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, Columns> columnCache;
   llvm::SmallVector<Accumulator> startedRead; // of the only read, on its way
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, llvm::SmallVector<llvm::SmallVector<mlir::Value>>> packedCache;
+  llvm::SmallVector<AppliedSum> appliedSums;
+  mlir::Value storingLane; // made anew for the outputs of a block
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> blockProducts;
   llvm::DenseMap<mlir::Value, DecayRows> decayCache;
   std::map<std::pair<void *, int64_t>, llvm::SmallVector<ColumnDecays>> columnDecayCache;

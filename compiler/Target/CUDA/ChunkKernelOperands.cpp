@@ -52,28 +52,35 @@ void ChunkKernelEmitter::packStates() {
     packedStates.push_back(packsLate() ? SmallVector<SmallVector<Value>>() : pack(state));
 }
 
-/// readColumns of all blocks at once, so that 16 keys of the state are an operand at a time.
-void ChunkKernelEmitter::readLate(const Read &read, const ChunkAt &chunk) {
-  const SharedTile &queries = map.tiles[read.query.tile];
-  ArrayRef<Accumulator> state(startStates[read.state]);
-  SmallVector<Columns> sums(plan.blocks(), Columns(2 * plan.columnTiles(), l.zeros()));
-  int64_t across = queries.columns / kBlock;
+/// readColumns of all blocks and of all reads of a state at once, so that 16 keys of the state are an operand at a time.
+void ChunkKernelEmitter::readLate(int64_t number, const ChunkAt &chunk) {
+  ArrayRef<Accumulator> state(startStates[number]);
+  SmallVector<const Read *> reads;
+  for (const Read &read : program.reads)
+    if (read.state == number)
+      reads.push_back(&read);
+  const Columns zeros(2 * plan.columnTiles(), l.zeros());
+  SmallVector<SmallVector<Columns>> sums(reads.size(), SmallVector<Columns>(plan.blocks(), zeros));
+  const int64_t across = program.states[number].keys / kBlock;
   for (int64_t k = 0; k < across; ++k) {
     SmallVector<SmallVector<Value>> a;
     for (int64_t tile = 0; tile < plan.columnTiles(); ++tile)
       llvm::append_range(a, pack(state.slice(2 * (tile * across + k), 2)));
+    for (auto [read, ofRead] : llvm::zip(reads, sums))
+      for (int64_t block = 0; block < plan.blocks(); ++block) {
+        const int64_t tile = read->query.tile;
+        Terms bs = {loadBlock(map.tiles[tile], tileBase(tile, chunk), {}, block * kBlock, k * kBlock,
+                              /*rowsFirst=*/false, /*transposed=*/false),
+                    {}};
+        for (size_t i = 0; i < zeros.size(); ++i)
+          ofRead[block][i] = multiplyTerms(a[i / 2], bs, i % 2, ofRead[block][i]);
+      }
+  }
+  for (auto [read, ofRead] : llvm::zip(reads, sums))
     for (int64_t block = 0; block < plan.blocks(); ++block) {
-      Terms bs = {loadBlock(queries, tileBase(read.query.tile, chunk), {}, block * kBlock, k * kBlock,
-                            /*rowsFirst=*/false, /*transposed=*/false),
-                  {}};
-      for (size_t i = 0; i < sums[block].size(); ++i)
-        sums[block][i] = multiplyTerms(a[i / 2], bs, i % 2, sums[block][i]);
+      scale(ofRead[block], factorOf(read->query.factor, block, chunk));
+      columnCache[{recur::ContractOp(read->op).getResult(), block}] = ofRead[block];
     }
-  }
-  for (int64_t block = 0; block < plan.blocks(); ++block) {
-    scale(sums[block], factorOf(read.query.factor, block, chunk));
-    columnCache[{recur::ContractOp(read.op).getResult(), block}] = sums[block];
-  }
 }
 
 SmallVector<SmallVector<Value>> ChunkKernelEmitter::packedColumns(Value value, int64_t block, const ChunkAt &chunk) {
@@ -83,7 +90,8 @@ SmallVector<SmallVector<Value>> ChunkKernelEmitter::packedColumns(Value value, i
     return known->second;
   SmallVector<SmallVector<Value>> packed;
   if (int64_t tile = program.tileOf(value, Role::Value); tile >= 0) {
-    Value columnsOfWarp = l.mul(warp, 16 * plan.valueTiles()); // the exchange of units needs it as a value
+    // The exchange of units needs it as a value.
+    Value columnsOfWarp = l.mul(program.makesTiles() ? anew(warp) : warp, 16 * plan.valueTiles());
     const SharedTile &shared = map.tiles[tile];
     for (int64_t i = 0; i < plan.valueTiles(); ++i) {
       Value near = l.rem(l.shl(l.add(columnsOfWarp, 16 * i), 1), 128);
