@@ -111,13 +111,18 @@ private:
     mlir::Value row, step; // in the chunk, i32; along time, i64, inside the sequence
     mlir::Value stage;
     llvm::DenseMap<mlir::Value, mlir::Value> known;
+    mlir::Value part;  // of `parts` neighbouring threads that share a step; null where one thread has a step
+    int64_t parts = 1; // then its numbers are known to all of them, and inputs were not read ahead
   };
   /// Reads the inputs with a number per step, long before emitGates wants them.
   void prefetchGates(const ChunkAt &chunk);
   void emitGates(const ChunkAt &chunk);
-  mlir::Value stepOf(const ChunkAt &chunk);
+  void emitSums(const ChunkAt &chunk);
+  int64_t threadsPerStep() const;
+  mlir::Value stepOf(const ChunkAt &chunk, mlir::Value row);
   void emitDecay(int64_t decay, mlir::Value a, const ChunkAt &chunk, mlir::Value row);
   mlir::Value perStep(mlir::Value value, StepThread &thread);
+  void knowSteps(mlir::Value value, StepThread &thread);
   /// Elements of rows, combined; of several, their products.
   mlir::Value sumOfRow(recur::Reduction kind, mlir::ValueRange factors, StepThread &thread);
   using Loaded = llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>>;

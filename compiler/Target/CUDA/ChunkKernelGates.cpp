@@ -1,5 +1,6 @@
 // Numbers per step, by one thread per step: the spec's own gates, and products of decays inside blocks of 16 steps by exchange
-// between lanes. Decays are multiplied, as the chunk dialect says: exact at 0, signs included, no logarithm.
+// between lanes. Decays are multiplied, as the chunk dialect says: exact at 0, signs included, no logarithm. Sums of rows come first: all
+// threads share them out, several a step, while one alone would let the others wait.
 #include "compiler/Target/CPU/ElementOps.h"
 #include "compiler/Target/CUDA/ChunkKernelEmitter.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -8,30 +9,64 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cuda;
 
-/// Where along time a thread's step is; of the last one beyond the end.
-Value ChunkKernelEmitter::stepOf(const ChunkAt &chunk) {
-  Value row = plan.chunk < plan.threads() ? l.rem(thread, plan.chunk) : thread;
+/// Where along time a step is; of the last one beyond the end.
+Value ChunkKernelEmitter::stepOf(const ChunkAt &chunk, Value row) {
   return l.wide(l.least(l.add(chunk.first, row), l.sub(steps, l.i32(1))));
+}
+
+/// Threads that can share the work of a step: neighbouring lanes.
+int64_t ChunkKernelEmitter::threadsPerStep() const {
+  int64_t parts = std::min<int64_t>(32, plan.threads() / plan.chunk); // both are powers of two, or multiples of 32
+  while (plan.threads() % (parts * plan.chunk) || (parts & (parts - 1)))
+    --parts;
+  return parts;
 }
 
 void ChunkKernelEmitter::prefetchGates(const ChunkAt &chunk) {
   if (program.slots.empty() && program.decays.empty())
     return;
+  Value row = plan.chunk < plan.threads() ? l.rem(thread, plan.chunk) : thread;
   for (auto [argument, rows] : llvm::zip(program.chunk().getArguments(), inputs))
     if (isPerStep(argument) && !argument.use_empty())
-      prefetched[argument] = l.load(rows.element, l.at(rows.base, l.mul(stepOf(chunk), rows.stride)));
+      prefetched[argument] = l.load(rows.element, l.at(rows.base, l.mul(stepOf(chunk, row), rows.stride)));
+}
+
+/// Sums of rows, to shared memory.
+void ChunkKernelEmitter::emitSums(const ChunkAt &chunk) {
+  if (program.sums.empty())
+    return;
+  {
+    OpBuilder::InsertionGuard guard(b);
+    const int64_t parts = threadsPerStep();
+    if (parts * plan.chunk < plan.threads()) { // whole warps
+      auto some = scf::IfOp::create(b, l.loc, l.less(thread, l.i32(parts * plan.chunk)), /*withElseRegion=*/false);
+      b.setInsertionPointToStart(some.thenBlock());
+    }
+    Value row = l.div(thread, parts);
+    StepThread here{row, stepOf(chunk, row), chunk.stage, DenseMap<Value, Value>(), l.rem(thread, parts), parts};
+    SmallVector<Value> sums;
+    for (Value sum : program.sums)
+      sums.push_back(perStep(sum, here));
+    auto first = scf::IfOp::create(b, l.loc, l.equal(here.part, l.i32(0)), /*withElseRegion=*/false);
+    b.setInsertionPointToStart(first.thenBlock());
+    for (auto [i, sum] : llvm::enumerate(sums))
+      l.storeShared(sum, l.shl(row, 2), map.sumsAt + 4 * plan.chunk * i);
+  }
+  l.barrier();
 }
 
 void ChunkKernelEmitter::emitGates(const ChunkAt &chunk) {
   if (program.slots.empty() && program.decays.empty())
     return;
+  emitSums(chunk);
   OpBuilder::InsertionGuard guard(b);
   if (plan.chunk < plan.threads()) {
     auto some = scf::IfOp::create(b, l.loc, l.less(thread, l.i32(plan.chunk)), /*withElseRegion=*/false);
     b.setInsertionPointToStart(some.thenBlock());
   }
+  Value thread = anew(this->thread), lane = l.bitAnd(thread, 31);
   Value valid = l.less(thread, chunk.left);
-  StepThread here{thread, stepOf(chunk), chunk.stage, DenseMap<Value, Value>()};
+  StepThread here{thread, stepOf(chunk, thread), chunk.stage, DenseMap<Value, Value>(), Value(), 1};
   DenseMap<std::pair<Value, int>, Value> partial;
   for (auto [d, decay] : llvm::enumerate(program.decays)) {
     Value a = l.select(valid, perStep(decay, here), l.f32(1));
@@ -122,12 +157,15 @@ Value ChunkKernelEmitter::perStep(Value value, StepThread &thread) {
     if (Value scalar = scalars.lookup(value))
       return scalar;
     const GlobalRows &rows = inputs[argument.getArgNumber()];
-    Value number = prefetched.lookup(value);
+    Value number = thread.part ? Value() : prefetched.lookup(value);
     if (!number)
       number = l.load(rows.element, l.at(rows.base, l.mul(thread.step, rows.stride)));
     result = widened(b, l.loc, number);
   } else if (Value constant = constantOf(value)) {
     result = constant;
+  } else if (auto sum = llvm::find(program.sums, value); !thread.part && sum != program.sums.end()) {
+    result =
+        l.loadShared(b.getF32Type(), l.shl(thread.row, 2), map.sumsAt + 4 * plan.chunk * (sum - program.sums.begin()));
   } else if (auto reduce = value.getDefiningOp<recur::ReduceOp>()) {
     result = sumOfRow(reduce.getKind(), reduce->getOperands(), thread);
   } else if (auto contract = value.getDefiningOp<recur::ContractOp>()) {
@@ -156,21 +194,38 @@ static void tilesOf(const TileProgram &program, Value value, SmallVectorImpl<int
       tilesOf(program, operand, tiles);
 }
 
-/// Eight elements of a row at a time; lanes' rows follow each other, so the exchange of units keeps them out of each other's banks.
+/// Numbers per step that `value` is computed from: before a loop, whose own values are not known behind it.
+void ChunkKernelEmitter::knowSteps(Value value, StepThread &thread) {
+  if (isPerStep(value))
+    perStep(value, thread);
+  else if (Operation *op = value.getDefiningOp())
+    for (Value operand : op->getOperands())
+      knowSteps(operand, thread);
+}
+
+/// Eight elements of a row at a time, in each of the threads that share it, which follow each other along the row.
 Value ChunkKernelEmitter::sumOfRow(recur::Reduction kind, ValueRange factors, StepThread &thread) {
   SmallVector<int64_t> tiles;
   for (Value factor : factors)
     tilesOf(program, factor, tiles);
   cpu::ElementOps ops(b, l.loc, b.getF32Type());
   Value start = ops.identity(kind, false).re;
-  int64_t units = map.tiles[tiles.front()].units();
-  auto loop = scf::ForOp::create(b, l.loc, l.i32(0), l.i32(units), l.i32(1), ValueRange{start});
+  for (Value factor : factors)
+    knowSteps(factor, thread);
+  const int64_t units = map.tiles[tiles.front()].units();
+  int64_t parts = thread.parts;
+  while (units % parts)
+    parts /= 2;
+  auto loop = scf::ForOp::create(b, l.loc, l.i32(0), l.i32(units), l.i32(parts), ValueRange{start});
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   Loaded loaded;
+  Value number = loop.getInductionVar(); // of the unit of eight elements; beyond the row's other threads have it, too
+  if (thread.part)
+    number = l.add(number, l.rem(thread.part, parts));
   for (int64_t tile : tiles) {
     const SharedTile &shared = map.tiles[tile];
-    Value unit = l.bitXor(loop.getInductionVar(), swizzle(shared, thread.row));
+    Value unit = l.bitXor(number, swizzle(shared, thread.row));
     Value offset = l.add(thread.stage, l.add(l.mul(thread.row, shared.rowBytes()), unitOffset(shared, unit)));
     Value words = l.loadShared(VectorType::get(4, b.getI32Type()), offset, shared.offset);
     for (int64_t i = 0; i < 4; ++i) {
@@ -181,7 +236,7 @@ Value ChunkKernelEmitter::sumOfRow(recur::Reduction kind, ValueRange factors, St
   cpu::Element sum{loop.getRegionIterArgs()[0], {}};
   auto leaf = [&](Value value, int64_t which) {
     if (auto param = dyn_cast<BlockArgument>(value); param && !scalars.contains(value) && !isPerStep(value))
-      return keyParam(param, l.add(l.shl(loop.getInductionVar(), 3), which));
+      return keyParam(param, l.add(l.shl(number, 3), which));
     return perStep(value, thread);
   };
   SmallVector<cpu::Element> terms;
@@ -198,7 +253,11 @@ Value ChunkKernelEmitter::sumOfRow(recur::Reduction kind, ValueRange factors, St
       terms[i] = ops.combine(kind, terms[i], terms[i + step]);
   sum = ops.combine(kind, sum, terms[0]);
   scf::YieldOp::create(b, l.loc, sum.re);
-  return loop.getResult(0);
+  b.setInsertionPointAfter(loop);
+  sum.re = loop.getResult(0);
+  for (int64_t by = 1; by < parts; by *= 2)
+    sum = ops.combine(kind, sum, {l.exchange(sum.re, by), {}});
+  return sum.re;
 }
 
 /// An element of a parameter along the keys.

@@ -31,10 +31,7 @@ void ChunkKernelEmitter::moveVectors(bool store) {
 }
 
 void ChunkKernelEmitter::emitLate(const ChunkAt &chunk) {
-  int64_t parts =
-      std::min<int64_t>(32, plan.threads() / plan.chunk); // threads and chunks are powers of two, or multiples of 32
-  while (plan.threads() % (parts * plan.chunk) || (parts & (parts - 1)))
-    --parts;
+  const int64_t parts = threadsPerStep();
   LateThread here{l.div(thread, parts), l.rem(thread, parts), parts, DenseMap<Value, Value>()};
   OpBuilder::InsertionGuard guard(b);
   if (parts * plan.chunk < plan.threads()) { // whole warps

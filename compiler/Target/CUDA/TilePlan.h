@@ -91,6 +91,7 @@ struct SharedMap {
   SharedTile staging; // of a warp's part of an output
   int64_t stagingAt = 0;
   int64_t scratchAt = 0;              // of each block of 16 steps, one of f32; where there are solves or levels
+  int64_t sumsAt = 0;                 // of rows: one f32 per step of a chunk for each
   llvm::SmallVector<int64_t> vectors; // states that are vectors, f32
   int64_t total = 0;
 

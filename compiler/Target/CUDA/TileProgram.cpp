@@ -322,11 +322,13 @@ private:
         return;
       }
       program.readsTiles = true;
+      program.sums.push_back(value);
       addInputs(reduce.getOperand(), Role::Key);
       return;
     }
     if (auto contract = dyn_cast<recur::ContractOp>(op); contract && isInner(contract)) {
       program.readsTiles = true;
+      program.sums.push_back(value);
       for (Value operand : contract.getOperands())
         addInputs(operand, Role::Key);
       return;

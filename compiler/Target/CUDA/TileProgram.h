@@ -157,6 +157,7 @@ struct TileProgram {
   llvm::SmallVector<mlir::Value> keyDecays;    // <time | key>: products over the whole chunk are needed of these
   llvm::SmallVector<mlir::Value> columnParams; // parameters along the value axis
   bool readsTiles = false;                     // a number per step is computed from a tile
+  llvm::SmallVector<mlir::Value> sums;         // the numbers per step that are sums of rows
   bool twoTerms = false;                       // operands that are rounded have a second term: chunk::hasTwoTerms
 
   mlir::Block &chunk() const { return const_cast<chunk::ScanOp &>(scan).getChunk().front(); }
