@@ -420,8 +420,6 @@ void ChunkKernelEmitter::emitLoop() {
   }
   emitGates(chunkAt(l.i32(0)));
   if (plan.ahead) {
-    if (!program.sums.empty()) // the first chunk's are being read
-      l.barrier();
     emitGates(chunkAt(l.i32(1)));
     l.waitCopies(before - 1);
     l.barrier();

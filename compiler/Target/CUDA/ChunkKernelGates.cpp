@@ -1,6 +1,6 @@
 // Numbers per step, by one thread per step: the spec's own gates, and products of decays inside blocks of 16 steps by exchange
 // between lanes. Decays are multiplied, as the chunk dialect says: exact at 0, signs included, no logarithm. Sums of rows come first: all
-// threads share them out, several a step, while one alone would let the others wait.
+// threads share them out, several a step, while one alone would let the others wait (sharesSums).
 #include "compiler/Target/CPU/ElementOps.h"
 #include "compiler/Target/CUDA/ChunkKernelEmitter.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -33,7 +33,7 @@ void ChunkKernelEmitter::prefetchGates(const ChunkAt &chunk) {
 
 /// Sums of rows, to shared memory.
 void ChunkKernelEmitter::emitSums(const ChunkAt &chunk) {
-  if (program.sums.empty())
+  if (!sharesSums(program, plan))
     return;
   {
     OpBuilder::InsertionGuard guard(b);
@@ -163,7 +163,8 @@ Value ChunkKernelEmitter::perStep(Value value, StepThread &thread) {
     result = widened(b, l.loc, number);
   } else if (Value constant = constantOf(value)) {
     result = constant;
-  } else if (auto sum = llvm::find(program.sums, value); !thread.part && sum != program.sums.end()) {
+  } else if (auto sum = llvm::find(program.sums, value);
+             sum != program.sums.end() && !thread.part && sharesSums(program, plan)) {
     result =
         l.loadShared(b.getF32Type(), l.shl(thread.row, 2), map.sumsAt + 4 * plan.chunk * (sum - program.sums.begin()));
   } else if (auto reduce = value.getDefiningOp<recur::ReduceOp>()) {

@@ -62,7 +62,8 @@ SharedMap::SharedMap(const TileProgram &program, const TilePlan &plan) : chunk(p
     total += 4 * vector.keys;
   }
   sumsAt = total;
-  total += program.sums.size() * 4 * chunk;
+  if (sharesSums(program, plan))
+    total += program.sums.size() * 4 * chunk;
 }
 
 /// Outputs are staged where level tiles were, which nothing reads once the scores are there; else at `at`. Gives where what is next begins.
