@@ -134,7 +134,8 @@ void buildPlanCpu(OpPassManager &passes, const PhaseOptions &options) {
   passes.addPass(cpu::createChooseSchedule(schedules));
 }
 
-void buildPlanCuda(OpPassManager &passes, const PhaseOptions &options) {
+/// `isBack`: of a gradient's scans, whose products of warpgroups have not been measured.
+void buildPlanCuda(OpPassManager &passes, const PhaseOptions &options, bool isBack) {
   passes.addPass(createChoosePlans(plansOf(options)));
   cuda::ChooseTilesOptions tiles;
   tiles.form = options.form;
@@ -142,7 +143,12 @@ void buildPlanCuda(OpPassManager &passes, const PhaseOptions &options) {
   tiles.chunk = options.chunk;
   tiles.plan = planOf(options);
   tiles.arch = options.arch;
+  tiles.warpgroups = !isBack;
   passes.addPass(cuda::createChooseTiles(tiles));
+}
+
+void buildPlanCuda(OpPassManager &passes, const PhaseOptions &options) {
+  buildPlanCuda(passes, options, /*isBack=*/false);
 }
 
 /// Of what one kernel hands to another on a GPU.
@@ -185,7 +191,10 @@ void buildPlanBack(OpPassManager &passes, const PhaseOptions &options) {
   again.schedule = "auto";
   if (!options.backBySteps)
     again.plan.clear(); // nor this, which the model's scans follow
-  (options.backBySteps ? buildPlanCuda : buildPlan)(passes, again);
+  if (options.backBySteps)
+    buildPlanCuda(passes, again, /*isBack=*/true);
+  else
+    buildPlan(passes, again);
 }
 
 void buildGradient(OpPassManager &passes, const PhaseOptions &options) {

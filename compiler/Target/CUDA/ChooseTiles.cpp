@@ -26,7 +26,7 @@ namespace {
 
 /// Sizes that are thought of; a later one must be better by more than the cost model knows.
 constexpr int64_t kSizes[] = {32, 64};
-constexpr double kBetterBy = 0.9;
+constexpr double kBetterBy = 0.95;
 
 PlanAttr withTiles(PlanAttr plan, const TilePlan &tiles) {
   return PlanAttr::get(plan.getContext(), plan.getForm(), plan.getSchedule(), tiles.chunk, plan.getInterval(),
@@ -160,7 +160,7 @@ private:
     Scan scan{op, op->getAttrOfType<PlanAttr>(kPlanAttr), {}, false, false, false, {}, 0, ""};
     auto recurrence = cast<recur::ScanInterface>(op);
     scan.ask = {chunk, scan.given.getValueTile(), scan.given.getWarps(), scan.given.getStages(), std::nullopt,
-                false}; // warpgroups: not measured, so that they are taken where they are asked for
+                false}; // who asks for a part of a plan asks for warpgroups, too
     for (StringRef name : {"form", "chunk", "value_tile", "warps", "stages", "ahead", "warpgroups"})
       if (std::optional<AskedPlans::Value> value = asked.find(recurrence, name)) {
         scan.asked = true;
@@ -205,7 +205,9 @@ private:
 
   void tryScan(Scan &scan, chunk::ScanOp formed) {
     scan.hasTiles |= planTiles(formed).reason.empty();
-    TileChoice tiles = scan.ask.kernel() ? follow(scan, formed) : chooseTiles(formed, capabilityOf(arch));
+    Architecture chosenFor = capabilityOf(arch);
+    chosenFor.isSpecific &= warpgroups;
+    TileChoice tiles = scan.ask.kernel() ? follow(scan, formed) : chooseTiles(formed, chosenFor);
     if (!tiles.reason.empty()) {
       if (scan.reason.empty())
         scan.reason = tiles.reason;

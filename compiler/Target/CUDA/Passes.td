@@ -6,7 +6,7 @@ def ChooseTiles : Pass<"choose-tiles", "::mlir::ModuleOp"> {
   let summary = "plans of chunks become plans of kernels on matrix instructions, or of steps; elementwise recurrences go in tiles of time";
   let description = [{
     After `choose-plans`: of each scan whose plan has chunks, the size of a chunk (64 or 32 steps, unless `chunk` says it), columns and warps
-    of a block, stages, and whether scores run ahead, as the cost model takes them (README-tiles.md). What `plan` asks for is kept, and
+    of a block, stages, whether scores run ahead, and whether products are of warpgroups, as the cost model takes them (README-tiles.md). What `plan` asks for is kept, and
     the rest chosen; where nothing fits, the pass fails, and names the constraint and the nearest plan that the scan can follow.
 
     A `recur.linear_scan` for which nothing is asked has the form scan, by segments, where it has kernels in tiles of time (README-cells.md);
@@ -40,6 +40,7 @@ def ChooseTiles : Pass<"choose-tiles", "::mlir::ModuleOp"> {
                  Option<"gradient", "gradient", "bool", "false", "scans are differentiated after this: none is cut into segments">,
                  Option<"chunk", "chunk", "int64_t", "0", "steps per chunk; 0 leaves them to the pass">,
                  Option<"plan", "plan", "std::string", "\"\"", "parts of plans, as choose-plans takes them">,
+                 Option<"warpgroups", "warpgroups", "bool", "true", "products of warpgroups may be chosen where nobody asks for them">,
                  Option<"arch", "arch", "std::string", "\"sm_80\"", "the GPU: sm_80, sm_89, sm_90a, ...">];
   let dependentDialects = ["::rondo::chunk::ChunkDialect"];
 }

@@ -5,21 +5,19 @@ using namespace rondo::cuda;
 
 namespace {
 
-/// Bytes that a block reads from shared memory as matrix operands, per chunk: the resource that is used up first.
+/// Bytes that a block reads from shared memory as operands of single warps' products, per chunk: the resource that is used up first.
 int64_t sharedTraffic(const TileProgram &program, const TilePlan &plan) {
   int64_t chunk = plan.chunk, blocks = plan.blocks(), below = blocks * (blocks + 1) / 2;
   int64_t bytes = 0;
-  const int64_t readers = plan.warpgroups ? plan.warps / 4 : plan.warps; // of an operand that all columns share
   for (const Read &read : program.reads)
-    bytes += readers * 2 * chunk * program.tiles[read.query.tile].columns;
+    bytes += plan.warps * 2 * chunk * program.tiles[read.query.tile].columns;
   for (const TileState &state : program.states)
     for (const Update &update : state.updates)
-      bytes += readers * 2 * chunk * program.tiles[update.key.tile].columns;
+      bytes += plan.warps * 2 * chunk * program.tiles[update.key.tile].columns;
   for (const Score &score : program.scores) {
     int64_t block = 2 * 2 * kBlock * program.tiles[score.query.tile].columns;
     bytes += below * block + (score.levels ? blocks * 4 * block : 0);
-    const int64_t used = plan.warpgroups ? blocks * blocks : below; // once, by products with columns
-    bytes += readers * used * 2 * kBlock * kBlock * (program.twoTerms ? 2 : 1);
+    bytes += plan.warps * below * 2 * kBlock * kBlock * (program.twoTerms ? 2 : 1);
   }
   return bytes;
 }
@@ -39,6 +37,15 @@ double wideWarps(const TileProgram &program, const TilePlan &plan) {
   return crowded ? 3 : plan.ahead ? 1.6 : 1.75;
 }
 constexpr double kWideAlone = 1.5;
+
+/// What a plan with products of warpgroups takes of the same with those of single warps. Measured on an H100 (README-tiles.md): 0.86 to 0.90
+/// with chunks of 64 steps, 0.90 to 0.99 with 32; more than 1 with four warps, and for some delta rules.
+double ofSingleWarps(const TileProgram &program, const TilePlan &plan) {
+  if (!plan.warpgroups)
+    return 1;
+  const bool gains = plan.warps >= 8 && plan.valueTiles() == 1 && program.solves.empty();
+  return !gains ? 1.05 : plan.chunk > 32 ? 0.87 : 0.94;
+}
 
 /// Blocks that a multiprocessor can have at a time.
 int64_t residentBlocks(const TileProgram &program, const TilePlan &plan) {
@@ -70,6 +77,10 @@ double inverseCycles(const TileProgram &program, const TilePlan &plan) {
   return plan.ahead ? 0 : 2500 * static_cast<double>(program.solves.size());
 }
 
+/// Cycles of a chunk for each normaliser and each block of a head behind the first, which computes it again: linear_attention and mlstm at A on
+/// an H100, in blocks of 64 and 128 columns.
+constexpr double kVectorAgain = 1250;
+
 /// Cycles of a chunk of `pieces` blocks of one head, `resident` blocks sharing a multiprocessor.
 double cycles(const TileProgram &program, const TilePlan &plan, double pieces, int64_t resident) {
   double bytesPerCycle = 128, stalls = 2.1; // measured: see README-tiles.md
@@ -78,13 +89,15 @@ double cycles(const TileProgram &program, const TilePlan &plan, double pieces, i
                                 : 1700; // barriers that no other block hides
   if (resident > 1)
     exposed += inverseCycles(program, plan) / 4; // what other blocks do not hide: gated_delta_net at B on an H100
+  exposed += kVectorAgain * (pieces - 1) * static_cast<double>(program.vectors.size());
   double warps = std::min<double>(8, resident * plan.warps);
   // Long chunks on few threads hold more than registers can, and every computed row is work for each level: measured, not modelled.
   int64_t keys = program.states.front().keys;
   double crowded = plan.chunk > 32 && ((plan.warps < 8 && keys > 64) || !program.keyDecays.empty()) ? 1.5 : 1;
   crowded *= wideWarps(program, plan);
   const double reading = stalls * pieces * sharedTraffic(program, plan) / bytesPerCycle;
-  return crowded * (reading + pieces * transitionCycles(program, plan) + exposed) * 8 / warps;
+  return ofSingleWarps(program, plan) * crowded * (reading + pieces * transitionCycles(program, plan) + exposed) * 8 /
+         warps;
 }
 
 /// All plans that are thought of, the best of equal ones first.
@@ -93,18 +106,19 @@ void eachPlan(const TileProgram &program, Architecture arch, llvm::function_ref<
   for (int64_t valueTile : {128, 64, 32, 16})
     for (int64_t columns : {16, 32}) // of a warp
       for (bool ahead : {false, true})
-        for (int64_t stages : {4, 3, 2}) {
-          TilePlan plan{steps, valueTile, valueTile / columns, stages, ahead, /*warpgroups=*/false, arch};
-          int64_t least = ahead                ? program.readsTiles ? 4 : 3
-                          : program.readsTiles ? 3
-                                               : 2; // sums of rows want a chunk early
-          if (stages > least || !plan.warps)
-            continue;
-          bool fits = whyNot(program, plan).empty();
-          visit(plan, fits);
-          if (fits)
-            break; // fewer stages only where these do not fit
-        }
+        for (bool warpgroups : {false, true})
+          for (int64_t stages : {4, 3, 2}) {
+            TilePlan plan{steps, valueTile, valueTile / columns, stages, ahead, warpgroups, arch};
+            int64_t least = ahead                ? program.readsTiles ? 4 : 3
+                            : program.readsTiles ? 3
+                                                 : 2; // sums of rows want a chunk early
+            if (stages > least || !plan.warps)
+              continue;
+            bool fits = whyNot(program, plan).empty();
+            visit(plan, fits);
+            if (fits)
+              break; // fewer stages only where these do not fit
+          }
 }
 
 } // namespace
@@ -126,7 +140,8 @@ static double cyclesAlone(const TileProgram &program, const TilePlan &plan) {
   const bool few = plan.chunk > 32 && plan.warps < 8, rows = plan.chunk > 32 && !program.keyDecays.empty();
   const double wide = plan.valueTiles() > 1 ? kWideAlone : 1;
   const double reading = wide * 2.1 * static_cast<double>(sharedTraffic(program, plan)) / 128;
-  return (few || rows ? 1.4 : 1) * (reading + transitionCycles(program, plan)) + exposed;
+  return ofSingleWarps(program, plan) *
+         ((few || rows ? 1.4 : 1) * (reading + transitionCycles(program, plan)) + exposed);
 }
 
 BlockCost rondo::cuda::blockCost(const TileProgram &program, const TilePlan &plan) {
@@ -166,7 +181,7 @@ std::string rondo::cuda::whyNoPlan(const TileProgram &program, Architecture arch
     return "a value axis of " + std::to_string(values) + " is no multiple of 16";
   std::string why;
   eachPlan(program, arch, [&](const TilePlan &plan, bool) {
-    if (why.empty() && values % plan.valueTile == 0)
+    if (why.empty() && !plan.warpgroups && values % plan.valueTile == 0)
       why = whyNot(program, plan);
   });
   return why.empty() ? "no plan has a block that a multiprocessor can hold" : why;

@@ -59,10 +59,7 @@ void prune(std::vector<TileCandidate> &plans) {
                       -each.plan.getStages(), each.plan.getAhead(), each.plan.getWarpgroups(), each.plan.getSegments());
   };
   llvm::sort(plans, [&](const TileCandidate &a, const TileCandidate &b) { return order(a) < order(b); });
-  // What warpgroups gain is not measured, so that they push nothing out.
-  const auto measured = llvm::find_if(plans, [](const auto &each) { return !each.plan.getWarpgroups(); });
-  const double best = measured == plans.end() ? plans.front().cost : measured->cost;
-  llvm::erase_if(plans, [&](const TileCandidate &each) {
+  llvm::erase_if(plans, [&, best = plans.front().cost](const TileCandidate &each) {
     return each.cost > kWorthALook * best && each.plan.getForm() != Form::Step;
   });
 }
