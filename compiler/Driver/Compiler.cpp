@@ -98,11 +98,7 @@ public:
     return target.consume_front("cpu:") ? cpu::machineOfLevel(target.str()) : std::nullopt;
   }
   bool isCuda() const { return cudaArchitecture(options.target).has_value(); }
-  /// Whether it is the scans of a gradient that have plans, rather than the model's.
-  bool plansBack() {
-    const PhaseOptions how = makePhaseOptions();
-    return how.gradient && how.backBySteps;
-  }
+  bool plansBack() { return makePhaseOptions().plansBack(); }
   ArrayRef<Phase> phases() const { return isCuda() ? cudaPhases() : cpuPhases(); }
 
   std::optional<frontend::File> parse() {

@@ -87,13 +87,13 @@ void buildRaiseAll(OpPassManager &passes, const PhaseOptions &options) {
   passes.addPass(createRaiseCells());
 }
 
-/// What is asked of plans is asked of the scans that get kernels: of the gradient's where these are found anew.
-std::string planOf(const PhaseOptions &options) { return options.gradient && options.backBySteps ? "" : options.plan; }
+/// What is asked of plans is asked of the scans that get kernels.
+std::string planOf(const PhaseOptions &options) { return options.plansBack() ? "" : options.plan; }
 
 ChoosePlansOptions plansOf(const PhaseOptions &options) {
   ChoosePlansOptions plans;
   // What goes back by other scans than it came has no form of its own before that.
-  plans.form = options.gradient && options.backBySteps ? "step" : options.form;
+  plans.form = options.plansBack() ? "step" : options.form;
   plans.schedule = options.schedule;
   plans.segments = options.threads;
   plans.chunk = options.chunk;

@@ -29,6 +29,9 @@ struct PhaseOptions {
   int64_t vectorBits = 256;
   int64_t threads = 1;        // of the machine
   std::string arch = "sm_80"; // of a GPU
+
+  /// Whether it is the scans of a gradient that have plans, found anew on the way back, rather than the model's.
+  bool plansBack() const { return gradient && backBySteps; }
 };
 
 struct Phase {
