@@ -167,7 +167,8 @@ public:
     if (!runThrough("set-precision"))
       return nullptr;
     Program signature = describeModel(*module->getOps<func::FuncOp>().begin());
-    return makeReferenceProgram(context, std::move(meaning), std::move(signature), options.noise);
+    return makeReferenceProgram(context, std::move(meaning), std::move(signature),
+                                {options.noise, options.noiseInSingle});
   }
 
   /// The program and its code for a GPU.
@@ -388,7 +389,7 @@ static Outcome<std::shared_ptr<const Program>> compileRounded(std::shared_ptr<Sh
   std::string architecture = options.form == "step" ? "" : cudaArchitecture(options.roundings).value_or("");
   DType products = markRoundings(*formed, architecture);
   return signature.finish(std::optional(
-      makeReferenceProgram(signature.context, std::move(formed), std::move(described), /*noise=*/0, products)));
+      makeReferenceProgram(signature.context, std::move(formed), std::move(described), /*noise=*/{}, products)));
 }
 
 Outcome<std::shared_ptr<const Program>> driver::Compiler::compile(const Source &source, const Options &options) {

@@ -37,6 +37,7 @@ struct Options {
   std::vector<std::string> wrt; // the tensors that the (last) gradient is by; empty: all
   std::string suffix;           // of the names of a CPU's functions, for code that is linked beside other code
   uint64_t noise = 0;           // target "reference": a seed; operations are off by 2^-24 then
+  bool noiseInSingle = false;   // and infinite or 0 where f32 has no number for them
   std::string
       roundings;    // target "reference": operands are rounded as by this target's matrix instructions, "cuda:sm_90a"
   std::string from; // IR sources: the phase that the text was printed after

@@ -17,7 +17,7 @@ static reference::Array toArray(const Tensor &tensor) {
 }
 
 static Result<void> interpretTensors(func::FuncOp model, const Program &signature, const std::vector<Tensor> &tensors,
-                                     uint64_t noise, DType products) {
+                                     const reference::Noise &noise, DType products) {
   reference::Rounding rounding;
   if (products == DType::BF16)
     rounding = {8, -133};
@@ -43,7 +43,7 @@ static Result<void> interpretTensors(func::FuncOp model, const Program &signatur
 
 std::shared_ptr<const Program> driver::makeReferenceProgram(std::shared_ptr<MLIRContext> context,
                                                             OwningOpRef<ModuleOp> module, Program signature,
-                                                            uint64_t noise, DType products) {
+                                                            reference::Noise noise, DType products) {
   struct Held {
     std::shared_ptr<MLIRContext> context; // first, so that it goes last
     OwningOpRef<ModuleOp> module;

@@ -1,5 +1,6 @@
 // A model as a program that the reference interpreter runs.
 #pragma once
+#include "compiler/Reference/Sizes.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -13,6 +14,6 @@ namespace rondo::driver {
 /// memory. The program keeps the module and its context alive.
 std::shared_ptr<const Program> makeReferenceProgram(std::shared_ptr<mlir::MLIRContext> context,
                                                     mlir::OwningOpRef<mlir::ModuleOp> module, Program signature,
-                                                    uint64_t noise = 0, DType products = DType::F64);
+                                                    reference::Noise noise = {}, DType products = DType::F64);
 
 } // namespace rondo::driver

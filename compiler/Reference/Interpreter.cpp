@@ -34,14 +34,14 @@ static void storeRounded(Operation &op, OpCompiler &ops, const Rounding &roundin
 }
 
 llvm::Expected<std::vector<Array>> interpret(func::FuncOp function, llvm::ArrayRef<Array> args,
-                                             const std::map<std::string, int64_t> &dims, uint64_t noise,
+                                             const std::map<std::string, int64_t> &dims, const Noise &noise,
                                              const Rounding &rounding) {
   if (!function.getBody().hasOneBlock())
     return failure("'" + function.getName() + "' is no model: its body is not one block");
   auto sizes = bindSizes(function, args, dims);
   if (!sizes)
     return sizes.takeError();
-  sizes->noise.state = noise;
+  sizes->noise = noise;
   sizes->rounding = rounding;
   OpCompiler ops(*sizes);
   for (auto [argument, array] : llvm::zip_equal(function.getArguments(), args))

@@ -14,11 +14,11 @@ namespace rondo::reference {
 /// Runs a model's function. `args` are in the function's order (inputs, parameters, initial values), each with the axes of its
 /// type; element types are ignored, everything is double or complex double. Sizes that the types leave open come from the
 /// arguments' shapes; `dims` adds dimensions that no argument shows. Results are in the function's order (outputs, final states).
-/// `noise` above 0 is a seed: results of operations are off by 2^-24 then, which shows what rounding in f32 could do.
+/// `noise`: results of operations are off by 2^-24, which shows what rounding in f32 could do.
 /// `rounding` says what operands of matrix products are rounded to inside chunks; see Sizes.h.
 /// Errors: arguments whose shapes contradict the types or each other, a dimension without a size, an op that is not recur's.
 llvm::Expected<std::vector<Array>> interpret(mlir::func::FuncOp function, llvm::ArrayRef<Array> args,
-                                             const std::map<std::string, int64_t> &dims = {}, uint64_t noise = 0,
+                                             const std::map<std::string, int64_t> &dims = {}, const Noise &noise = {},
                                              const Rounding &rounding = {});
 
 } // namespace rondo::reference

@@ -119,7 +119,7 @@ llvm::Expected<std::function<void()>> OpCompiler::compile(Operation &op) {
   return std::function<void()>([exact = std::move(*run), &result, &noise = sizes.noise] {
     exact();
     for (Complex &element : result.data)
-      element *= noise.factor();
+      element = noise(element);
   });
 }
 

@@ -13,6 +13,11 @@ double Noise::factor() {
   return state >> 63 ? 1 + unit : 1 - unit;
 }
 
+Complex Noise::operator()(Complex x) {
+  x *= factor();
+  return inSingle ? Complex(static_cast<float>(x.real()), static_cast<float>(x.imag())) : x;
+}
+
 static double rounded(double x, const Rounding &to) {
   if (x == 0 || !std::isfinite(x))
     return x;

@@ -12,8 +12,12 @@ namespace rondo::reference {
 
 /// For error analysis: every operation that rounds gives results that are off by a factor 1 + unit or 1 - unit, at random.
 struct Noise {
-  uint64_t state = 0; // of the signs; 0: no noise
+  uint64_t state = 0;    // of the signs; 0: no noise
+  bool inSingle = false; // results are infinite or 0 where f32 has no number for them
   double unit = 0x1p-24;
+  Complex operator()(Complex x);
+
+private:
   /// 1 + unit or 1 - unit.
   double factor();
 };

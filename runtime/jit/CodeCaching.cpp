@@ -81,8 +81,8 @@ const std::string &compilerIdentity() {
 std::string cacheKey(const driver::Source &source, const driver::Options &options) {
   // A field that is new does not compile before it is considered here.
   const auto &[model, target, dims, type, types, form, schedule, chunk, interval, plan, resets, packed, gradient,
-               tangent, wrt, suffix, noise, roundings, from, dumpPhases] = options;
-  (void)noise, (void)roundings; // of the reference, which is not kept
+               tangent, wrt, suffix, noise, noiseInSingle, roundings, from, dumpPhases] = options;
+  (void)noise, (void)noiseInSingle, (void)roundings; // of the reference, which is not kept
   const bool isText = source.name.size() < 5 || source.name.compare(source.name.size() - 5, 5, ".mlir") != 0;
   if (!isText || target == "reference" || !dumpPhases.empty() || !from.empty())
     return "";

@@ -73,6 +73,7 @@ driver::Options toDriver(const CompileOptions &from) {
   to.tangent = from.tangent;
   to.wrt = from.wrt;
   to.noise = from.noise;
+  to.noiseInSingle = from.noiseInSingle;
   to.roundings = from.roundings;
   to.resets = from.resets;
   to.packed = from.packed;

@@ -135,6 +135,42 @@ TEST_CASE("f64: what a rounding does is allowed where it does more than the fixe
   CHECK_FALSE(verdict(kernelOf(DType::F64, wrong)).passed());
 }
 
+TEST_CASE("what noise in the reference's operations explains is redrawn, and nothing else is") {
+  // A difference of two numbers that are alike: the inputs' roundings move it little, those in between by its 1e7-fold.
+  constexpr double offset = 1e4;
+  const auto reference = [](double a, double, double x, int64_t) { return 1e-3 * x + a; };
+  const auto lost = [](double a, double, double x, int64_t) { return float(float(1e-3 * x + offset) - offset) + a; };
+  const Kernel oracle = kernelOf(DType::F64, reference), kernel = kernelOf(DType::F32, lost);
+  int asked = 0;
+  const auto noisy = [&](double size) {
+    return [&asked, size]() -> Result<std::vector<Kernel>> {
+      ++asked;
+      return std::vector<Kernel>{
+          kernelOf(DType::F64, [size](double a, double, double x, int64_t) { return 1e-3 * x + a + size; })};
+    };
+  };
+  const Result<Judgement> withoutNoise = judgeKernel(kernel, oracle, options, true, noisy(0));
+  REQUIRE(withoutNoise);
+  CHECK_FALSE(withoutNoise->passed());
+  CHECK(asked == 1);
+  // Some blocks of the result are nearly 0, where such noise is too much to judge by.
+  const Result<Judgement> all = judgeKernel(kernel, oracle, options, true, noisy(0.1));
+  REQUIRE(!all);
+  CHECK(all.error().message().find("40 ill-conditioned") != std::string::npos);
+  // Noise that explains the error, and is little beside the result.
+  const Result<Judgement> some = judgeKernel(kernel, oracle, options, true, noisy(1e-3 * 0x1p-4));
+  REQUIRE(some);
+  CHECK(some->passed());
+  CHECK(some->whole.tolerance > 1e-4);
+  // Who passes is not asked for noise.
+  asked = 0;
+  const Result<Judgement> right = judgeKernel(kernelOf(DType::F32, reference), oracle, options, true, noisy(0.1));
+  REQUIRE(right);
+  CHECK(right->passed());
+  CHECK(right->stepped.has_value());
+  CHECK(asked == 0);
+}
+
 TEST_CASE("scans against time are recognised as such, and still judged") {
   const Kernel reference = kernelOf(DType::F64, exact, true), kernel = kernelOf(DType::F32, single, true);
   Result<Trial> trial = drawTrial(reference, kernel, options);

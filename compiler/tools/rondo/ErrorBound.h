@@ -20,6 +20,10 @@
 // At n = 64 and g = 2 that is 5.4e-6; operands rounded to bf16 (2^-8) or tf32 (2^-11) are off by 700 and 90 times that.
 // Where g makes the bound exceed 1e-2 the draw shows nothing; verification redraws it and says so. f64: 1e-12, or
 // the bound with 2^-53 where that is more (a block of one number that is the rest of terms 10^4 times as large: g = 10^4, 4e-11).
+// Perturbed states and inputs do not show terms that cancel for any of them (a - a * (1 + 1e-6 x): exact inputs, lost digits), nor that a number
+// between two operations leaves the range of f32. Where a kernel exceeds the bound, g is found again with noise: every operation of the reference
+// off by a factor 1 +- 2^-24, three times, and for all types but f64 infinite or 0 where f32 has no number. What then exceeds 1e-2 is redrawn; an error
+// that noise does not make stays one.
 // f16 and bf16 tensors: the inputs are rounded for both sides, the step computes in f32, and the results are rounded once more when
 // they are stored, which Comparison.h takes off: the same bound.
 //

@@ -138,6 +138,7 @@ std::string Redraws::describe() const {
 Result<Trial> drawTrial(const Kernel &reference, const Kernel &kernel, const TrialOptions &options) {
   Trial trial;
   trial.shape = fitted(reference.program().tensors, options.shape);
+  trial.noisy = options.noisy;
   while (trial.redraws.total() < mostDraws) {
     const uint64_t seed = options.seed + 0x632be5ab * uint64_t(trial.redraws.total());
     trial.inputs = convert(drawInputs(reference.program(), trial.shape, seed, options.inits), kernel.program());
@@ -264,12 +265,43 @@ Result<Verdict> verdictOn(const Kernel &kernel, const Kernel &reference, Trial &
   if (!verdict || verdict->passed() || !trial.isFixed)
     return verdict;
   Result<Growth> growth = measureGrowth(reference, convert(trial.inputs, reference.program()), trial.results,
-                                        {trial.shape, 1, 3, true, threads});
+                                        {trial.shape, 1, 3, true, threads, trial.noisy});
   if (!growth)
     return growth.error();
   std::vector<std::vector<double>> tolerances = trial.tolerances;
   raiseTo(tolerances, toleranceF64, kernel.program(), *growth);
   return judge(kernel.program(), *results, trial.results, tolerances);
+}
+
+static Result<Judgement> judgeOnce(const Kernel &kernel, const Kernel &reference, const TrialOptions &options,
+                                   bool stepped) {
+  Result<Trial> trial = drawTrial(reference, kernel, options);
+  if (!trial)
+    return trial.error();
+  Judgement judgement{std::move(*trial), {}, {}};
+  Result<Verdict> verdict = verdictOn(kernel, reference, judgement.trial, options.threads, 0);
+  if (!verdict)
+    return verdict.error();
+  judgement.whole = *verdict;
+  if (!stepped || !judgement.trial.byStep || judgement.trial.shape.time <= 1)
+    return judgement;
+  verdict = verdictOn(kernel, reference, judgement.trial, options.threads, 1);
+  if (!verdict)
+    return verdict.error();
+  judgement.stepped = *verdict;
+  return judgement;
+}
+
+Result<Judgement> judgeKernel(const Kernel &kernel, const Kernel &reference, TrialOptions options, bool stepped,
+                              const std::function<Result<std::vector<Kernel>>()> &makeNoisy) {
+  Result<Judgement> judgement = judgeOnce(kernel, reference, options, stepped);
+  if (!judgement || judgement->passed() || !options.noisy.empty())
+    return judgement;
+  Result<std::vector<Kernel>> noisy = makeNoisy();
+  if (!noisy)
+    return noisy.error();
+  options.noisy = std::move(*noisy);
+  return judgeOnce(kernel, reference, options, stepped);
 }
 
 } // namespace rondo::tool

@@ -4,6 +4,8 @@
 #include "compiler/tools/rondo/RandomInputs.h"
 #include "rondo/Kernel.h"
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +20,8 @@ struct TrialOptions {
   /// largestTolerance: a gradient has blocks that next to nothing depends on, or whose terms cancel altogether. Those keep the bound that
   /// is derived for them, however large.
   bool gradient = false;
-  /// Of gradients: the reference with noise in its operations (CompileOptions::noise). Terms that cancel for any inputs show up there alone.
+  /// The reference with noise in its operations (CompileOptions::noise), always where gradients are judged. Terms that cancel for any inputs,
+  /// and numbers between operations that leave the range of f32, show up there alone.
   std::vector<Kernel> noisy = {};
   /// The reference with the roundings of the kernel's matrix instructions (CompileOptions::roundings), where it has such.
   std::vector<Kernel> rounded = {}; // at most one
@@ -44,6 +47,7 @@ struct Trial {
   std::vector<std::vector<double>> largest; // the same for the largest element; empty: 10 times those
   /// With roundings: the reference that makes them, the tolerances without them, and what they add.
   std::vector<Kernel> rounded; // at most one
+  std::vector<Kernel> noisy;   // TrialOptions::noisy
   std::vector<std::vector<double>> unrounded;
   std::vector<std::vector<RoundingBound>> roundings;
   bool isFixed = false; // the tolerances are f64's, and stand for no growth
@@ -83,6 +87,19 @@ Result<Verdict> judge(const Program &program, const NamedBuffers &results, Trial
 /// Runs and judges. Where f64's fixed tolerance is exceeded, the growth of these very results decides: a number that is a small rest of large
 /// terms has a larger one (ErrorBound.h).
 Result<Verdict> verdictOn(const Kernel &kernel, const Kernel &reference, Trial &trial, int threads, int64_t piece);
+
+/// A draw, and the verdicts on a kernel that ran on it whole and, where that was asked for and the model can be run so, step by step.
+struct Judgement {
+  Trial trial;
+  Verdict whole;
+  std::optional<Verdict> stepped;
+  bool passed() const { return whole.passed() && (!stepped || stepped->passed()); }
+};
+
+/// Draws, runs and judges. Where that fails and nothing is known of noise in the reference's operations, `makeNoisy` is asked for references with
+/// it, by which the same is judged again: a draw whose roundings alone explain such errors shows nothing, and gives way to another.
+Result<Judgement> judgeKernel(const Kernel &kernel, const Kernel &reference, TrialOptions options, bool stepped,
+                              const std::function<Result<std::vector<Kernel>>()> &makeNoisy);
 
 /// Tolerances from growths.
 std::vector<std::vector<double>> tolerancesOf(const Program &program, const Growth &growth);

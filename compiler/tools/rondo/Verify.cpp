@@ -6,6 +6,7 @@
 #include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Stepping.h"
 #include "compiler/tools/rondo/Terminal.h"
+#include "compiler/tools/rondo/VerifyHelp.h"
 #include <algorithm>
 #include <fmt/format.h>
 #include <map>
@@ -43,15 +44,16 @@ private:
   std::vector<Case> cases();
   std::vector<std::string> typesOf(const Case &which) const;
   CompileOptions optionsOf(const Case &which) const;
+  CompileOptions referenceOptions(const Case &which) const;
   CompileOptions kernelOptions(const Case &which, const TypeChoice &choice) const;
   Result<void> compileReference(const Case &which);
-  Result<void> compileRelated(CompileOptions options);
+  Result<std::vector<Kernel>> compileNoisy(const Case &which, bool inSingle);
+  Result<void> compileRelated(const Case &which, CompileOptions options);
   Result<Kernel> compileKernel(const Case &which, const std::string &type, const TypeChoice &choice);
   void verifyType(const Case &which, const std::string &type);
   void verifyDerivative(const Case &which);
   void verifyDifferences(const DerivativePrograms &programs, const TrialOptions &options);
   void verifyTangents(const DerivativePrograms &programs, const TrialOptions &options);
-  void check(const Kernel &kernel, Trial &trial, const std::string &type, const std::string &form, int64_t piece);
   void report(const Verdict &verdict, const Trial &trial, const std::string &type, const std::string &form);
   void report(const GradientDifference &difference, const CallShape &shape);
   void fault(const std::string &type, const Error &error);
@@ -188,6 +190,16 @@ CompileOptions ModelVerifier::optionsOf(const Case &which) const {
   return options;
 }
 
+/// Of the reference, for `dims`.
+CompileOptions ModelVerifier::referenceOptions(const Case &which) const {
+  CompileOptions options = optionsOf(which);
+  options.dims = dims;
+  options.target = "reference";
+  options.type = DType::F64;
+  options.types.clear();
+  return options;
+}
+
 Result<void> ModelVerifier::compileReference(const Case &which) {
   CompileOptions options = optionsOf(which);
   if (Result<void> complete = completeDims(info, which.dims, options.dims); !complete)
@@ -197,9 +209,7 @@ Result<void> ModelVerifier::compileReference(const Case &which) {
     references.clear();
     kernels.clear();
   }
-  options.target = "reference";
-  options.type = DType::F64;
-  options.types.clear();
+  options = referenceOptions(which);
   const std::string boundaries = which.packed ? "packed" : which.resets ? "resets" : "";
   auto known = references.find(boundaries);
   if (known == references.end()) {
@@ -209,20 +219,30 @@ Result<void> ModelVerifier::compileReference(const Case &which) {
     known = references.emplace(boundaries, std::move(*kernel)).first;
   }
   reference = &known->second;
-  return arguments.spec.derives() ? compileRelated(options) : Result<void>();
+  return arguments.spec.derives() ? compileRelated(which, options) : Result<void>();
 }
 
-/// What a derivative's reference is judged by; `options` are its own.
-Result<void> ModelVerifier::compileRelated(CompileOptions options) {
-  noisy.clear();
+/// The reference with noise in its operations; `inSingle`: and no more than f32's range.
+Result<std::vector<Kernel>> ModelVerifier::compileNoisy(const Case &which, bool inSingle) {
+  CompileOptions options = referenceOptions(which);
+  options.noiseInSingle = inSingle;
+  std::vector<Kernel> made;
   constexpr uint64_t noises = 3;
   for (options.noise = 1; options.noise <= noises; ++options.noise) {
     Result<Kernel> kernel = engine.compileFile(path, options);
     if (!kernel)
       return kernel.error();
-    noisy.push_back(std::move(*kernel));
+    made.push_back(std::move(*kernel));
   }
-  options.noise = 0;
+  return made;
+}
+
+/// What a derivative's reference is judged by; `options` are its own.
+Result<void> ModelVerifier::compileRelated(const Case &which, CompileOptions options) {
+  Result<std::vector<Kernel>> made = compileNoisy(which, /*inSingle=*/false);
+  if (!made)
+    return made.error();
+  noisy = std::move(*made);
   if (options.tangent) {
     options.tangent = false;
     ++options.gradient;
@@ -295,14 +315,6 @@ void ModelVerifier::report(const Verdict &verdict, const Trial &trial, const std
   fmt::print("        worst in '{}', batch {}, head {}\n", verdict.tensor, verdict.batch, verdict.head);
 }
 
-void ModelVerifier::check(const Kernel &kernel, Trial &trial, const std::string &type, const std::string &form,
-                          int64_t piece) {
-  const Result<Verdict> verdict = verdictOn(kernel, *reference, trial, arguments.spec.threads, piece);
-  if (!verdict)
-    return fault(type, verdict.error());
-  report(*verdict, trial, type, form);
-}
-
 void ModelVerifier::verifyType(const Case &which, const std::string &type) {
   progress.show(fmt::format("{}: {} T={} ...", info.name, type, which.shape.time));
   TypeChoice choice;
@@ -313,18 +325,20 @@ void ModelVerifier::verifyType(const Case &which, const std::string &type) {
   Result<std::vector<Kernel>> rounded = compileRounded(which, choice);
   if (!rounded)
     return fault(type, rounded.error());
-  Result<Trial> trial = drawTrial(*reference, *kernel,
-                                  {which.shape, randomRequest(arguments.spec).seed, which.inits, arguments.spec.threads,
-                                   arguments.spec.derives(), noisy, *rounded});
-  if (!trial)
-    return fault(type, trial.error());
-  totals.redrawn += trial->redraws.total();
-  check(*kernel, *trial, type, which.name(), 0);
   // Fed back through f16 or bf16 the states would be rounded at every step, which the bound does not cover.
   const DType stored = choice.type.value_or(DType::F32);
   const bool keepsStates = choice.types.empty() && (stored == DType::F32 || stored == DType::F64);
-  if (trial->byStep && keepsStates && trial->shape.time > 1)
-    check(*kernel, *trial, type, "decode", 1);
+  const Result<Judgement> judgement =
+      judgeKernel(*kernel, *reference,
+                  {which.shape, randomRequest(arguments.spec).seed, which.inits, arguments.spec.threads,
+                   arguments.spec.derives(), noisy, *rounded},
+                  keepsStates, [&] { return compileNoisy(which, stored != DType::F64); });
+  if (!judgement)
+    return fault(type, judgement.error());
+  totals.redrawn += judgement->trial.redraws.total();
+  report(judgement->whole, judgement->trial, type, which.name());
+  if (judgement->stepped)
+    report(*judgement->stepped, judgement->trial, type, "decode");
 }
 
 void ModelVerifier::report(const GradientDifference &difference, const CallShape &shape) {
@@ -437,43 +451,6 @@ int verify(const VerifyArguments &asked) {
   return totals.failures ? 1 : 0;
 }
 
-constexpr const char *explanation =
-    R"(Every model of every spec is run on inputs drawn by its declarations, at T=1, T=17 and T=67, in f64, f32, bf16 and f16, and where
-its states can be fed back also one step at a time ("decode"); in f64 and f32 also by chunks of several sizes, where a scan has that
-form ("chunk16"); models over one axis also in f32 with resets, more rows than share a
-tile, and with packed sequences that have resets inside ("resets", "packed"). For every batch entry and head of every result
-
-  ||x - ref||_2 / ||ref||_2  <=  tolerance      max |x - ref|  <=  10 tolerance rms(ref)
-
-The tolerance is 4 sqrt(n + 64) g 2^-24 in f32, and with 2^-53 in f64, or 1e-12 where that is more: g is how much the reference, run in f64,
-amplifies perturbations of +-2^-24 of its inputs, params and (where it can run by steps) of its states at every step; sqrt(n + 64) is the
-growth of independent roundings over the longest contraction n and the elementwise rest of a step, 4 the multiple of it that they exceed
-with probability below 1e-3. With f16 and bf16, inputs are rounded before both see them, the step is f32, and the one rounding of stored results is
-taken off before the same bound applies. A draw whose results leave 1e+-30, or whose tolerance would exceed 1e-2, is redrawn and
-counted.
-
-With --target cuda, models with kernels on matrix instructions are also run on those, in bf16 and f16 ("chunk", and "auto" on a sequence
-that is cut into segments): T=1, a chunk that is not full, chunks and a rest. What rounding their operands to 16 bits does is computed by
-running the reference with these very roundings; twice its distance is added to the tolerance (ErrorBound.h).
-
-Elementwise recurrences that it cuts into segments are run so, at T=1, T=1301 and T=4999 ("scan").
-
-With --grad the gradient is verified: the reference's own against fourth-order differences of the model's results, along random
-directions, one tensor after another, to 1e-6 of the gradient's norm; kernels against the reference, to 1e-11 in f64, in f32 as above, where g is
-also what noise of 2^-24 in every operation of the reference does. Blocks for which that exceeds 1e-2 are counted. Chunks are verified in
-bf16, too. With --jvp it is derivatives along a direction: against differences, and <J v, w> against <v, Jᵀ w> with the gradient.
-
-With --long there are 4096 steps and five batch entries: inputs of declared intervals keep to one end in one of them, to the other in
-another, near an end, inside, and mixed; and bf16 in all forms.
-
-Examples:
-  rondo verify gla deltanet
-  rondo verify gla --grad
-  rondo verify gla --grad --long
-  rondo verify gla --jvp
-  rondo verify $(rondo list --paths)
-  rondo verify gla --dtype bf16,g=f32 --dim K=64 V=48 --random 7,B=2,T=129,H=3)";
-
 } // namespace
 
 void addVerify(CLI::App &app, int &status) {
@@ -491,7 +468,7 @@ void addVerify(CLI::App &app, int &status) {
   command->add_flag("--long", arguments->longRuns, "4096 steps instead of the standard sizes");
   command->add_flag("--default-inits", arguments->defaultInits, "with --random: leave the initial states out");
   addThreads(*command, arguments->spec);
-  command->footer(explanation);
+  command->footer(verifyHelp);
   command->callback([arguments, &status] { status = verify(*arguments); });
 }
 

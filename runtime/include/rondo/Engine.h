@@ -43,6 +43,7 @@ struct CompileOptions {
   std::vector<std::string> wrt; // tensors that the (last) gradient is by, or that have tangents; empty: all
   /// target "reference": above 0 a seed; every operation is off by a factor 1 +- 2^-24 then, which shows what rounding can do.
   uint64_t noise = 0;
+  bool noiseInSingle = false; // with noise: results are infinite or 0 where f32 has no number for them
   /// target "reference": a target such as "cuda", with type, types, form and chunk as a kernel would have them. Operands of matrix products
   /// are rounded as that kernel's matrix instructions round them, and nothing else is: what they cost in accuracy.
   std::string roundings;
