@@ -25,6 +25,20 @@ DType operandType(ModuleOp formed) {
   return type;
 }
 
+/// The 16-bit type of what one op of the function hands to another; f64 where there is none.
+DType handedType(ModuleOp formed) {
+  DType type = DType::F64;
+  auto function = *formed.getOps<func::FuncOp>().begin();
+  for (Operation &op : function.getBody().front().without_terminator())
+    for (Value result : op.getResults()) {
+      auto tensor = dyn_cast<RankedTensorType>(result.getType());
+      const bool isHanded = llvm::any_of(result.getUsers(), [](Operation *user) { return !isa<func::ReturnOp>(user); });
+      if (tensor && isHanded && (tensor.getElementType().isBF16() || tensor.getElementType().isF16()))
+        type = tensor.getElementType().isBF16() ? DType::BF16 : DType::F16;
+    }
+  return type;
+}
+
 /// The products of a scan that matrix instructions compute, and the type of their operands.
 struct Products {
   SmallVector<Value> results;
@@ -70,5 +84,8 @@ DType markProducts(ModuleOp formed, StringRef arch) {
 
 DType driver::markRoundings(ModuleOp formed, StringRef architecture) {
   DType products = operandType(formed), cells = architecture.empty() ? DType::F64 : markProducts(formed, architecture);
-  return products == DType::F64 ? cells : products;
+  for (DType type : {products, cells})
+    if (type != DType::F64)
+      return type;
+  return handedType(formed);
 }

@@ -5,8 +5,8 @@
 
 namespace rondo::driver {
 
-/// The 16-bit type that operands of matrix products are rounded to, f64 where there are no such products. Marks what steps multiply by matrix
-/// instructions of `architecture` ("sm_90a"; empty: none). `formed` is a module after phase `form`.
+/// The 16-bit type that operands of matrix products, and what one kernel hands to another in that type, are rounded to; f64 where there are
+/// neither. Marks what steps multiply by matrix instructions of `architecture` ("sm_90a"; empty: none). `formed` is a module after phase `form`.
 DType markRoundings(mlir::ModuleOp formed, llvm::StringRef architecture);
 
 } // namespace rondo::driver

@@ -84,15 +84,25 @@ OpCompiler::Closure OpCompiler::compileApply(chunk::ApplyOp op) {
   Rows scores(slot(op.getScores())), values(slot(op.getValues()));
   std::optional<Rows> decay(slot(op.getDecay()));
   int64_t own = op.getBefore() ? 0 : 1;
-  bool transposed = op.getTransposed();
+  bool transposed = op.getTransposed(), apart = sizes.rounding.bits;
+  const Rounding rounding = roundingOf(*op);
   Array &to = result(op.getResult(), values.array.shape);
   return std::function<void()>([=, &to] {
     std::fill(to.data.begin(), to.data.end(), 0.0);
     for (int64_t t = 0; t < values.steps; ++t)
       for (int64_t s = 0; s < t + own; ++s)
-        for (int64_t i = 0; i < values.width; ++i)
+        for (int64_t i = 0; i < values.width; ++i) {
+          // The values of the one step are decayed up to here and rounded; behind it the sum is decayed.
+          const int64_t first = s + 1, last = t + own,
+                        middle = apart && s < t ? meetingPoint(t, s)
+                                 : transposed   ? last
+                                                : first;
+          Complex value = values.at(transposed ? t : s, i);
+          value = transposed ? decayed(value, decay, middle, last, i) : decayed(value, decay, first, middle, i);
+          value = product(to, rounding(scores.at(t, s)), rounding(value));
           to.data[(transposed ? s : t) * values.width + i] +=
-              decayed(product(to, scores.at(t, s), values.at(transposed ? t : s, i)), decay, s + 1, t + own, i);
+              transposed ? decayed(value, decay, first, middle, i) : decayed(value, decay, middle, last, i);
+        }
   });
 }
 

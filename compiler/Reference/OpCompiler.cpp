@@ -59,7 +59,8 @@ static bool rounds(Operation &op) {
   }
   if (auto reduce = dyn_cast<recur::ReduceOp>(op))
     return reduce.getKind() == recur::Reduction::Sum || reduce.getKind() == recur::Reduction::Prod;
-  return isa<recur::ContractOp, recur::SumToOp>(op);
+  return isa<recur::ContractOp, recur::SumToOp, chunk::ProductsOp, chunk::ScoresOp, chunk::ApplyOp, chunk::SumsOp,
+             chunk::SolveOp, chunk::DecayGradientOp>(op);
 }
 
 /// Whether a matrix instruction, or what stands beside it, reads this operand of a contraction in 16 bits: operands of a matrix of sums; the
@@ -73,6 +74,13 @@ static bool isRounded(recur::ContractOp op, unsigned operand) {
     return sums;
   bool withVector = llvm::any_of(spec->operands, [](const std::string &term) { return term.size() == 1; });
   return spec->result.size() == 1 && withVector && spec->operands[operand].size() == 2;
+}
+
+Rounding OpCompiler::roundingOf(Operation &op) const {
+  Rounding rounding = sizes.rounding;
+  if (auto scan = dyn_cast<chunk::ScanOp>(op.getParentOp()); scan && chunk::hasTwoTerms(scan))
+    rounding.bits *= 2;
+  return rounding;
 }
 
 /// Inside a chunk, with Rounding: operands of matrix products are rounded before, rows behind the end are zeros afterwards.
@@ -93,11 +101,8 @@ OpCompiler::Closure OpCompiler::compileRounded(Operation &op) {
   Array &result = slot(op.getResult(0));
   recur::DimsAttr dims = recur::dimsOf(op.getResult(0).getType());
   bool alongTime = !dims.getAxes().empty() && (dims.getAxes()[0] == "time" || dims.getAxes()[0] == "source");
-  auto scan = dyn_cast<chunk::ScanOp>(op.getParentOp());
-  const int terms = scan && chunk::hasTwoTerms(scan) ? 2 : 1;
+  const Rounding operand = roundingOf(op);
   return std::function<void()>([=, exact = std::move(*run), &result, &rounding = sizes.rounding] {
-    Rounding operand = rounding;
-    operand.bits *= terms;
     for (auto [from, to] : operands)
       llvm::transform(from->data, to->data.begin(), operand);
     exact();
@@ -107,12 +112,10 @@ OpCompiler::Closure OpCompiler::compileRounded(Operation &op) {
 }
 
 llvm::Expected<std::function<void()>> OpCompiler::compile(Operation &op) {
-  if (auto scan = dyn_cast_or_null<chunk::ScanOp>(op.getParentOp());
-      scan && sizes.rounding.bits && op.getParentRegion() == &scan.getChunk())
-    return compileRounded(op);
-  if (sizes.rounding.bits && op.hasAttr(kRoundedAttr))
-    return compileRounded(op);
-  auto run = compileExact(op);
+  auto scan = dyn_cast_or_null<chunk::ScanOp>(op.getParentOp());
+  const bool isRounded =
+      sizes.rounding.bits && (op.hasAttr(kRoundedAttr) || (scan && op.getParentRegion() == &scan.getChunk()));
+  auto run = isRounded ? compileRounded(op) : compileExact(op);
   if (!run || !sizes.noise.state || !rounds(op))
     return run;
   Array &result = slot(op.getResult(0));

@@ -29,6 +29,8 @@ private:
   using Closure = llvm::Expected<std::function<void()>>;
   Closure compileExact(mlir::Operation &op);
   Closure compileRounded(mlir::Operation &op);
+  /// What operands of products next to `op` are rounded to: those of two terms have twice the bits.
+  Rounding roundingOf(mlir::Operation &op) const;
   Closure compileMap(recur::MapOp op);
   Closure compileContract(recur::ContractOp op);
   Closure compileReduce(recur::ReduceOp op);

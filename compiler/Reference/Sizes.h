@@ -25,10 +25,9 @@ private:
 /// On contractions of a step: UnitAttr, its operands are rounded, too (Rounding).
 inline constexpr const char *kRoundedAttr = "recur.rounded";
 
-/// For error analysis of matrix instructions: operands of products inside a chunk are rounded to `bits` significant bits, sums are exact.
-/// With chunk::hasTwoTerms an operand has two terms, of twice as many bits together.
-/// So are tensors of 16-bit elements that one op of the function hands to another. Chunks are taken to the end then, as such kernels do: steps
-/// behind it are zeros and decay nothing.
+/// For error analysis of matrix instructions: operands of products inside a chunk are rounded to `bits` significant bits (of two terms together
+/// where chunk::hasTwoTerms), and so are tensors of 16-bit elements that one op of the function hands to another. Chunks are taken to the end
+/// then, as such kernels do: steps behind it are zeros and decay nothing.
 struct Rounding {
   int bits = 0;           // 0: operands are as they are
   int lowestExponent = 0; // of the last bit: 2^lowestExponent is the smallest positive number

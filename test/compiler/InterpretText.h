@@ -1,6 +1,7 @@
 // Runs the reference interpreter on IR text, for the tests beside this file.
 #pragma once
 #include "compiler/Reference/Interpreter.h"
+#include "dialects/Chunk/Chunk.h"
 #include "dialects/Recur/Recur.h"
 #include "mlir/Parser/Parser.h"
 #include <catch2/catch.hpp>
@@ -34,12 +35,12 @@ inline std::pair<std::vector<Array>, std::string> tryInterpret(const std::string
                                                                const Rounding &rounding = {}) {
   static mlir::MLIRContext *context = [] {
     auto *made = new mlir::MLIRContext;
-    made->loadDialect<recur::RecurDialect, mlir::arith::ArithDialect, mlir::func::FuncDialect>();
+    made->loadDialect<recur::RecurDialect, chunk::ChunkDialect, mlir::arith::ArithDialect, mlir::func::FuncDialect>();
     return made;
   }();
   auto module = mlir::parseSourceString<mlir::ModuleOp>(kTypes + text, context);
   REQUIRE(module);
-  auto results = interpret(*module->getOps<mlir::func::FuncOp>().begin(), args, dims, /*noise=*/0, rounding);
+  auto results = interpret(*module->getOps<mlir::func::FuncOp>().begin(), args, dims, /*noise=*/{}, rounding);
   if (!results)
     return {{}, llvm::toString(results.takeError())};
   return {*results, ""};

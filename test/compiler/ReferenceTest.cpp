@@ -234,6 +234,26 @@ TEST_CASE("with a kernel's roundings, what one op hands to another in 16 bits is
   CHECK(run(text, {x})[0].reals() == x.reals());
 }
 
+TEST_CASE("with a kernel's roundings, scores and the values that they are applied to are rounded where the two meet") {
+  const std::string text = R"(!rows = tensor<4x1xf32, #recur.dims<time | "1">>
+  !scores = tensor<4x4xf32, #recur.dims<time, source>>
+  func.func @f(%A: !scores, %v: !rows, %b: !rows) -> (!rows, !rows) {
+    %y = chunk.apply(%A, %v, %b) : !scores, !rows
+    %z = chunk.apply(%A, %v, %b) transposed : !scores, !rows
+    return %y, %z : !rows, !rows
+  })";
+  const double above = 1 + 0x1p-9;
+  Numbers scores(16, 0);
+  scores[3 * 4 + 0] = above; // the pair of the steps 3 and 0, which meet at 2
+  const std::vector<Array> args = {Array::real({4, 4}, scores), Array::real({4, 1}, {1, 0, 0, 1}),
+                                   Array::real({4, 1}, {1, above, above, 1})};
+  const auto [results, error] = tryInterpret(text, args, {}, Rounding{8, -133});
+  REQUIRE(error == "");
+  CHECK(results[0].reals() == Numbers{0, 0, 0, above}); // the decay of step 2 comes behind the product
+  CHECK(results[1].reals() == Numbers{above, 0, 0, 0}); // that of step 1 does
+  CHECK(run(text, args)[0].reals() == Numbers{0, 0, 0, above * above * above});
+}
+
 TEST_CASE("sizes that disagree are named") {
   std::string text =
       R"(func.func @f(%x: !k {recur.name = "x"}, %y: !k {recur.name = "y"}, %z: tensor<?xf64, #recur.dims<| "2*K">>) -> !k {

@@ -87,11 +87,11 @@ double distance(const std::string &name, DType type, int64_t time, bool whole, b
 
 } // namespace
 
-TEST_CASE("what 16 bits hold exactly is not rounded: chunks, rests and lone steps are the recurrence") {
+TEST_CASE("what 16 bits hold exactly is off by f32's rounding alone: chunks, rests and lone steps are the recurrence") {
   for (const char *name : {"plain", "scalar", "keys"})
     for (int64_t time : {1, 17, 64, 71}) {
       INFO(name << " T=" << time);
-      CHECK(distance(name, DType::BF16, time, /*whole=*/true) == 0);
+      CHECK(distance(name, DType::BF16, time, /*whole=*/true) < 0x1p-20);
     }
 }
 

@@ -29,13 +29,15 @@
 //
 // Matrix instructions. Where a kernel computes by chunks on these, operands of products are rounded once to 16 bits; sums, states that are
 // carried and everything else are f32, to which the above applies. What the roundings do is not modelled but computed: the reference
-// interprets the kernel's own chunks (the IR after the phase `form`, with the sizes of its plan) in f64, and rounds operands to nearest,
-// and nothing else, where the kernel does: rows and columns of products, scores and the states that are read, both decayed rows of
-// a score where decays lie along the keys, the matrix and the solutions of a solve, and what one kernel hands to another in a tensor of 16-bit
-// elements, operands of the next products for the most part (Reference/Sizes.h, Rounding). With r its distance from
-// the exact reference, per block, the largest of three: on the inputs themselves, and on two draws of inputs beside them, each moved
-// by about one unit of bf16 (computed where the first does not suffice). One draw of roundings says little about a block of few numbers: those of a single number are within a fifth
-// of their standard deviation in one case of six.
+// interprets the kernel's own chunks (the IR after the phase `form`, with the sizes of its plan) in f64, and rounds operands to nearest where
+// the kernel does: rows and columns of products, scores and the states that are read, both decayed rows of a score where decays lie along
+// the keys, scores and the decayed values where they lie along the values, the matrix and the solutions of a solve, and what one kernel hands
+// to another in a tensor of 16-bit elements, operands of the next products for the most part (Reference/Sizes.h, Rounding). Its operations
+// are off by 2^-24 besides: a kernel's form may subtract what its model never adds (the gradient of decays is a sum of differences), which
+// the model's own growth does not show. With r its distance from the exact reference, per block, the largest of three: on the inputs
+// themselves, and on two draws of inputs beside them, each moved by about one unit of bf16 (computed where the first does not suffice). One
+// draw of roundings says little about a block of few numbers: those of a single number are within a fifth of their standard deviation in one
+// case of six.
 //
 //     ||x - ref||_2 <= (4 sqrt(n + 64) g 2^-24 + 2 r / ||ref||_2) ||ref||_2
 //
