@@ -78,7 +78,8 @@ def short(plan):
     for part in plan.split("; "):
         form, chunk = re.search(r"form = (\w+)", part)[1], re.search(r"chunk = (\d+)", part)[1]
         tiles = re.search(r"value_tile = (\d+), warps = (\d+)", part)
-        parts.append("/".join([chunk, *(tiles.groups() if tiles else []), *(["ahead"] if "ahead = true" in part else [])])
+        parts.append("/".join([chunk, *(tiles.groups() if tiles else []), *(["ahead"] if "ahead = true" in part else []),
+                               *(["wg"] if "warpgroups = true" in part else [])])
                      if form == "chunk" else form)
     return ", ".join(parts)
 
