@@ -31,10 +31,10 @@ bool hasCotangent(Type type) { return recur::isArray(type) && recur::elementKind
 class FunctionAdjoint {
 public:
   /// `wrt`: names of arguments; empty: all. `steps`: no scan goes back by chunks. `again`: matrix states are computed again, those between
-  /// every `interval`-th (0: as many as are cheap) and the next.
-  FunctionAdjoint(func::FuncOp fn, ArrayRef<std::string> wrt, bool steps, bool again, int64_t interval)
+  /// every `interval`-th (0: as many as are cheap) and the next. `results`: the function gives the model's results, too.
+  FunctionAdjoint(func::FuncOp fn, ArrayRef<std::string> wrt, bool steps, bool again, int64_t interval, bool results)
       : fn(fn), ret(fn.getBody().front().getTerminator()), b(ret), wrt(wrt), steps(steps), again(again),
-        interval(interval) {}
+        interval(interval), givesResults(results) {}
 
   LogicalResult build() {
     auto order = fn->getAttrOfType<IntegerAttr>(kOrderAttr);
@@ -285,10 +285,14 @@ private:
     return success();
   }
 
-  /// The function's results: one cotangent per argument that has one, zero where nothing depends on it.
+  /// The function's results: one cotangent per argument that has one, zero where nothing depends on it; before them, those of the model where they are wanted.
   void giveGradients() {
     SmallVector<Value> results;
     SmallVector<DictionaryAttr> named;
+    for (unsigned i = 0; givesResults && i < fn.getNumResults(); ++i) {
+      results.push_back(ret->getOperand(i));
+      named.push_back(fn.getResultAttrDict(i));
+    }
     unsigned count = fn.getNumArguments();
     for (unsigned i = 0; i < count; ++i) {
       Value argument = fn.getArgument(i);
@@ -315,6 +319,7 @@ private:
   ArrayRef<std::string> wrt;
   bool steps, again;
   int64_t interval;
+  bool givesResults;
   std::string prefix;
   llvm::DenseSet<Value> active;
   llvm::DenseMap<Value, SmallVector<Part>> parts;
@@ -325,7 +330,7 @@ struct Differentiate : rondo::impl::DifferentiateBase<Differentiate> {
   void runOnOperation() override {
     std::vector<std::string> names(wrt.begin(), wrt.end());
     for (func::FuncOp fn : getOperation().getOps<func::FuncOp>())
-      if (!fn.isExternal() && failed(FunctionAdjoint(fn, names, steps, again, interval).build()))
+      if (!fn.isExternal() && failed(FunctionAdjoint(fn, names, steps, again, interval, results).build()))
         return signalPassFailure();
   }
 };

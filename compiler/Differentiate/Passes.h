@@ -1,5 +1,6 @@
-// The pass that makes a model its gradient.
+// The passes that make a model its gradient, its derivative along a direction, or a half of a training step.
 #pragma once
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 #include <memory>
 

@@ -38,8 +38,75 @@ def Differentiate : Pass<"differentiate", "::mlir::ModuleOp"> {
   let options = [ListOption<"wrt", "wrt", "std::string", "names of the arguments whose gradients are wanted; none: all">,
                  Option<"steps", "steps", "bool", "false", "chunk.scans go back step by step too">,
                  Option<"again", "again", "bool", "false", "matrix states that single steps need on the way back are computed again, interval by interval">,
-                 Option<"interval", "interval", "int64_t", "0", "of these, steps from one state that is kept to the next; 0: the pass's choice">];
+                 Option<"interval", "interval", "int64_t", "0", "of these, steps from one state that is kept to the next; 0: the pass's choice">,
+                 Option<"results", "results", "bool", "false", "the function gives the model's results, too, before the cotangents">];
   let dependentDialects = ["::rondo::recur::RecurDialect", "::rondo::chunk::ChunkDialect", "::mlir::arith::ArithDialect"];
+}
+
+def MergeRecurrences : Pass<"merge-recurrences", "::mlir::func::FuncOp"> {
+  let summary = "recurrences of the same states become one";
+  let description = [{
+    A gradient computes its model's states again, by a scan of its own with outputs of its own. Where the function gives the model's results, too
+    (`differentiate` with `results`), that scan and the model's have the same states: the same initial values, updated by the same operations of
+    the same operands. Of two such scans that no cotangent has a part in, one is left, with the outputs of both.
+
+    Requires: a function that `differentiate` made. Ensures: the same values. Cost: each pair of scans is compared once.
+
+    ```mlir
+    // rondo-opt --merge-recurrences
+    func.func @sums(%x: tensor<?x?xf64, #recur.dims<batch, time>>, %s0: tensor<?xf64, #recur.dims<batch>>)
+        -> (tensor<?x?xf64, #recur.dims<batch, time>>, tensor<?x?xf64, #recur.dims<batch, time>>) {
+      %y, %s = recur.scan over [#recur.axis<"t">] states [#recur.state<"s", [[1]]>]
+          inputs(%x : tensor<?x?xf64, #recur.dims<batch, time>>) inits(%s0 : tensor<?xf64, #recur.dims<batch>>) {
+      ^bb0(%xt: tensor<f64, #recur.dims<>>, %st: tensor<f64, #recur.dims<>>):
+        %n = recur.map add(%st, %xt) : (tensor<f64, #recur.dims<>>, tensor<f64, #recur.dims<>>) -> tensor<f64, #recur.dims<>>
+        recur.yield states(%n : tensor<f64, #recur.dims<>>) outputs(%n : tensor<f64, #recur.dims<>>)
+      } : tensor<?x?xf64, #recur.dims<batch, time>>, tensor<?xf64, #recur.dims<batch>>
+      %z, %t = recur.scan over [#recur.axis<"t">] states [#recur.state<"s", [[1]]>]
+          inputs(%x : tensor<?x?xf64, #recur.dims<batch, time>>) inits(%s0 : tensor<?xf64, #recur.dims<batch>>) {
+      ^bb0(%xt: tensor<f64, #recur.dims<>>, %st: tensor<f64, #recur.dims<>>):
+        %n = recur.map add(%st, %xt) : (tensor<f64, #recur.dims<>>, tensor<f64, #recur.dims<>>) -> tensor<f64, #recur.dims<>>
+        recur.yield states(%n : tensor<f64, #recur.dims<>>) outputs(%st : tensor<f64, #recur.dims<>>)
+      } : tensor<?x?xf64, #recur.dims<batch, time>>, tensor<?xf64, #recur.dims<batch>>
+      return %y, %z : tensor<?x?xf64, #recur.dims<batch, time>>, tensor<?x?xf64, #recur.dims<batch, time>>
+    }
+    ```
+  }];
+  let dependentDialects = ["::rondo::recur::RecurDialect"];
+}
+
+def TakeHalf : Pass<"take-half", "::mlir::func::FuncOp"> {
+  let summary = "of a gradient that gives its model's results, the way there or the way back";
+  let description = [{
+    What no cotangent has a part in is the way there. With `half=there` the function is the model again, which also gives what scans of the way
+    back read of scans of the way there, as results `kept.1`, `kept.2` and so on; with `half=back` it is the gradient, which takes these as arguments. Run one after the
+    other they compute what the gradient computes, and nothing twice. Values that no scan computes are no results: they are made where they are needed.
+
+    Requires: a function that `differentiate` made with `results`. Ensures: both halves of the same function have the same `kept.N`. Cost: one walk.
+
+    ```mlir
+    // rondo-opt --take-half=half=back
+    func.func @square(%x: tensor<?x?xf64, #recur.dims<batch, time>> {recur.name = "x", recur.kind = "input"},
+                      %dy: tensor<?x?xf64, #recur.dims<batch, time>> {recur.name = "d_y", recur.kind = "input", recur.cotangent = "y"})
+        -> (tensor<?x?xf64, #recur.dims<batch, time>> {recur.name = "y", recur.kind = "output"},
+            tensor<?x?xf64, #recur.dims<batch, time>> {recur.name = "d_x", recur.kind = "output", recur.cotangent = "x"}) {
+      %y, %twice = recur.scan over [#recur.axis<"t">] inputs(%x : tensor<?x?xf64, #recur.dims<batch, time>>) {
+      ^bb0(%xt: tensor<f64, #recur.dims<>>):
+        %square = recur.map mul(%xt, %xt) : (tensor<f64, #recur.dims<>>, tensor<f64, #recur.dims<>>) -> tensor<f64, #recur.dims<>>
+        %sum = recur.map add(%xt, %xt) : (tensor<f64, #recur.dims<>>, tensor<f64, #recur.dims<>>) -> tensor<f64, #recur.dims<>>
+        recur.yield outputs(%square, %sum : tensor<f64, #recur.dims<>>, tensor<f64, #recur.dims<>>)
+      } : tensor<?x?xf64, #recur.dims<batch, time>>, tensor<?x?xf64, #recur.dims<batch, time>>
+      %dx = recur.scan over [#recur.axis<"t">] inputs(%twice, %dy : tensor<?x?xf64, #recur.dims<batch, time>>, tensor<?x?xf64, #recur.dims<batch, time>>) {
+      ^bb0(%a: tensor<f64, #recur.dims<>>, %d: tensor<f64, #recur.dims<>>):
+        %p = recur.map mul(%a, %d) : (tensor<f64, #recur.dims<>>, tensor<f64, #recur.dims<>>) -> tensor<f64, #recur.dims<>>
+        recur.yield outputs(%p : tensor<f64, #recur.dims<>>)
+      } : tensor<?x?xf64, #recur.dims<batch, time>>
+      return %y, %dx : tensor<?x?xf64, #recur.dims<batch, time>>, tensor<?x?xf64, #recur.dims<batch, time>>
+    }
+    ```
+  }];
+  let options = [Option<"half", "half", "std::string", "", "there or back">];
+  let dependentDialects = ["::rondo::recur::RecurDialect"];
 }
 
 def Linearize : Pass<"linearize", "::mlir::ModuleOp"> {

@@ -65,6 +65,8 @@ Compilation::Compilation(std::shared_ptr<SharedContext> shared, const Source &so
 }
 
 bool Compilation::checkTarget() {
+  if (!checkHalf())
+    return false;
   if (options.target == "reference" || isCuda() || machine())
     return true;
   fail("unknown-target", "there is no target '" + options.target + "'",
@@ -261,6 +263,7 @@ PhaseOptions Compilation::makePhaseOptions() {
   result.gradients = early ? options.gradient : std::max<int64_t>(0, options.gradient - 1);
   result.gradient = !early && options.gradient > 0;
   result.tangent = options.tangent;
+  result.half = options.half;
   result.wrt = options.wrt;
   result.form = options.form;
   result.schedule = options.schedule;
@@ -277,6 +280,18 @@ PhaseOptions Compilation::makePhaseOptions() {
     result.backBySteps = true;
   }
   return result;
+}
+
+bool Compilation::checkHalf() {
+  if (options.half.empty())
+    return true;
+  if (options.half != "there" && options.half != "back")
+    fail("half", "there is no half '" + options.half + "'", "halves are 'there' and 'back'");
+  else if (options.gradient != 1 || options.tangent)
+    fail("half", "'" + options.half + "' is half of a model's gradient, and another derivative is asked for");
+  else if (options.target == "reference")
+    fail("half", "the reference interpreter has no halves", "it runs the model, and its gradient as a whole");
+  return !hasError();
 }
 
 bool Compilation::checkSizes() {

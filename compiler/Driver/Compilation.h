@@ -74,6 +74,8 @@ private:
   void take(const frontend::Diagnostics &found);
   bool enterWithIR();
   PhaseOptions makePhaseOptions();
+  /// What is asked for has halves.
+  bool checkHalf();
   /// Every dimension has a size, every size a dimension, and the element types are ones to compute with.
   bool checkSizes();
   /// Writes the module after a phase to its file, whole or not at all.

@@ -33,6 +33,7 @@ struct Options {
   bool resets = false;           // the program takes `resets`
   bool packed = false;           // the program takes the `offsets` of packed sequences
   int64_t gradient = 0;          // 1: the gradient of the model instead of the model; 2: the gradient of that
+  std::string half; // with a gradient: "there", the model with what its gradient keeps; "back", the rest; empty: all
   bool tangent = false; // the derivative along a direction beside the results (of the gradient, where one is asked for)
   std::vector<std::string> wrt; // the tensors that the (last) gradient is by; empty: all
   std::string suffix;           // of the names of a CPU's functions, for code that is linked beside other code

@@ -166,10 +166,13 @@ void buildWayBack(OpPassManager &passes, const PhaseOptions &options) {
   by.steps = options.backBySteps;
   by.again = !options.backBySteps;
   by.interval = options.interval;
+  by.results = !options.half.empty();
   if (options.backBySteps && options.form != "step")
     buildRaise(passes, options);
   passes.addPass(createDifferentiate(by));
   buildSimplify(passes, options);
+  if (by.results)
+    passes.addNestedPass<func::FuncOp>(createMergeRecurrences());
   if (options.backBySteps) // element types stay as they are, and kernels read results
     passes.addPass(createSeparateResults(SeparateResultsOptions()));
   else
@@ -201,6 +204,8 @@ void buildGradient(OpPassManager &passes, const PhaseOptions &options) {
   if (options.gradient)
     buildForm(passes, 0);
   narrowOperands(passes, options);
+  if (options.gradient && !options.half.empty())
+    passes.addNestedPass<func::FuncOp>(createTakeHalf({options.half}));
 }
 
 /// More blocks would repeat more of what they have in common than they gain.

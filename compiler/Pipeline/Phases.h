@@ -20,8 +20,9 @@ struct PhaseOptions {
   bool gradient = false;                    // whether it is once more, afterwards
   bool tangent = false;                     // whether the result is linearised, before it has forms
   bool backBySteps = false;                 // the target has no kernels that go back by chunks
-  std::vector<std::string> wrt;             // the tensors that the last gradient is by; none: all
-  std::string form = "step";                // what choose-plans is asked for
+  std::string half;             // of the gradient with the model's results: "there" or "back"; empty: the gradient
+  std::vector<std::string> wrt; // the tensors that the last gradient is by; none: all
+  std::string form = "step";    // what choose-plans is asked for
   std::string schedule = "auto";
   int64_t chunk = 0;
   int64_t interval = 0;

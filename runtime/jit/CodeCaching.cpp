@@ -80,7 +80,7 @@ const std::string &compilerIdentity() {
 
 std::string cacheKey(const driver::Source &source, const driver::Options &options) {
   // A field that is new does not compile before it is considered here.
-  const auto &[model, target, dims, type, types, form, schedule, chunk, interval, plan, resets, packed, gradient,
+  const auto &[model, target, dims, type, types, form, schedule, chunk, interval, plan, resets, packed, gradient, half,
                tangent, wrt, suffix, noise, noiseInSingle, roundings, from, dumpPhases] = options;
   (void)noise, (void)noiseInSingle, (void)roundings; // of the reference, which is not kept
   const bool isText = source.name.size() < 5 || source.name.compare(source.name.size() - 5, 5, ".mlir") != 0;
@@ -103,7 +103,7 @@ std::string cacheKey(const driver::Source &source, const driver::Options &option
   addField(key, "interval", std::to_string(interval));
   addField(key, "plan", plan);
   addField(key, "boundaries", std::string(resets ? "resets" : "") + (packed ? " packed" : ""));
-  addField(key, "gradient", std::to_string(gradient) + (tangent ? " tangent" : ""));
+  addField(key, "gradient", std::to_string(gradient) + (tangent ? " tangent" : "") + (half.empty() ? "" : " " + half));
   for (const std::string &name : wrt)
     addField(key, "wrt", name);
   addField(key, "suffix", suffix);

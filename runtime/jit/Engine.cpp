@@ -70,6 +70,7 @@ driver::Options toDriver(const CompileOptions &from) {
   to.schedule = from.schedule;
   to.interval = from.interval;
   to.gradient = from.gradient;
+  to.half = from.half;
   to.tangent = from.tangent;
   to.wrt = from.wrt;
   to.noise = from.noise;

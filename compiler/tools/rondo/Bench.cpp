@@ -140,7 +140,8 @@ void printJson(const BenchArguments &arguments, const ModelInfo &info, const Com
     dims.push_back(fmt::format("{}: {}", quoted(name), options.dims.at(name)));
   fmt::print("{{\n  \"spec\": {},\n  \"model\": {},\n  \"version\": {},\n  \"target\": {},\n",
              quoted(arguments.spec.spec), quoted(info.name), quoted(RONDO_VERSION), quoted(options.target));
-  fmt::print("  \"gradient\": {},\n", options.gradient);
+  fmt::print("  \"gradient\": {},\n  \"half\": {},\n", options.gradient,
+             options.half.empty() ? "null" : quoted(options.half));
   fmt::print("  \"dtype\": {},\n  \"dims\": {{{}}},\n", quoted(typesText(options)), fmt::join(dims, ", "));
   const bool twoAxes = asksFor(info.tensors, Axis::Time1);
   fmt::print("  \"shape\": {{\"B\": {}, \"T\": {}, {}\"H\": {}}},\n  \"threads\": {},\n", shape.batch, shape.time,
@@ -166,8 +167,12 @@ void printJson(const BenchArguments &arguments, const ModelInfo &info, const Com
 void printText(const BenchArguments &arguments, const ModelInfo &info, const CompileOptions &options,
                const CallShape &shape, const Measurement &m, const std::optional<Measurement> &forward) {
   fmt::print("{} on {}, {}, {} {}, {} threads\n",
-             paint(Colour::Bold, (options.gradient ? "gradient of " : "") + info.name), options.target,
-             typesText(options), describeDims(info, options.dims), describe(info.tensors, shape),
+             paint(Colour::Bold, (options.half == "there" ? ""
+                                  : options.gradient      ? "gradient of "
+                                                          : "") +
+                                     info.name) +
+                 (options.half.empty() ? "" : ", the way " + options.half),
+             options.target, typesText(options), describeDims(info, options.dims), describe(info.tensors, shape),
              threadsOf(arguments.spec.threads));
   fmt::print("  run      {:.4g} ms median of {} (least {:.4g} ms)\n", 1e3 * m.median, m.repeats, 1e3 * m.least);
   fmt::print("  speed    {:.4g} tokens/s, {:.4g} GB/s of tensors read and written\n", m.tokens / m.median,
@@ -252,7 +257,7 @@ int bench(const BenchArguments &arguments) {
     return fail(ran.error());
   measurement.products = productsOf(engine, path, options, shape);
   std::optional<Measurement> forward;
-  if (options.gradient > 0 && !gpuOf(options)) {
+  if (options.gradient > 0 && options.half.empty() && !gpuOf(options)) {
     CompileOptions own = options;
     own.gradient = 0;
     own.wrt.clear();
@@ -296,7 +301,8 @@ void addBench(CLI::App &app, int &status) {
       "--graph{1}", arguments->graph,
       "on a GPU: replay a CUDA graph of the call; --graph=32: of so many calls in a row, and the time is of one");
   command->add_flag("--json", arguments->json, "print the numbers as JSON");
-  command->footer("Dimensions without a size are 64. With --grad the model is measured, too, and the rates of products "
+  command->footer("Dimensions without a size are 64. With --grad the model is measured, too, but for --half, and the "
+                  "rates of products "
                   "(multiply-adds,\n"
                   "computed again or not) are compared. On a GPU the tensors lie there, times are the device's own, "
                   "and its cache is\n"

@@ -45,7 +45,9 @@ Memory memoryOf(const Program &program, const CallShape &shape) {
         alongTime = true;
         steps = std::max(steps, axis.steps);
       }
-    if (spec.kind != TensorKind::Temporary) {
+    if (isKept(spec)) {
+      memory.kept += bytes;
+    } else if (spec.kind != TensorKind::Temporary) {
       memory.tensors += bytes;
       memory.alongTime += alongTime ? bytes : 0;
     } else if (steps == 1) {

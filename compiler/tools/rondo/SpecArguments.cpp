@@ -156,6 +156,11 @@ void addGradient(CLI::App &command, SpecArguments &arguments) {
       ->type_name("NAME,...")
       ->delimiter(',')
       ->allow_extra_args(false);
+  command
+      .add_option("--half", arguments.half,
+                  "with --grad: half of a training step; there, the model, which also gives what the way back needs "
+                  "(kept.1 ...); back, its gradient, which takes that")
+      ->check(CLI::IsMember({"there", "back"}));
 }
 
 void addBoundaries(CLI::App &command, SpecArguments &arguments) {
@@ -275,6 +280,7 @@ CompileOptions compileOptions(const SpecArguments &arguments) {
   options.plan = fmt::format("{}", fmt::join(arguments.plans, "; "));
   options.interval = arguments.interval;
   options.gradient = arguments.gradient;
+  options.half = arguments.half;
   options.tangent = arguments.tangent;
   options.wrt = arguments.wrt;
   options.resets = arguments.resets;

@@ -23,6 +23,7 @@ struct SpecArguments {
   bool resets = false, packed = false;
   int gradient = 0;
   bool tangent = false;
+  std::string half;
   bool derives() const { return gradient > 0 || tangent; }
   std::vector<std::string> wrt;
   int threads = 0;

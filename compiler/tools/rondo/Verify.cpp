@@ -3,6 +3,7 @@
 #include "compiler/tools/rondo/Commands.h"
 #include "compiler/tools/rondo/DerivativeCheck.h"
 #include "compiler/tools/rondo/Examples.h"
+#include "compiler/tools/rondo/Halves.h"
 #include "compiler/tools/rondo/SpecArguments.h"
 #include "compiler/tools/rondo/Stepping.h"
 #include "compiler/tools/rondo/Terminal.h"
@@ -39,6 +40,8 @@ public:
 private:
   bool hasChunkForm(const Case &which);
   bool isPlanned(const Case &which, const std::string &type);
+  /// Whether kernels are made of a derivative, be it that half of it which is the model.
+  bool isOfGradient() const { return arguments.spec.derives() || !arguments.spec.half.empty(); }
   bool isCuda() const { return arguments.spec.target.starts_with("cuda"); }
   Result<std::vector<Kernel>> compileRounded(const Case &which, const TypeChoice &choice);
   std::vector<Case> cases();
@@ -118,23 +121,23 @@ std::vector<Case> ModelVerifier::cases() {
   }
   if (arguments.longRuns)
     return inBothForms(longCases(), chunks, isCuda() ? "auto" : "chunk", false);
-  std::vector<Case> all = arguments.spec.derives() ? derivativeCases() : standardCases();
+  std::vector<Case> all = isOfGradient() ? derivativeCases() : standardCases();
   if (asksFor(info.tensors, Axis::Group)) // three groups of three heads
     all.back().shape.heads = 9;
   if (chunks)
     for (const Case &each : isCuda() ? tileCases() : chunkCases())
       all.push_back(each);
-  if (chunks && !isCuda() && !arguments.spec.derives())
+  if (chunks && !isCuda() && !isOfGradient())
     all.push_back(attentionCase());
-  if (compilerChooses && isCuda() && !arguments.spec.derives() && !resets && !packed)
+  if (compilerChooses && isCuda() && !isOfGradient() && !resets && !packed)
     for (const Case &each : scanCases())
       all.push_back(each);
   const bool cuts = std::ranges::find(info.schedules, "segment") != info.schedules.end();
-  if (compilerChooses && cuts && !isCuda() && !arguments.spec.derives() && arguments.spec.schedule == "auto")
+  if (compilerChooses && cuts && !isCuda() && !isOfGradient() && arguments.spec.schedule == "auto")
     for (const Case &each : segmentCases(chunks))
       all.push_back(each);
   if (cells)
-    for (const Case &each : cellCases(arguments.spec.derives()))
+    for (const Case &each : cellCases(isOfGradient()))
       all.push_back(each);
   for (Case &each : all) {
     if (!compilerChooses) {
@@ -165,7 +168,7 @@ std::vector<std::string> ModelVerifier::typesOf(const Case &which) const {
     return {"f32"};
   if (arguments.longRuns)
     return {"f64", "f32", "bf16"};
-  if (arguments.spec.derives())
+  if (isOfGradient())
     return which.form == "step" ? std::vector<std::string>{"f64", "f32"}
                                 : std::vector<std::string>{"f64", "f32", "bf16"};
   if (which.form != "step" || which.segments > 0) // what is loaded and stored is the same in every form
@@ -181,9 +184,10 @@ void ModelVerifier::fault(const std::string &type, const Error &error) {
   ++totals.failures;
 }
 
-/// As the command line says, for this model under these boundaries.
+/// As the command line says, for this model under these boundaries; kernels alone have halves.
 CompileOptions ModelVerifier::optionsOf(const Case &which) const {
   CompileOptions options = compileOptions(arguments.spec);
+  options.half.clear();
   options.model = info.name;
   options.resets = which.resets;
   options.packed = which.packed;
@@ -292,7 +296,12 @@ Result<Kernel> ModelVerifier::compileKernel(const Case &which, const std::string
   const std::string key = which.name() + (" " + type);
   if (const auto known = kernels.find(key); known != kernels.end())
     return known->second;
-  Result<Kernel> kernel = engine.compileFile(path, kernelOptions(which, choice));
+  CompileOptions options = kernelOptions(which, choice);
+  options.half = arguments.spec.half;
+  if (options.half == "there") // of the gradient, while everything else is of the model
+    options.gradient = 1;
+  Result<Kernel> kernel =
+      options.half.empty() ? engine.compileFile(path, options) : compileHalves(engine, path, options);
   if (kernel)
     kernels.emplace(key, *kernel);
   return kernel;
@@ -396,7 +405,7 @@ void ModelVerifier::verify() {
   ++totals.models;
   fmt::print("{} ({})\n", paint(Colour::Bold, info.name), path);
   for (const Case &which : cases()) {
-    if (arguments.spec.derives() && which.form == "chunk" && (which.resets || which.packed) && !hasChunkForm(which))
+    if (isOfGradient() && which.form == "chunk" && (which.resets || which.packed) && !hasChunkForm(which))
       continue;
     if (Result<void> compiled = compileReference(which); !compiled) {
       fault("reference", compiled.error());
@@ -437,7 +446,11 @@ void verifyFile(Engine &engine, Progress &progress, const VerifyArguments &argum
 int verify(const VerifyArguments &asked) {
   if (asked.spec.gradient > 0 && asked.spec.tangent)
     return fail("verify takes --grad or --jvp, not both");
+  if (!asked.spec.half.empty() && asked.spec.gradient != 1)
+    return fail("--half goes with --grad, once");
   VerifyArguments arguments = asked;
+  if (asked.spec.half == "there") // which is the model
+    arguments.spec.gradient = 0;
   arguments.spec.noCache = true; // what is verified is the compiler
   Engine engine;
   Progress progress;

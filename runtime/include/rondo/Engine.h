@@ -37,6 +37,10 @@ struct CompileOptions {
   /// 1: the kernel is the gradient of the model: it takes the model's tensors and the cotangents of its results, `d_y` for `y`
   /// (final states' may be left out and are zero), and gives those of its inputs, `d_x` for `x`. 2: the gradient of that, `d2_`.
   int64_t gradient = 0;
+  /// With gradient 1, half of a training step. "there": the model itself; beside its results the kernel gives what its gradient
+  /// needs of the way there, `kept.1`, `kept.2` and so on, with their own shapes and types (Kernel::program). "back": the gradient; the kernel takes these,
+  /// too, and does not compute them again. The two halves are compiled with the same options but for this.
+  std::string half;
   /// Forward mode: the kernel also takes tangents, `t_x` for `x` (initial states' may be left out and are zero), and gives `t_y`, the
   /// derivative of `y` along them. With `gradient` above 0, of the gradient.
   bool tangent = false;

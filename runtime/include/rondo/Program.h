@@ -149,6 +149,9 @@ namespace core {
 class DeviceCode; // runtime/core/DeviceCode.h
 }
 
+/// Whether a tensor is what the one half of a training step hands to the other (CompileOptions::half).
+inline bool isKept(const TensorSpec &spec) { return spec.name.rfind("kept.", 0) == 0; }
+
 /// The signature and the launches, in order. `code` keeps the machine code alive.
 struct Program {
   std::string model;
