@@ -253,10 +253,7 @@ private:
       op->emitRemark("differentiate goes back by single steps: ") << why;
     }
     OpBuilder here(op);
-    auto steps =
-        recur::ScanOp::create(here, op->getLoc(), op->getResultTypes(), scan.getInputs(), scan.getParams(),
-                              scan.getInits(), scan.getResets(), scan.getOffsets(), scan.getAxes(), scan.getStates());
-    buildStep(op, &steps.getBody().emplaceBlock());
+    recur::ScanOp steps = createSteps(here, op);
     for (auto [old, result] : llvm::zip(op->getResults(), steps->getResults()))
       if (active.contains(old))
         active.insert(result);

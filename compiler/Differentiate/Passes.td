@@ -48,7 +48,8 @@ def MergeRecurrences : Pass<"merge-recurrences", "::mlir::func::FuncOp"> {
   let description = [{
     A gradient computes its model's states again, by a scan of its own with outputs of its own. Where the function gives the model's results, too
     (`differentiate` with `results`), that scan and the model's have the same states: the same initial values, updated by the same operations of
-    the same operands. Of two such scans that no cotangent has a part in, one is left, with the outputs of both.
+    the same operands. Of two such scans that no cotangent has a part in, one is left, with the outputs of both. Raised scans are compared by their
+    steps, and are merged as steps.
 
     Requires: a function that `differentiate` made. Ensures: the same values. Cost: each pair of scans is compared once.
 

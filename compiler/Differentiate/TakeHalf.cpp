@@ -60,6 +60,7 @@ public:
       Value value = result;
       const unsigned position = function.getNumArguments();
       (void)function.insertArgument(position, value.getType(), attributesOf(number, "input", "param"), value.getLoc());
+      function.setArgAttr(position, recur::kKeptAttr, UnitAttr::get(function.getContext()));
       value.replaceAllUsesWith(function.getArgument(position));
     }
     setResults(gradients, {});

@@ -143,7 +143,7 @@ void buildPlanCuda(OpPassManager &passes, const PhaseOptions &options, bool isBa
   tiles.chunk = options.chunk;
   tiles.plan = planOf(options);
   tiles.arch = options.arch;
-  tiles.warpgroups = !isBack;
+  tiles.warpgroups = !isBack || options.half == "there";
   passes.addPass(cuda::createChooseTiles(tiles));
 }
 
@@ -181,6 +181,10 @@ void buildWayBack(OpPassManager &passes, const PhaseOptions &options) {
   if (options.backBySteps && options.form != "step")
     passes.addNestedPass<func::FuncOp>(cuda::createThinScans());
   buildRaise(passes, options);
+  if (by.results) { // raised scans show what is the same of two that were written differently
+    passes.addNestedPass<func::FuncOp>(createMergeRecurrences());
+    buildRaise(passes, options);
+  }
 }
 
 void buildPlanBack(OpPassManager &passes, const PhaseOptions &options) {

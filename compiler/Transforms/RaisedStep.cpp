@@ -243,3 +243,12 @@ void rondo::buildStep(Operation *raised, Block *step) {
       .Case([&](recur::ExpandScanOp op) { builder.build(Expansion(op)); })
       .Case([&](recur::DeltaScanOp op) { builder.build(Expansion(op)); });
 }
+
+recur::ScanOp rondo::createSteps(OpBuilder &b, Operation *raised) {
+  auto scan = cast<recur::ScanInterface>(raised);
+  auto steps =
+      recur::ScanOp::create(b, scan.getLoc(), scan->getResultTypes(), scan.getInputs(), scan.getParams(),
+                            scan.getInits(), scan.getResets(), scan.getOffsets(), scan.getAxes(), scan.getStates());
+  buildStep(raised, &steps.getBody().emplaceBlock());
+  return steps;
+}

@@ -34,4 +34,7 @@ mlir::Value combined(mlir::OpBuilder &b, mlir::Location loc, recur::Semiring sem
 /// Fills `step`, which has no arguments yet, with the step that `raised` stands for.
 void buildStep(mlir::Operation *raised, mlir::Block *step);
 
+/// A recur.scan of these steps, where `b` stands. `raised` and its uses stay.
+recur::ScanOp createSteps(mlir::OpBuilder &b, mlir::Operation *raised);
+
 } // namespace rondo

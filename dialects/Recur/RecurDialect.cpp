@@ -85,7 +85,7 @@ LogicalResult RecurDialect::verifyRegionArgAttribute(Operation *op, unsigned, un
                   ? text && llvm::is_contained({"input", "param", "init", "resets", "offsets"}, text.getValue())
               : name == kRangeAttr     ? isa<IntervalAttr>(value)
               : name == kDefaultAttr   ? isa<DenseElementsAttr>(value)
-              : name == kRecurrentAttr ? isa<UnitAttr>(value)
+              : name == kRecurrentAttr || name == kKeptAttr ? isa<UnitAttr>(value)
                                        : true;
   return good ? success() : op->emitError() << "malformed '" << name << "' on argument " << argument;
 }

@@ -46,10 +46,13 @@ rondo::Result<Network> Network::compile(rondo::Engine &engine, const std::string
 
   options.gradient = 1;
   options.wrt = network.names;
-  rondo::Result<rondo::Kernel> backward = engine.compileFile(path, options);
-  if (!backward)
-    return backward.error();
-  network.backward = *backward;
+  for (auto [name, half] : {std::pair{"there", &network.there}, std::pair{"back", &network.back}}) {
+    options.half = name;
+    rondo::Result<rondo::Kernel> kernel = engine.compileFile(path, options);
+    if (!kernel)
+      return kernel.error();
+    *half = *kernel;
+  }
   return network;
 }
 
@@ -82,15 +85,35 @@ rondo::Result<std::vector<float>> Network::logits(const Weights &weights, const 
   return y;
 }
 
-rondo::Result<Weights> Network::gradients(const Weights &weights, const Batch &batch,
-                                          const std::vector<float> &dLogits) const {
+rondo::Result<Network::WayThere> Network::goThere(const Weights &weights, const Batch &batch) const {
+  rondo::NamedTensors inputs = tensors("", weights);
+  inputs.emplace_back("x", view(batch.x, {batch.batch, batch.time, inputSize}));
+  rondo::Result<rondo::NamedBuffers> results = there.run(inputs, oneThread());
+  if (!results)
+    return results.error();
+  WayThere way;
+  for (size_t i = 0; i < results->size(); ++i) {
+    auto &[name, buffer] = (*results)[i];
+    if (name == "y")
+      way.logits.assign(static_cast<const float *>(buffer.data()),
+                        static_cast<const float *>(buffer.data()) + elements(buffer.shape()));
+    else if (name.rfind("kept.", 0) == 0)
+      way.kept.emplace_back(name, std::move(buffer));
+  }
+  return way;
+}
+
+rondo::Result<Weights> Network::goBack(const Weights &weights, const Batch &batch, const std::vector<float> &dLogits,
+                                       const rondo::NamedBuffers &kept) const {
   Weights result;
   for (const std::vector<int64_t> &shape : shapes)
     result.emplace_back(elements(shape));
   rondo::NamedTensors inputs = tensors("", weights);
   inputs.emplace_back("x", view(batch.x, {batch.batch, batch.time, inputSize}));
   inputs.emplace_back("d_y", view(dLogits, {batch.batch, batch.time, logitSize}));
-  rondo::Result<void> done = backward.run(inputs, tensors("d_", result), oneThread());
+  for (const auto &[name, buffer] : kept)
+    inputs.emplace_back(name, buffer.view());
+  rondo::Result<void> done = back.run(inputs, tensors("d_", result), oneThread());
   if (!done)
     return done.error();
   return result;

@@ -1,5 +1,5 @@
-// A compiled spec with inputs `x` and outputs `y`, the logits: one kernel that computes them, and one that computes the gradients
-// of its parameters. All of both is Rondo's; what is not, the loss and the optimiser, is in Training.cpp.
+// A compiled spec with inputs `x` and outputs `y`, the logits: a kernel that computes them, and the two halves of a step of training, one that
+// also gives what the gradients of the parameters need, and one that computes these. All of both is Rondo's; what is not, the loss and the optimiser, is in Training.cpp.
 #pragma once
 #include "Task.h"
 #include <map>
@@ -25,11 +25,18 @@ public:
 
   /// The logits, [batch, time, classes].
   rondo::Result<std::vector<float>> logits(const Weights &weights, const Batch &batch) const;
+  /// The same, and what the way back needs.
+  struct WayThere {
+    std::vector<float> logits;
+    rondo::NamedBuffers kept;
+  };
+  rondo::Result<WayThere> goThere(const Weights &weights, const Batch &batch) const;
   /// The gradients by the parameters of what has the gradient `dLogits` by the logits.
-  rondo::Result<Weights> gradients(const Weights &weights, const Batch &batch, const std::vector<float> &dLogits) const;
+  rondo::Result<Weights> goBack(const Weights &weights, const Batch &batch, const std::vector<float> &dLogits,
+                                const rondo::NamedBuffers &kept) const;
 
 private:
-  rondo::Kernel forward, backward;
+  rondo::Kernel forward, there, back;
   std::vector<std::string> names;
   std::vector<std::vector<int64_t>> shapes;
   int64_t inputSize = 0, logitSize = 0;

@@ -83,11 +83,11 @@ float rateAt(const Schedule &schedule, int64_t step) {
 /// One step of training; its loss.
 rondo::Result<double> improve(const Network &network, const Batch &batch, const Schedule &schedule, float rate,
                               Adam &adam, Weights &weights) {
-  rondo::Result<std::vector<float>> logits = network.logits(weights, batch);
-  if (!logits)
-    return logits.error();
-  const double loss = crossEntropy(*logits, batch.targets, network.classes());
-  rondo::Result<Weights> gradients = network.gradients(weights, batch, *logits);
+  rondo::Result<Network::WayThere> way = network.goThere(weights, batch);
+  if (!way)
+    return way.error();
+  const double loss = crossEntropy(way->logits, batch.targets, network.classes());
+  rondo::Result<Weights> gradients = network.goBack(weights, batch, way->logits, way->kept);
   if (!gradients)
     return gradients.error();
   const float scale = std::min(1.f, schedule.clip / (norm(*gradients) + 1e-12f));

@@ -23,6 +23,15 @@ Type rondo::cuda::operandTypeOf(Operation *op) {
   return found;
 }
 
+/// Whether a tensor is one that scans compute, here or in the other half of a gradient, and not a caller's.
+static bool isComputed(Value tensor) {
+  auto argument = dyn_cast<BlockArgument>(tensor);
+  if (!argument)
+    return tensor.getDefiningOp<recur::ScanInterface>() != nullptr;
+  auto function = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
+  return function && function.getArgAttr(argument.getArgNumber(), recur::kKeptAttr);
+}
+
 bool rondo::cuda::mayBeOperand(recur::ScanInterface scan, BlockArgument argument, Type element) {
   recur::Step step(scan, &scan->getRegion(0).front());
   auto *found = llvm::find(step.inputArgs(), argument);
@@ -31,7 +40,7 @@ bool rondo::cuda::mayBeOperand(recur::ScanInterface scan, BlockArgument argument
   Value tensor = scan.getInputs()[found - step.inputArgs().begin()];
   if (Type stored = typeOf(tensor).getElementType(); !stored.isF32())
     return stored == element;
-  return tensor.getDefiningOp<recur::ScanInterface>() != nullptr;
+  return isComputed(tensor);
 }
 
 std::optional<SmallVector<BlockArgument>> rondo::cuda::leavesOf(Value value) {

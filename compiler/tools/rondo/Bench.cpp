@@ -152,10 +152,10 @@ void printJson(const BenchArguments &arguments, const ModelInfo &info, const Com
   fmt::print("  \"cached\": {},\n  \"record\": {},\n", m.cached, m.plan.empty() ? "null" : quoted(m.plan));
   fmt::print("  \"repeats\": {},\n  \"median_ms\": {:.6f},\n  \"min_ms\": {:.6f},\n", m.repeats, 1e3 * m.median,
              1e3 * m.least);
-  fmt::print("  \"memory\": {{\"tensors\": {:.0f}, \"along_time\": {:.0f}, \"kept\": {:.0f}, \"between\": {:.0f}, "
-             "\"scratch\": {:.0f}, "
-             "\"measured\": {:.0f}}},\n",
-             m.memory.tensors, m.memory.alongTime, m.memory.kept, m.memory.between, m.memory.scratch, m.measuredMemory);
+  fmt::print("  \"memory\": {{\"tensors\": {:.0f}, \"along_time\": {:.0f}, \"handed\": {:.0f}, \"kept\": {:.0f}, "
+             "\"between\": {:.0f}, \"scratch\": {:.0f}, \"measured\": {:.0f}}},\n",
+             m.memory.tensors, m.memory.alongTime, m.memory.handed, m.memory.kept, m.memory.between, m.memory.scratch,
+             m.measuredMemory);
   fmt::print("  \"products\": {:.0f},\n", m.products);
   if (forward)
     fmt::print("  \"forward\": {{\"median_ms\": {:.6f}, \"min_ms\": {:.6f}, \"products\": {:.0f}}},\n",

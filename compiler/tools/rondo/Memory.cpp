@@ -46,7 +46,7 @@ Memory memoryOf(const Program &program, const CallShape &shape) {
         steps = std::max(steps, axis.steps);
       }
     if (isKept(spec)) {
-      memory.kept += bytes;
+      memory.handed += bytes;
     } else if (spec.kind != TensorKind::Temporary) {
       memory.tensors += bytes;
       memory.alongTime += alongTime ? bytes : 0;

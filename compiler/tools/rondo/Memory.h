@@ -10,6 +10,7 @@ struct Memory {
   double tensors = 0;     // inputs and results
   double alongTime = 0;   // those of them that have a value for every step
   double kept = 0;        // states that a gradient keeps for the way back, one for many steps
+  double handed = 0;      // what the one half of a training step hands to the other
   double ofEveryStep = 0; // the same states, if every step's were kept
   double keptSteps = 0;   // steps from one to the next; of the states that are kept most seldom
   double between = 0;     // what one kernel hands to the next

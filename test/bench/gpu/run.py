@@ -29,14 +29,14 @@ def last_line(text):
     return lines[-1] if lines else "no output"
 
 
-def bench(options, model, shape, gradient):
-    """What `rondo bench --json` says; {'error': ...} where it fails."""
+def bench(options, model, shape, half=""):
+    """What `rondo bench --json` says of the model, or of half a training step; {'error': ...} where it fails."""
     sizes = SHAPES[shape]
     spec = str(HERE.parent / "specs" / model.spec) if model.spec.endswith(".rondo") else model.spec
     command = [options.rondo, "bench", spec, "--target", "cuda", "--json", "--dtype", options.dtype, "--seconds", str(options.seconds),
                "--dim", *(f"{name}={sizes[size]}" for name, size in model.dims.items()),
                "--random", "1,B={B},T={T},H={H}".format(**sizes)]
-    command += ["--grad", *(["--wrt", *model.wrt] if model.wrt else [])] if gradient else []
+    command += ["--grad", "--half", half, *(["--wrt", *model.wrt] if model.wrt else [])] if half else []
     command += ["--graph=32" if sizes["B"] == 1 else "--graph=4"] if shape in DECODED else []
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=options.limit, check=False)
@@ -123,11 +123,12 @@ def milliseconds(value):
 
 
 class Row:
-    """One model at one shape: our times, the best peer's, and the floor."""
+    """One model at one shape: our times, the best peer's, and the floor. Forward and gradient are the halves of a training step, `there` and
+    `gradient`; where nothing is kept for the way back, the way there is the model."""
 
-    def __init__(self, name, model, shape, forward, gradient, peers):
+    def __init__(self, name, model, shape, forward, there, gradient, peers):
         self.name, self.model, self.shape = name, model, shape
-        self.forward, self.gradient = forward, gradient
+        self.forward, self.there, self.gradient = forward, there, gradient
         self.peers = [(peer, peers.result(peer, shape)) for peer in model.peers if shape not in DECODED]
 
     def floor(self, both):
@@ -141,7 +142,7 @@ class Row:
         return max((floor, kind) for kind, floor in floors.items())
 
     def time(self, both):
-        runs = [self.forward, self.gradient] if both else [self.forward]
+        runs = [self.there, self.gradient] if both else [self.forward]
         if any(run is None or "error" in run for run in runs):
             return None
         return sum(run["median_ms"] for run in runs)
@@ -151,8 +152,8 @@ class Row:
         return min(times) if times else (None, "")
 
     def error(self, both):
-        run = self.gradient if both else self.forward
-        return (run or {}).get("error")
+        runs = [self.there, self.gradient] if both else [self.forward]
+        return next((run["error"] for run in runs if run and "error" in run), None)
 
     def cells(self, both):
         ours, (peer, who) = self.time(both), self.best_peer(both)
@@ -168,7 +169,7 @@ class Row:
         """MB that a gradient needs beside its tensors: ours, and the peer's with all that forward saves."""
         mine = self.gradient["memory"]
         theirs = [result["memory"] for _, result in self.peers if "memory" in result]
-        return (mine["kept"] + mine["between"]) / 1e6, min(theirs) / 1e6 if theirs else None
+        return (mine["handed"] + mine["kept"] + mine["between"]) / 1e6, min(theirs) / 1e6 if theirs else None
 
 
 def table(head, rows):
@@ -238,9 +239,13 @@ def main():
     peers = Peers([] if options.no_peers else by_shape, options, data)
     rows = []
     for name, model, shape in cases:
-        forward = data.get(("rondo", name, shape), lambda: bench(options, model, shape, False))
-        gradient = data.get(("rondo", name, shape, "gradient"), lambda: bench(options, model, shape, True)) if shape in model.gradients else None
-        rows.append(Row(name, model, shape, forward, gradient, peers))
+        forward, there, gradient = data.get(("rondo", name, shape), lambda: bench(options, model, shape)), None, None
+        if shape in model.gradients:
+            gradient = data.get(("rondo", name, shape, "back"), lambda: bench(options, model, shape, "back"))
+            there = forward
+            if gradient.get("memory", {}).get("handed"):
+                there = data.get(("rondo", name, shape, "there"), lambda: bench(options, model, shape, "there"))
+        rows.append(Row(name, model, shape, forward, there, gradient, peers))
         print(" | ".join(rows[-1].cells(False) + (rows[-1].cells(True)[2:] if gradient else [])), flush=True)
     text = tables(rows, peers, gpu)
     print("\n" + text)
