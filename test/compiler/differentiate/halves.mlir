@@ -26,7 +26,7 @@
 // THERE-NOT: reverse
 // THERE: return
 // BACK-LABEL: @same(
-// BACK-SAME: %arg4: tensor<{{.*}}> {recur.kind = "input", recur.name = "kept.1"}) -> (tensor<{{.*}}> {recur.cotangent = "x", recur.kind = "output", recur.name = "d_x"})
+// BACK-SAME: %arg4: tensor<{{.*}}> {recur.kept, recur.kind = "input", recur.name = "kept.1"}) -> (tensor<{{.*}}> {recur.cotangent = "x", recur.kind = "output", recur.name = "d_x"})
 // BACK-NOT: recur.axis<"t">]
 // BACK: recur.scan over [#recur.axis<"t", reverse>]
 // BACK-NEXT: inputs(%arg3, %arg4 :
@@ -67,7 +67,7 @@ func.func @same(%x: !x {recur.name = "x", recur.kind = "input"}, %z: !x {recur.n
 // THERE-LABEL: @different
 // THERE-SAME: {recur.kind = "final", recur.name = "kept.1"}, {{.*}}{recur.kind = "final", recur.name = "kept.2"})
 // BACK-LABEL: @different
-// BACK-SAME: {recur.kind = "param", recur.name = "kept.1"}, {{.*}}{recur.kind = "param", recur.name = "kept.2"})
+// BACK-SAME: {recur.kept, recur.kind = "param", recur.name = "kept.1"}, {{.*}}{recur.kept, recur.kind = "param", recur.name = "kept.2"})
 // BACK: recur.sum_to
 func.func @different(%x: !x {recur.name = "x", recur.kind = "input"}, %h0: !h {recur.name = "h", recur.kind = "init"},
                      %dy: !x {recur.name = "d_y", recur.kind = "input", recur.cotangent = "y"})
