@@ -146,10 +146,10 @@ void ScanOperands::open(OpBuilder &b, Location loc, ModuleOp module, StringRef s
   openAll(tensors.offsets, offsets);
 }
 
-void rondo::cuda::takeRegisters(func::FuncOp kernel) {
+void rondo::cuda::takeRegisters(func::FuncOp kernel, int64_t blocks) {
   Builder b(kernel.getContext());
   kernel->setAttr("passthrough",
-                  b.getArrayAttr({b.getArrayAttr({b.getStringAttr("nvvm.minctasm"), b.getStringAttr("1")})}));
+                  b.getArrayAttr({b.getArrayAttr({b.getStringAttr("nvvm.minctasm"), b.getStringAttr(std::to_string(blocks))})}));
 }
 
 Value rondo::cuda::threadNumber(OpBuilder &b, Location loc) {

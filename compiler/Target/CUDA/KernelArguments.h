@@ -65,9 +65,9 @@ struct ScanOperands {
             const Program &program, const ScanTensors &tensors, Launch &launch, const Parts &parts);
 };
 
-/// Lets the assembler give a thread as many registers as there are. Without, it puts loads where their values are used, to save some for
+/// Lets the assembler give a thread as many registers as there are, where `blocks` are to fit a multiprocessor. Without, it puts loads where their values are used, to save some for
 /// blocks beside this one, and a kernel that has few waits for each load by itself.
-void takeRegisters(mlir::func::FuncOp kernel);
+void takeRegisters(mlir::func::FuncOp kernel, int64_t blocks);
 mlir::Value threadNumber(mlir::OpBuilder &b, mlir::Location loc);
 mlir::Value blockNumber(mlir::OpBuilder &b, mlir::Location loc);
 void barrier(mlir::OpBuilder &b, mlir::Location loc);

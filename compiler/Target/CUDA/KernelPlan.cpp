@@ -40,8 +40,9 @@ int64_t realsOf(ArrayRef<int64_t> shape, Type element) {
 
 } // namespace
 
-KernelPlan::KernelPlan(recur::Step step, int64_t realBytes, int64_t rows, bool stages, bool repeats)
-    : nests(step, /*packs=*/false, repeats), rows(rows), step(step), scan(step.getScan()), realBytes(realBytes) {
+KernelPlan::KernelPlan(recur::Step step, int64_t realBytes, int64_t rows, bool stages, int64_t tokenThreads)
+    : nests(step, /*packs=*/false, /*repeats=*/tokenThreads > 0), rows(rows), step(step), scan(step.getScan()),
+      realBytes(realBytes), tokenThreads(tokenThreads) {
   prologue.resize(nests.prologue.size());
   body.resize(nests.nests.size());
   for (auto [nest, mapping] : llvm::zip(nests.prologue, prologue))
@@ -105,8 +106,8 @@ int64_t KernelPlan::chooseLanes(const Nest &nest, int64_t positions, int64_t ext
     if (param && !isShort && read.at.size() >= 2 && read.at.back().dim == splitDim)
       return most;
   }
-  int64_t tile = tileOf(nest, positions), lanes = 1;
-  while (2 * lanes <= most && 2 * lanes * positions <= kLaneThreads * tile)
+  int64_t tile = tileOf(nest, positions), lanes = 1, all = tokenThreads ? tokenThreads : kLaneThreads;
+  while (2 * lanes <= most && 2 * lanes * positions <= all * tile)
     lanes *= 2;
   return lanes;
 }
@@ -116,8 +117,9 @@ void KernelPlan::chooseThreads() {
   auto look = [&](ArrayRef<Nest> nests, ArrayRef<NestMapping> mappings) {
     for (auto [nest, mapping] : llvm::zip(nests, mappings)) {
       int64_t wanted = mapping.positions * mapping.lanes;
-      if (mapping.lanes > 1 && mapping.lanes * mapping.positions > kLaneThreads)
-        wanted = std::max(kLaneThreads, wanted / tileOf(nest, mapping.positions));
+      int64_t all = tokenThreads ? tokenThreads : kLaneThreads;
+      if (mapping.lanes > 1 && mapping.lanes * mapping.positions > all)
+        wanted = std::max(all, wanted / tileOf(nest, mapping.positions));
       most = std::max(most, wanted);
     }
   };
@@ -133,6 +135,17 @@ int64_t KernelPlan::slots(int64_t positions, int64_t lanes) const {
 int64_t KernelPlan::neighbours(int64_t positions, int64_t lanes) const {
   int64_t count = slots(positions, lanes);
   return count * (threads / lanes) == positions ? count : 1;
+}
+
+int64_t KernelPlan::together(int64_t lanes) const {
+  int64_t width = threads / lanes, count = 1;
+  while (tokenThreads && lanes > 1 && threads % lanes == 0 && 2 * count * lanes <= kWarp && width % (2 * count) == 0)
+    count *= 2;
+  return count;
+}
+
+int64_t KernelPlan::runOf(int64_t extent, int64_t lanes) const {
+  return tokenThreads && extent % lanes == 0 ? extent / lanes : 0;
 }
 
 Owner KernelPlan::ownerOf(const Nest &nest, const NestMapping &mapping, Value value, ArrayRef<Index> at) const {

@@ -9,8 +9,9 @@
 namespace rondo::cuda {
 
 /// Who computes an element of a nest. Thread t has position t / lanes in the space of `threadDims` (row-major, the last fastest) and, where
-/// that space is larger than the block, every further one `threads / lanes` on. The lanes of one position take the iterations of
-/// `splitDim` in turns; each thread walks `serialDims` and the sums' dimensions whole.
+/// that space is larger than the block, every further one `threads / lanes` on; KernelPlan::together positions may lie beside each other in
+/// a warp instead. The lanes of one position take the iterations of `splitDim` in turns, or a run each (KernelPlan::runOf); each thread walks
+/// `serialDims` and the sums' dimensions whole.
 struct NestMapping {
   llvm::SmallVector<int> threadDims, serialDims;
   int64_t positions = 1; // the size of the space of threadDims
@@ -51,8 +52,8 @@ struct Storage {
 class KernelPlan {
 public:
   /// `realBytes` of the type of computation. `rows` steps of a scan without states are worked on at once. `stages`: inputs of several steps
-  /// may come at once. `repeats`: see StepNests.
-  KernelPlan(recur::Step step, int64_t realBytes, int64_t rows, bool stages, bool repeats);
+  /// may come at once. `tokenThreads` above 0: calls have one step, whose sums take so many threads where they can.
+  KernelPlan(recur::Step step, int64_t realBytes, int64_t rows, bool stages, int64_t tokenThreads);
   /// Whether threads share anything in memory.
   bool sharesMemory() const {
     return sharedReals || scratchReals ||
@@ -81,6 +82,11 @@ public:
   int64_t slots(int64_t positions, int64_t lanes) const;
   /// Where the positions of a nest that is written out are a multiple of the threads', a thread has so many neighbours: its slots.
   int64_t neighbours(int64_t positions, int64_t lanes) const;
+  /// Positions whose lanes take turns in a warp: its threads t, t + together, ... are lanes of one position, and threads beside each other
+  /// read what lies beside each other in memory. 1: lanes lie beside each other.
+  int64_t together(int64_t lanes) const;
+  /// Iterations of a split dimension that a lane has in a row; 0 where lanes take turns.
+  int64_t runOf(int64_t extent, int64_t lanes) const;
 
 private:
   struct Access {
@@ -109,7 +115,7 @@ private:
 
   recur::Step step;
   mutable recur::ScanInterface scan;
-  int64_t realBytes, registerWords = 0;
+  int64_t realBytes, registerWords = 0, tokenThreads;
 };
 
 } // namespace rondo::cuda

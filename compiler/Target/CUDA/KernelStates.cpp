@@ -41,10 +41,12 @@ void StepKernel::eachRegister(const Owner &owner, ArrayRef<int64_t> shape,
   int64_t positions = 1;
   for (int axis : owner.threadAxes)
     positions *= shape[axis];
-  Value lane = arith::RemUIOp::create(b, loc, thread, index(owner.lanes));
+  auto [position, lane] = positionAndLane(b, loc, plan, thread, owner.lanes);
+  if (!lane)
+    lane = index(0);
   int64_t width = plan.threads / owner.lanes, slots = owner.threadAxes.empty() ? 1 : plan.slots(positions, owner.lanes);
   for (int64_t slot = 0; slot < slots; ++slot) {
-    Value at = arith::DivUIOp::create(b, loc, thread, index(owner.lanes));
+    Value at = position;
     int64_t neighbours = owner.threadAxes.empty() ? 1 : plan.neighbours(positions, owner.lanes);
     at = neighbours > 1 ? add(mul(at, index(neighbours)), index(slot)) : add(at, index(slot * width));
     Value mine = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, at, index(positions));
@@ -65,12 +67,14 @@ void StepKernel::eachRegister(const Owner &owner, ArrayRef<int64_t> shape,
       if (llvm::is_contained(owner.threadAxes, static_cast<int>(axis)))
         return from(axis + 1, stores);
       bool split = static_cast<int>(axis) == owner.splitAxis;
-      int64_t step = split ? owner.lanes : 1;
+      int64_t step = split ? owner.lanes : 1, run = split ? plan.runOf(shape[axis], owner.lanes) : 0;
       for (int64_t i = 0; i * step < shape[axis]; ++i) {
         key[axis] = i;
         where[axis] = index(i * step);
         Value valid = stores;
-        if (split) {
+        if (run) {
+          where[axis] = add(mul(lane, index(run)), index(i));
+        } else if (split) {
           Value exact = add(lane, where[axis]);
           valid = arith::AndIOp::create(
               b, loc, stores, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, exact, index(shape[axis])));

@@ -32,10 +32,22 @@ namespace {
 
 /// Elements of one part where tasks share out an axis: of a matrix state, whose other axis its threads walk, and of a vector.
 constexpr int64_t kMatrixPart = 64, kVectorPart = 64;
-/// A call of one token has blocks of its own where a column of the state has so many elements: of fewer columns, so that few heads fill a GPU.
-constexpr int64_t kTokenColumn = 32, kTokenElements = 2048, kFewestColumns = 16;
-/// Of that kernel: what a block takes in nanoseconds, alone and as one of many (measured on an H100), beside a step kernel's launch.
-const LaunchCost kTokenCost{1, 3000, 1430, 0}, kStepCost{1, 400, 300, 3000};
+/// A call of one token has blocks of its own where a column of the state has so many elements.
+constexpr int64_t kTokenColumn = 32, kFewestColumns = 16;
+/// What a block of a step kernel takes in nanoseconds, alone and as one of many, beside its launch.
+const LaunchCost kStepCost{1, 400, 300, 3000};
+
+/// A kernel for calls of one token: elements of the state that a block has, its threads, and the blocks that should fit a multiprocessor.
+/// The costs compare such kernels, and no other way is as cheap.
+struct TokenShape {
+  const char *suffix;
+  int64_t elements, threads, beside;
+  LaunchCost cost;
+};
+/// Few elements a thread, so that few heads fill a GPU and little comes after the loads; and many, so that threads have many bytes on
+/// their way at once, of rows that are longer.
+const TokenShape kTokenShapes[] = {{"_token", 2048, 128, 1, {1, 1000, 70, 0}},
+                                   {"_tokens", 8192, 128, 4, {1, 1100, 260, 0}}};
 
 /// A launch passes 4 KiB of arguments: operands of 48 bytes, and the sizes.
 constexpr size_t kMostOperands = (4096 - 48) / 48;
@@ -75,32 +87,34 @@ private:
     auto type = cast<RankedTensorType>(state.getType());
     bool once = forgets(recur::Step(scan, &scan->getRegion(0).front()));
     int64_t part = partOf(tiles->extent, type.getRank() >= 2 ? kMatrixPart : once ? kFewestColumns : kVectorPart);
-    return emitParts(scan, *tiles, part, program, of, symbol, false);
+    return emitParts(scan, *tiles, part, program, of, symbol);
   }
 
   /// For calls of one token of a matrix state, where its columns can be shared out further than for long sequences.
   std::optional<Launch> emitToken(recur::ScanInterface scan, const Program &program, const ScanTensors &of,
-                                  StringRef symbol) {
+                                  StringRef symbol, const TokenShape &shape) {
     std::optional<cpu::ValueTiles> tiles = cpu::findValueTiles(scan);
     if (!tiles || scan.numAxes() != 1 || scan.getOffsets())
       return std::nullopt;
     Value state = recur::Step(scan, &scan->getRegion(0).front()).yield().getStates().front();
     int64_t others = cast<RankedTensorType>(state.getType()).getNumElements() / tiles->extent;
-    int64_t columns = std::max(kFewestColumns, kTokenElements / others);
-    if (others < kTokenColumn || columns >= tiles->extent)
+    int64_t columns = std::max(kFewestColumns, shape.elements / others);
+    if (others < kTokenColumn)
       return std::nullopt;
-    Launch launch = emitParts(scan, *tiles, partOf(tiles->extent, columns), program, of, symbol.str() + "_token", true);
+    Launch launch = emitParts(scan, *tiles, partOf(tiles->extent, columns), program, of, symbol.str() + shape.suffix,
+                              shape.threads, shape.beside);
     launch.mostSteps = 1;
+    launch.cost = shape.cost;
     return launch;
   }
 
   /// A kernel whose tasks have `part` elements each of the axis that can be shared out.
   Launch emitParts(recur::ScanInterface scan, const cpu::ValueTiles &tiles, int64_t part, const Program &program,
-                   const ScanTensors &of, StringRef symbol, bool oneStep) {
+                   const ScanTensors &of, StringRef symbol, int64_t tokenThreads = 0, int64_t beside = 1) {
     if (part == tiles.extent)
-      return StepKernel(scan, program, of, 1, oneStep).emit(getOperation(), symbol);
+      return StepKernel(scan, program, of, 1, tokenThreads, beside).emit(getOperation(), symbol);
     recur::ScanInterface narrowed = cpu::narrow(scan, tiles, part);
-    Launch launch = StepKernel(narrowed, program, of, tiles.extent / part, oneStep).emit(getOperation(), symbol);
+    Launch launch = StepKernel(narrowed, program, of, tiles.extent / part, tokenThreads, beside).emit(getOperation(), symbol);
     narrowed.erase();
     return launch;
   }
@@ -125,17 +139,23 @@ private:
     if (form != "step" && isa<recur::ScanOp>(scan.getOperation()))
       if (auto planes = withPlanes(scan, emitPlanes(scan, tensors, getOperation(), symbol), made))
         return std::move(*planes);
-    std::optional<Launch> token = emitToken(scan, tensors.program, of, symbol);
-    if (!token)
-      return made;
-    if (!made.back().choice) { // one launch, so far without a choice
-      made.back().choice = ++choices;
-      made.back().cost = kStepCost;
+    std::vector<TokenShape> shapes(std::begin(kTokenShapes), std::end(kTokenShapes));
+    if (const char *one = std::getenv("RONDO_TOKEN")) { // an experiment: elements,threads,beside
+      shapes.resize(1);
+      std::sscanf(one, "%ld,%ld,%ld", &shapes[0].elements, &shapes[0].threads, &shapes[0].beside);
     }
-    token->choice = made.back().choice;
-    token->way = made.back().way + 1;
-    token->cost = kTokenCost;
-    made.push_back(std::move(*token));
+    for (const TokenShape &shape : shapes) {
+      std::optional<Launch> token = emitToken(scan, tensors.program, of, symbol, shape);
+      if (!token)
+        continue;
+      if (!made.back().choice) { // one launch, so far without a choice
+        made.back().choice = ++choices;
+        made.back().cost = kStepCost;
+      }
+      token->choice = made.back().choice;
+      token->way = made.back().way + 1;
+      made.push_back(std::move(*token));
+    }
     return made;
   }
 

@@ -46,7 +46,7 @@ Launch PlaneKernel::emit(ModuleOp module, StringRef symbol) {
   launch.splits = sizes.parts();
   launch.threads = sizes.threads;
   open(b, loc, module, symbol, program, call.tensors, launch, {});
-  takeRegisters(arguments->function());
+  takeRegisters(arguments->function(), 1);
   if (call.part != PlanePart::Whole) {
     launch.perSegment = true;
     launch.segmentBytes = segmentBytes(mapFacts());

@@ -48,11 +48,11 @@ bool rondo::cuda::forgets(recur::Step step) {
 static bool sharesParams(recur::Step step) { return cpu::StepNests(step).sharesParams; }
 
 StepKernel::StepKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t parts,
-                       bool oneStep)
+                       int64_t tokenThreads, int64_t beside)
     : KernelBuilder(scan.getLoc()), scan(scan), program(program), tensors(std::move(tensors)), parts(parts),
-      step(scan, &scan->getRegion(0).front()), oneStep(oneStep), independent(isIndependent(scan)),
+      step(scan, &scan->getRegion(0).front()), oneStep(tokenThreads > 0), beside(beside), independent(isIndependent(scan)),
       real(computationType(step)), plan(step, real.getIntOrFloatBitWidth() / 8,
-                                        independent && sharesParams(step) ? kSharedRows : 1, !oneStep, oneStep) {}
+                                        independent && sharesParams(step) ? kSharedRows : 1, !oneStep, tokenThreads) {}
 
 Launch StepKernel::emit(ModuleOp into, StringRef symbol) {
   module = into;
@@ -70,7 +70,7 @@ Launch StepKernel::emit(ModuleOp into, StringRef symbol) {
   planCopies();
   if (oneStep) {
     alignStates();
-    takeRegisters(arguments->function());
+    takeRegisters(arguments->function(), beside);
   }
   emitTask();
   func::ReturnOp::create(b, loc);

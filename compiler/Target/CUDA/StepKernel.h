@@ -16,9 +16,9 @@ bool forgets(recur::Step step);
 class StepKernel : ScanOperands, KernelBuilder {
 public:
   /// Where the scan's regions work on one of `parts` parts of an axis (ValueTiles.h), a task is one part.
-  /// `oneStep`: calls have a single one.
+  /// `tokenThreads` above 0: calls have a single step, for so many threads; `beside` blocks of them should fit a multiprocessor.
   StepKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t parts,
-             bool oneStep = false);
+             int64_t tokenThreads = 0, int64_t beside = 1);
   /// Emits the kernel at the end of `module`.
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
 
@@ -96,6 +96,7 @@ private:
   int64_t parts;
   recur::Step step;
   bool oneStep;
+  int64_t beside;
   bool independent; // no states, one axis: a task is some of the steps
   mlir::Type real;
   KernelPlan plan;

@@ -14,6 +14,21 @@ using cpu::Place;
 using cpu::Statement;
 using cpu::Term;
 
+std::pair<Value, Value> rondo::cuda::positionAndLane(OpBuilder &b, Location loc, const KernelPlan &plan, Value thread,
+                                                     int64_t lanes) {
+  auto index = [&](int64_t value) { return arith::ConstantIndexOp::create(b, loc, value); };
+  auto divide = [&](Value x, int64_t by) { return arith::DivUIOp::create(b, loc, x, index(by)).getResult(); };
+  auto remainder = [&](Value x, int64_t by) { return arith::RemUIOp::create(b, loc, x, index(by)).getResult(); };
+  if (lanes == 1)
+    return {thread, {}};
+  int64_t together = plan.together(lanes);
+  if (together == 1)
+    return {divide(thread, lanes), remainder(thread, lanes)};
+  Value group = arith::MulIOp::create(b, loc, divide(thread, together * lanes), index(together));
+  return {arith::AddIOp::create(b, loc, group, remainder(thread, together)),
+          remainder(divide(thread, together), lanes)};
+}
+
 /// The value of the lane whose number differs by the bit `distance`; all threads of the warp take part.
 Value rondo::cuda::shuffleXor(OpBuilder &b, Location loc, Value x, int64_t distance) {
   Type i32 = b.getI32Type(), i64 = b.getI64Type();

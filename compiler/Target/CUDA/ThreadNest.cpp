@@ -33,8 +33,10 @@ void ThreadNest::emit() {
 /// Positions beyond the block's threads: written out for registers, else in a loop.
 void ThreadNest::emitSlots() {
   int64_t count = plan.slots(mapping.positions, mapping.lanes);
-  if (mapping.lanes > 1)
-    lane = arith::RemUIOp::create(b, loc, env.thread, index(mapping.lanes));
+  std::tie(position0, lane) = positionAndLane(b, loc, plan, env.thread, mapping.lanes);
+  int64_t run = mapping.splitDim < 0 ? 0 : plan.runOf(nest.dims[mapping.splitDim].extent, mapping.lanes);
+  if (lane && run)
+    runBegin = arith::MulIOp::create(b, loc, lane, index(run));
   if (mapping.unrolled || count == 1) {
     for (int64_t i = 0; i < count; ++i) {
       emitSlot({}, i);
@@ -60,8 +62,7 @@ void ThreadNest::emitSlot(Value number, int64_t constant) {
   slot = constant;
   slotLevel = innermost();
   int64_t width = plan.threads / mapping.lanes;
-  Value at =
-      mapping.lanes > 1 ? arith::DivUIOp::create(b, loc, env.thread, index(mapping.lanes)).getResult() : env.thread;
+  Value at = position0;
   if (int64_t count = plan.neighbours(mapping.positions, mapping.lanes); mapping.unrolled && count > 1) {
     at = arith::AddIOp::create(b, loc, arith::MulIOp::create(b, loc, at, index(count)), index(constant));
   } else {
@@ -126,7 +127,7 @@ void ThreadNest::walkUnrolled(int dim, function_ref<void()> body) {
     return;
   }
   for (int64_t s = 0; s * mapping.lanes < extent; ++s) {
-    dims[dim] = {lane, s * mapping.lanes, s, 0};
+    dims[dim] = {runBegin ? runBegin : lane, runBegin ? s : s * mapping.lanes, s, 0};
     if ((s + 1) * mapping.lanes > extent) {
       moveTo(innermost());
       Value at = arith::AddIOp::create(b, loc, lane, index(s * mapping.lanes));
@@ -148,8 +149,11 @@ void ThreadNest::walk(int dim, SmallVectorImpl<Value> *carried, function_ref<voi
   }
   moveTo(innermost());
   bool split = dim == mapping.splitDim;
-  auto loop = scf::ForOp::create(b, loc, split ? lane : index(0), index(nest.dims[dim].extent),
-                                 index(split ? mapping.lanes : 1), carried ? ValueRange(*carried) : ValueRange());
+  Value from = !split ? index(0) : runBegin ? runBegin : lane, to = index(nest.dims[dim].extent);
+  if (split && runBegin)
+    to = arith::AddIOp::create(b, loc, from, index(nest.dims[dim].extent / mapping.lanes));
+  auto loop = scf::ForOp::create(b, loc, from, to, index(split && !runBegin ? mapping.lanes : 1),
+                                 carried ? ValueRange(*carried) : ValueRange());
   if (!levels.back().firstLoop)
     levels.back().firstLoop = loop;
   int level = levels.size();
@@ -282,8 +286,8 @@ void ThreadNest::finishSums() {
       moveTo(innermost());
       Element total{sums[at], complex ? sums[at + 1] : Value()};
       for (int64_t distance = mapping.lanes / 2; distance >= 1; distance /= 2) {
-        Element other{shuffleXor(b, loc, total.re, distance),
-                      complex ? shuffleXor(b, loc, total.im, distance) : Value()};
+        int64_t apart = distance * plan.together(mapping.lanes);
+        Element other{shuffleXor(b, loc, total.re, apart), complex ? shuffleXor(b, loc, total.im, apart) : Value()};
         total = ops.combine(reductionOf(statement.value), total, other);
       }
       dims.back().offset = row;

@@ -25,6 +25,9 @@ struct ThreadEnvironment {
   mlir::Type real;
 };
 
+/// The position of a thread, and its lane there; the lane is null where there is one alone.
+std::pair<mlir::Value, mlir::Value> positionAndLane(mlir::OpBuilder &b, mlir::Location loc, const KernelPlan &plan,
+                                                    mlir::Value thread, int64_t lanes);
 mlir::Value shuffleXor(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, int64_t distance);
 
 class ThreadNest {
@@ -99,7 +102,8 @@ private:
   llvm::SmallVector<DimState> dims; // the row last
   llvm::SmallVector<Level> levels;
   std::map<Key, Known> memo;
-  mlir::Value lane, inRange, splitValid; // splitValid, inRange: null where always true
+  mlir::Value position0, lane, inRange, splitValid; // splitValid, inRange: null where always true
+  mlir::Value runBegin;                             // of the lane's iterations, where it has them in a row
   int64_t slot = 0;
   int slotLevel = 0;                   // where inRange is known
   llvm::SmallVector<mlir::Value> sums; // statement by statement, row by row; two values each
