@@ -20,6 +20,19 @@ using Event = struct EventTag *;
 using GraphHandle = struct GraphTag *;
 using GraphExec = struct GraphExecTag *;
 
+/// CUlaunchAttribute and CUlaunchConfig. The attribute that is set here: a launch may begin before those before it in the stream have ended.
+struct LaunchAttribute {
+  static constexpr int kProgrammaticStreamSerialization = 6;
+  int id = kProgrammaticStreamSerialization, padding = 0;
+  int value[16] = {1};
+};
+struct LaunchConfig {
+  unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1}, sharedBytes = 0;
+  StreamHandle stream = nullptr;
+  LaunchAttribute *attributes = nullptr;
+  unsigned count = 0;
+};
+
 // Each driver function: our name for it, and its type. The names with a suffix are what cuda.h maps the plain ones to.
 #define RONDO_CUDA_CALLS(X)                                                                                            \
   X(cuInit, Status (*)(unsigned))                                                                                      \
@@ -60,6 +73,7 @@ using GraphExec = struct GraphExecTag *;
                                StreamHandle, void **, void **))                                                        \
   X(cuLaunchCooperativeKernel,                                                                                         \
     Status (*)(Function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, StreamHandle, void **)) \
+  X(cuLaunchKernelEx, Status (*)(const LaunchConfig *, Function, void **, void **))                                    \
   X(cuOccupancyMaxActiveBlocksPerMultiprocessor, Status (*)(int *, Function, int, size_t))                             \
   X(cuGetErrorName, Status (*)(Status, const char **))                                                                 \
   X(cuGetErrorString, Status (*)(Status, const char **))

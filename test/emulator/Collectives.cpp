@@ -14,6 +14,13 @@ Step syncBlock(Warp &warp, const Instruction &, uint32_t) {
   return Step::Next;
 }
 
+Step waitForGrids(Warp &warp, const Instruction &, uint32_t) {
+  warp.hasWaited = true;
+  return Step::Next;
+}
+
+Step goOn(Warp &, const Instruction &, uint32_t) { return Step::Next; }
+
 Step arriveAtCluster(Warp &warp, const Instruction &, uint32_t) {
   ++warp.arrivals;
   return Step::Next;
@@ -159,6 +166,8 @@ void addCollectives(Table &table) {
   put("barrier.cluster.arrive.release.aligned", &arriveAtCluster);
   put("barrier.cluster.wait.acquire", &waitForCluster);
   put("barrier.cluster.wait.acquire.aligned", &waitForCluster);
+  put("griddepcontrol.wait", &waitForGrids);
+  put("griddepcontrol.launch_dependents", &goOn);
   put("shfl.sync.bfly.b32", &shuffle<Direction::Butterfly>);
   put("shfl.sync.up.b32", &shuffle<Direction::Up>);
   put("shfl.sync.down.b32", &shuffle<Direction::Down>);

@@ -51,13 +51,14 @@ template <class F> Status enqueue(Stream *stream, F &&work) {
 }
 
 Status launch(const Function *function, uint32_t blocks, uint32_t threads, uint32_t sharedBytes, Stream *stream,
-              void **arguments, bool isCooperative) {
+              void **arguments, bool isCooperative, bool isEarly = false) {
   const Kernel &kernel = *function->kernel;
   Launch made{&kernel,
               blocks,
               threads,
               sharedBytes,
               isCooperative,
+              isEarly,
               std::getenv("RONDO_EMULATED_COUNTS") != nullptr,
               std::vector<uint8_t>(kernel.parameterBytes)};
   if (!blocks || !threads || threads > 1024 || sharedBytes > kSharedBytes || blocks % kernel.clusterBlocks)
@@ -291,6 +292,22 @@ Status cuLaunchKernel(Function *function, unsigned x, unsigned y, unsigned z, un
   if (y != 1 || z != 1 || ty != 1 || tz != 1)
     return kInvalidValue;
   return launch(function, x, threads, sharedBytes, stream, arguments, false);
+}
+/// CUlaunchConfig with no attribute, or the one that lets a launch begin before those before it have ended.
+struct LaunchConfig {
+  unsigned grid[3], block[3], sharedBytes;
+  Stream *stream;
+  const int *attributes;
+  unsigned count;
+};
+Status cuLaunchKernelEx(const LaunchConfig *config, Function *function, void **arguments, void **) {
+  constexpr int kProgrammaticStreamSerialization = 6;
+  const bool isEarly = config->count == 1 && config->attributes[0] == kProgrammaticStreamSerialization;
+  const bool isPlain = config->grid[1] * config->grid[2] * config->block[1] * config->block[2] == 1;
+  if (!isPlain || config->count != unsigned(isEarly))
+    return kInvalidValue;
+  return launch(function, config->grid[0], config->block[0], config->sharedBytes, config->stream, arguments, false,
+                isEarly && config->attributes[2]);
 }
 Status cuLaunchCooperativeKernel(Function *function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned ty,
                                  unsigned tz, unsigned sharedBytes, Stream *stream, void **arguments) {

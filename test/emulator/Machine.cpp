@@ -200,6 +200,8 @@ uint64_t Warp::address(const AddressOperand &operand, int lane) const {
 uint8_t *Warp::global(uint64_t address, uint32_t bytes, bool isWrite) {
   if (address % bytes)
     fail(fmt::format("{} bytes of memory at an address that is no multiple of them", bytes));
+  if (block->cluster->launch->isEarly && !hasWaited)
+    fail("memory is touched before the launches before this one have ended");
   if (address < range.first || address + bytes > range.second) {
     range = block->cluster->memory->find(address, bytes);
     if (!range.second)

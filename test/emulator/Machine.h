@@ -37,6 +37,7 @@ struct Launch {
   const Kernel *kernel = nullptr;
   uint32_t blocks = 0, threads = 0, sharedBytes = 0;
   bool isCooperative = false;
+  bool isEarly = false; // memory is not to be touched before griddepcontrol.wait
   bool isCounted = false;
   std::vector<uint8_t> parameters; // laid out as the kernel's parameters are
 };
@@ -71,7 +72,7 @@ struct Warp {
   const Instruction *now = nullptr;
   uint32_t first = 0; // its first thread in the block
   uint32_t alive = 0, waiting = 0;
-  bool isUniform = true, isAtBarrier = false;
+  bool isUniform = true, isAtBarrier = false, hasWaited = false; // for the launches before this one
   uint32_t at = 0;                  // where all lanes are, while they agree
   std::array<uint32_t, 32> pc = {}; // where each is, otherwise
   uint32_t epoch = 0;               // how often all lanes met so far

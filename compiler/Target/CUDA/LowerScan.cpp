@@ -39,15 +39,15 @@ const LaunchCost kStepCost{1, 400, 300, 3000};
 
 /// A kernel for calls of one token: elements of the state that a block has, its threads, and the blocks that should fit a multiprocessor.
 /// The costs compare such kernels, and no other way is as cheap.
-struct TokenShape {
+struct TokenWay {
   const char *suffix;
   int64_t elements, threads, beside;
   LaunchCost cost;
 };
 /// Few elements a thread, so that few heads fill a GPU and little comes after the loads; and many, so that threads have many bytes on
 /// their way at once, of rows that are longer.
-const TokenShape kTokenShapes[] = {{"_token", 2048, 128, 1, {1, 1000, 70, 0}},
-                                   {"_tokens", 8192, 128, 4, {1, 1100, 260, 0}}};
+const TokenWay kTokenWays[] = {{"_token", 2048, 128, 1, {1, 1000, 70, 0}},
+                               {"_tokens", 8192, 128, 4, {1, 1100, 260, 0}}};
 
 /// A launch passes 4 KiB of arguments: operands of 48 bytes, and the sizes.
 constexpr size_t kMostOperands = (4096 - 48) / 48;
@@ -92,7 +92,7 @@ private:
 
   /// For calls of one token of a matrix state, where its columns can be shared out further than for long sequences.
   std::optional<Launch> emitToken(recur::ScanInterface scan, const Program &program, const ScanTensors &of,
-                                  StringRef symbol, const TokenShape &shape) {
+                                  StringRef symbol, const TokenWay &shape) {
     std::optional<cpu::ValueTiles> tiles = cpu::findValueTiles(scan);
     if (!tiles || scan.numAxes() != 1 || scan.getOffsets())
       return std::nullopt;
@@ -102,7 +102,7 @@ private:
     if (others < kTokenColumn)
       return std::nullopt;
     Launch launch = emitParts(scan, *tiles, partOf(tiles->extent, columns), program, of, symbol.str() + shape.suffix,
-                              shape.threads, shape.beside);
+                              {shape.threads, shape.beside, capabilityOf(arch) >= 90 && !std::getenv("RONDO_LATE")});
     launch.mostSteps = 1;
     launch.cost = shape.cost;
     return launch;
@@ -110,11 +110,11 @@ private:
 
   /// A kernel whose tasks have `part` elements each of the axis that can be shared out.
   Launch emitParts(recur::ScanInterface scan, const cpu::ValueTiles &tiles, int64_t part, const Program &program,
-                   const ScanTensors &of, StringRef symbol, int64_t tokenThreads = 0, int64_t beside = 1) {
+                   const ScanTensors &of, StringRef symbol, const TokenShape &token = {}) {
     if (part == tiles.extent)
-      return StepKernel(scan, program, of, 1, tokenThreads, beside).emit(getOperation(), symbol);
+      return StepKernel(scan, program, of, 1, token).emit(getOperation(), symbol);
     recur::ScanInterface narrowed = cpu::narrow(scan, tiles, part);
-    Launch launch = StepKernel(narrowed, program, of, tiles.extent / part, tokenThreads, beside).emit(getOperation(), symbol);
+    Launch launch = StepKernel(narrowed, program, of, tiles.extent / part, token).emit(getOperation(), symbol);
     narrowed.erase();
     return launch;
   }
@@ -139,12 +139,12 @@ private:
     if (form != "step" && isa<recur::ScanOp>(scan.getOperation()))
       if (auto planes = withPlanes(scan, emitPlanes(scan, tensors, getOperation(), symbol), made))
         return std::move(*planes);
-    std::vector<TokenShape> shapes(std::begin(kTokenShapes), std::end(kTokenShapes));
+    std::vector<TokenWay> shapes(std::begin(kTokenWays), std::end(kTokenWays));
     if (const char *one = std::getenv("RONDO_TOKEN")) { // an experiment: elements,threads,beside
       shapes.resize(1);
       std::sscanf(one, "%ld,%ld,%ld", &shapes[0].elements, &shapes[0].threads, &shapes[0].beside);
     }
-    for (const TokenShape &shape : shapes) {
+    for (const TokenWay &shape : shapes) {
       std::optional<Launch> token = emitToken(scan, tensors.program, of, symbol, shape);
       if (!token)
         continue;

@@ -1,6 +1,7 @@
 // The kernel of one scan: task, operands, loops over steps. See StepKernel.h; states are in StepStates.cpp.
 #include "compiler/Target/CUDA/StepKernel.h"
 #include "compiler/Target/CUDA/Codegen.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -48,11 +49,11 @@ bool rondo::cuda::forgets(recur::Step step) {
 static bool sharesParams(recur::Step step) { return cpu::StepNests(step).sharesParams; }
 
 StepKernel::StepKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t parts,
-                       int64_t tokenThreads, int64_t beside)
+                       const TokenShape &token)
     : KernelBuilder(scan.getLoc()), scan(scan), program(program), tensors(std::move(tensors)), parts(parts),
-      step(scan, &scan->getRegion(0).front()), oneStep(tokenThreads > 0), beside(beside), independent(isIndependent(scan)),
+      step(scan, &scan->getRegion(0).front()), token(token), oneStep(token.threads > 0), independent(isIndependent(scan)),
       real(computationType(step)), plan(step, real.getIntOrFloatBitWidth() / 8,
-                                        independent && sharesParams(step) ? kSharedRows : 1, !oneStep, tokenThreads) {}
+                                        independent && sharesParams(step) ? kSharedRows : 1, !oneStep, token.threads) {}
 
 Launch StepKernel::emit(ModuleOp into, StringRef symbol) {
   module = into;
@@ -70,7 +71,8 @@ Launch StepKernel::emit(ModuleOp into, StringRef symbol) {
   planCopies();
   if (oneStep) {
     alignStates();
-    takeRegisters(arguments->function(), beside);
+    takeRegisters(arguments->function(), token.beside);
+    launch.early = token.early;
   }
   emitTask();
   func::ReturnOp::create(b, loc);
@@ -87,6 +89,10 @@ void StepKernel::openOperands(ModuleOp module, StringRef symbol) {
 
 /// A block's task: a row or a packed sequence, steps where those are independent, a head, and a part.
 void StepKernel::emitTask() {
+  if (launch.early) // the launch behind this one, too, may do at once what it can without waiting
+    LLVM::InlineAsmOp::create(b, loc, TypeRange(), ValueRange(), "griddepcontrol.launch_dependents;", "",
+                              /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                              LLVM::AsmDialectAttr(), ArrayAttr());
   extents[0] = arguments->size(1);
   extents[1] = arguments->size(2);
   heads = arguments->size(3);
@@ -114,6 +120,8 @@ void StepKernel::emitTask() {
     begin = mul(take(blocks), index(kTimeBlock));
   }
   openTask(task, head, part);
+  if (launch.early)
+    awaitLaunches();
   if (forgets(step) && resets.empty())
     steps = arith::MinUIOp::create(b, loc, steps, index(1));
   beginStates();
@@ -138,6 +146,33 @@ void StepKernel::emitTask() {
   else
     emitSteps(0, at);
   endStates(steps);
+}
+
+/// Waits for the launches before this one. All addresses go through what waits, so that they are known before it, and no access of memory
+/// comes before it: memory that is only read would not wait otherwise.
+void StepKernel::awaitLaunches() {
+  SmallVector<Value *> bases;
+  for (auto *list : {&inputs, &params, &inits, &outputs, &finals, &histories, &resets})
+    for (Operand &operand : *list)
+      bases.push_back(&operand.base);
+  SmallVector<Value> before;
+  std::string results, same;
+  for (auto [i, base] : llvm::enumerate(bases)) {
+    before.push_back(toI64(*base));
+    results += "=l,";
+    same += std::to_string(i) + ",";
+  }
+  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(bases.size(), b.getI64Type()));
+  auto waited =
+      LLVM::InlineAsmOp::create(b, loc, type, before, "griddepcontrol.wait;", results + same + "~{memory}",
+                                /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                                LLVM::AsmDialectAttr(), ArrayAttr());
+  for (auto [i, base] : llvm::enumerate(bases)) {
+    Value after = LLVM::ExtractValueOp::create(b, loc, waited.getResult(0), i);
+    *base = arith::IndexCastOp::create(b, loc, b.getIndexType(), after);
+  }
+  for (auto [argument, operand] : llvm::zip(step.paramArgs(), params))
+    places[argument] = place(operand, operand.base);
 }
 
 /// Where the operands of the task lie.

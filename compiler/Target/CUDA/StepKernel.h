@@ -13,12 +13,18 @@ namespace rondo::cuda {
 /// A step whose states are the same after each one, whatever there was before, and which has no outputs: one is as good as many.
 bool forgets(recur::Step step);
 
+/// A kernel for calls of one step.
+struct TokenShape {
+  int64_t threads = 0; // 0: calls have any number of steps
+  int64_t beside = 1;  // blocks that should fit a multiprocessor
+  bool early = false;  // it begins before the launches before it have ended (Launch::early)
+};
+
 class StepKernel : ScanOperands, KernelBuilder {
 public:
   /// Where the scan's regions work on one of `parts` parts of an axis (ValueTiles.h), a task is one part.
-  /// `tokenThreads` above 0: calls have a single step, for so many threads; `beside` blocks of them should fit a multiprocessor.
   StepKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t parts,
-             int64_t tokenThreads = 0, int64_t beside = 1);
+             const TokenShape &token = {});
   /// Emits the kernel at the end of `module`.
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
 
@@ -28,6 +34,7 @@ private:
 
   void openOperands(mlir::ModuleOp module, llvm::StringRef symbol);
   void emitTask();
+  void awaitLaunches();
   void openTask(mlir::Value row, mlir::Value head, mlir::Value part);
   mlir::Value openSequence(mlir::Value sequence);
   void emitSteps(size_t axis, llvm::SmallVectorImpl<Loop> &at);
@@ -95,8 +102,8 @@ private:
   ScanTensors tensors;
   int64_t parts;
   recur::Step step;
+  TokenShape token;
   bool oneStep;
-  int64_t beside;
   bool independent; // no states, one axis: a task is some of the steps
   mlir::Type real;
   KernelPlan plan;

@@ -123,6 +123,10 @@ struct Launch {
   /// launches of that `way`: the cheapest by `cost` of those that are possible (runtime/cuda/Ways.h).
   int64_t choice = 0, way = 0;
   int64_t mostSteps = 0; // of a call that this way is possible for; 0: any number
+  /// On a GPU: the launch may begin while those before it in its stream are still running; its kernel waits for them before it touches memory.
+  bool early = false;
+  /// On a GPU: this launch does what so many of those behind it do together, and is made in their place where it is possible.
+  int64_t covers = 0;
   /// Positions in `operands` of tensors whose rows (of feature elements) must begin at multiples of 16 bytes.
   std::vector<int> aligned;
   LaunchCost cost;
