@@ -170,9 +170,12 @@ Result<void> CudaCode::launchOne(const Program &program, QueuedLaunch &queued, A
                                                     1, 1, unsigned(launch.sharedBytes), stream, arguments.data());
   } else if (launch.early) {
     LaunchAttribute early;
-    const LaunchConfig config{{unsigned(queued.blocks), 1, 1}, {unsigned(launch.threads), 1, 1},
-                              unsigned(launch.sharedBytes),    stream,
-                              &early,                          1};
+    const LaunchConfig config{{unsigned(queued.blocks), 1, 1},
+                              {unsigned(launch.threads), 1, 1},
+                              unsigned(launch.sharedBytes),
+                              stream,
+                              &early,
+                              1};
     status = driver.cuLaunchKernelEx(&config, *function, arguments.data(), nullptr);
   } else {
     status = driver.cuLaunchKernel(*function, unsigned(queued.blocks), 1, 1, unsigned(launch.threads), 1, 1,

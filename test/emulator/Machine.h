@@ -73,11 +73,11 @@ struct Warp {
   uint32_t first = 0; // its first thread in the block
   uint32_t alive = 0, waiting = 0;
   bool isUniform = true, isAtBarrier = false, hasWaited = false; // for the launches before this one
-  uint32_t at = 0;                  // where all lanes are, while they agree
-  std::array<uint32_t, 32> pc = {}; // where each is, otherwise
-  uint32_t epoch = 0;               // how often all lanes met so far
-  uint64_t arrivals = 0;            // at the cluster's barrier
-  uint64_t since = 0;               // instructions since the block's last barrier, where they are counted
+  uint32_t at = 0;                                               // where all lanes are, while they agree
+  std::array<uint32_t, 32> pc = {};                              // where each is, otherwise
+  uint32_t epoch = 0;                                            // how often all lanes met so far
+  uint64_t arrivals = 0;                                         // at the cluster's barrier
+  uint64_t since = 0; // instructions since the block's last barrier, where they are counted
   std::vector<uint32_t> predicates;
   std::vector<uint16_t> b16;
   std::vector<uint32_t> b32;

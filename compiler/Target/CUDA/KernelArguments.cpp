@@ -148,8 +148,9 @@ void ScanOperands::open(OpBuilder &b, Location loc, ModuleOp module, StringRef s
 
 void rondo::cuda::takeRegisters(func::FuncOp kernel, int64_t blocks) {
   Builder b(kernel.getContext());
-  kernel->setAttr("passthrough",
-                  b.getArrayAttr({b.getArrayAttr({b.getStringAttr("nvvm.minctasm"), b.getStringAttr(std::to_string(blocks))})}));
+  kernel->setAttr(
+      "passthrough",
+      b.getArrayAttr({b.getArrayAttr({b.getStringAttr("nvvm.minctasm"), b.getStringAttr(std::to_string(blocks))})}));
 }
 
 Value rondo::cuda::threadNumber(OpBuilder &b, Location loc) {

@@ -54,6 +54,8 @@ KernelPlan::KernelPlan(recur::Step step, int64_t realBytes, int64_t rows, bool s
   if (stages)
     stageInputs();
   chooseRegisters();
+  if (tokenThreads)
+    chooseCopies();
   chooseAtStage();
   layOut();
   placeBarriers();
@@ -301,6 +303,65 @@ void KernelPlan::chooseRegisters() {
       tryRegisters(buffers[number], std::move(all), type, kArrayWords / 4);
   }
   keepCopiesInMemory();
+}
+
+/// The elements of an input that a thread reads in a nest that is written out, where all of its reads are of the same; other threads may
+/// have them, too.
+Owner KernelPlan::readerOf(const Nest &nest, const NestMapping &mapping, unsigned input) const {
+  Owner reader;
+  Value value = step.inputArgs()[input];
+  for (const Read &read : nests.reads(nest)) {
+    if (cpu::withoutReshapes(read.value) != value)
+      continue;
+    Owner owner;
+    owner.lanes = mapping.lanes;
+    int64_t threadDims = 0;
+    for (auto [axis, index] : llvm::enumerate(read.at)) {
+      bool plain = index.dim >= 0 && index.offset == 0 && nest.dims[index.dim].extent == shapeOf(value)[axis];
+      if (!plain || read.value != value || !mapping.unrolled)
+        return {};
+      if (index.dim == mapping.splitDim)
+        owner.splitAxis = axis;
+    }
+    for (int d : mapping.threadDims) {
+      threadDims += nest.dims[d].extent > 1;
+      for (auto [axis, index] : llvm::enumerate(read.at))
+        if (index.dim == d && nest.dims[d].extent > 1)
+          owner.threadAxes.push_back(axis);
+    }
+    bool all = owner.threadAxes.empty() || int64_t(owner.threadAxes.size()) == threadDims;
+    owner.valid = all && !owner.everywhere() && (owner.threadAxes.empty() != (owner.splitAxis < 0));
+    if (!owner.valid || (reader.valid && !(reader == owner)))
+      return {};
+    reader = owner;
+  }
+  return reader;
+}
+
+int KernelPlan::copyFor(const Nest &nest, const NestMapping &mapping, unsigned input) const {
+  Owner owner = readerOf(nest, mapping, input);
+  for (auto [number, copy] : llvm::enumerate(copies))
+    if (copy.input == input && copy.owner == owner)
+      return number;
+  return -1;
+}
+
+/// Vectors along one axis, of which a thread reads a run.
+void KernelPlan::chooseCopies() {
+  for (auto [nest, mapping] : llvm::zip(nests.nests, body))
+    for (auto [i, argument] : llvm::enumerate(step.inputArgs())) {
+      auto type = cast<RankedTensorType>(argument.getType());
+      Owner owner = readerOf(nest, mapping, i);
+      if (!owner.valid || type.getRank() != 1 || !isa<FloatType>(type.getElementType()) ||
+          copyFor(nest, mapping, i) >= 0)
+        continue;
+      bool run = owner.splitAxis < 0 || runOf(type.getShape()[0], owner.lanes);
+      int64_t words = elementsPerThread(type.getShape(), owner) * realBytes / 4;
+      if (!run || words > kArrayWords / 4)
+        continue;
+      registerWords += words;
+      copies.push_back({unsigned(i), owner});
+    }
 }
 
 bool KernelPlan::updatesInMemory(const Nest &nest, unsigned state) const {

@@ -63,6 +63,12 @@ public:
   cpu::StepNests nests;
   std::vector<NestMapping> prologue, body; // parallel to nests.prologue and nests.nests
   llvm::SmallVector<Storage> states, buffers;
+  /// Of calls with one step: elements of inputs that a thread loads before the first nest, and which elements those are.
+  struct InputCopy {
+    unsigned input;
+    Owner owner;
+  };
+  std::vector<InputCopy> copies;
   int64_t threads = 32;
   bool barrierAtStep = false; // before the first nest of a step, for what the step before left
   /// Inputs of `stagedSteps` steps (0: they are read where they are) are copied to shared memory at once; offset of each input there.
@@ -73,6 +79,8 @@ public:
 
   Owner ownerOf(const cpu::Nest &nest, const NestMapping &mapping, mlir::Value value,
                 llvm::ArrayRef<cpu::Index> at) const;
+  /// The number of the copy that a nest reads of an input; -1 where it reads memory.
+  int copyFor(const cpu::Nest &nest, const NestMapping &mapping, unsigned input) const;
   /// Elements of a value that one thread holds.
   int64_t elementsPerThread(llvm::ArrayRef<int64_t> shape, const Owner &owner) const;
   /// Whether the nest stores new values of a state over those that it reads, in memory.
@@ -107,6 +115,8 @@ private:
   bool mayUnroll(const std::vector<Access> &all) const;
   bool tryRegisters(Storage &storage, std::vector<Access> all, mlir::RankedTensorType type, int64_t most);
   void chooseRegisters();
+  void chooseCopies();
+  Owner readerOf(const cpu::Nest &nest, const NestMapping &mapping, unsigned input) const;
   void keepCopiesInMemory();
   void layOut();
   void stageInputs();

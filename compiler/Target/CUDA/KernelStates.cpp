@@ -185,6 +185,52 @@ void StepKernel::loadRegisters(unsigned s, const Place &from) {
     stateRegisters[s][std::get<0>(each)] = {value, {}};
 }
 
+/// Elements of an input that a thread loads at once: of its run, as many as 16 bytes hold.
+int64_t StepKernel::copiedBeside(const KernelPlan::InputCopy &copy) {
+  const Operand &operand = inputs[copy.input];
+  if (operand.isComplex || !operand.element.isIntOrFloat() || operand.element.isInteger(1))
+    return 1;
+  int64_t bytes = operand.element.getIntOrFloatBitWidth() / 8, extent = operand.shape[0];
+  int64_t row = operand.whole.empty() ? extent : operand.whole[0];
+  int64_t run = copy.owner.splitAxis < 0 ? plan.neighbours(extent, copy.owner.lanes) : extent / copy.owner.lanes;
+  int64_t count = 1;
+  while (2 * count * bytes <= 16 && run % (2 * count) == 0 && extent % (2 * count) == 0)
+    count *= 2;
+  return row * bytes % 16 == 0 ? count : 1;
+}
+
+void StepKernel::alignInputs() {
+  for (const KernelPlan::InputCopy &copy : plan.copies)
+    if (copiedBeside(copy) > 1 && !llvm::is_contained(launch.aligned, int(copy.input)))
+      launch.aligned.push_back(int(copy.input));
+}
+
+/// What threads read of the inputs of the only step.
+void StepKernel::loadInputs() {
+  cpu::ElementOps ops(b, loc, real, /*nativeBF16=*/true);
+  inputRegisters.resize(plan.copies.size());
+  for (auto [copy, registers] : llvm::zip(plan.copies, inputRegisters)) {
+    const Operand &operand = inputs[copy.input];
+    int64_t beside = copiedBeside(copy), bytes = operand.element.getIntOrFloatBitWidth() / 8;
+    Value memory = memref::ExtractAlignedPointerAsIndexOp::create(b, loc, operand.memref), words;
+    int64_t number = 0;
+    eachRegister(copy.owner, operand.shape, [&](std::vector<int64_t> key, ArrayRef<Value> at, Value, Value) {
+      if (number % beside == 0) {
+        Value from = toI64(add(memory, mul(add(operand.base, at[0]), index(bytes))));
+        Value pointer = LLVM::IntToPtrOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext(), 1), from);
+        Type type = beside > 1 ? Type(VectorType::get(beside, operand.element)) : operand.element;
+        words = LLVM::LoadOp::create(b, loc, type, pointer, beside * bytes);
+      }
+      Value word = words;
+      if (beside > 1)
+        word = LLVM::ExtractElementOp::create(b, loc, words,
+                                              arith::ConstantIntOp::create(b, loc, b.getI32Type(), number % beside));
+      ++number;
+      registers[key] = {ops.widen(word), {}};
+    });
+  }
+}
+
 /// Numbers of the registers of each run.
 SmallVector<SmallVector<size_t>> StepKernel::inRuns(unsigned s, const Place &place, const Registers &registers) {
   SmallVector<SmallVector<size_t>> runs;

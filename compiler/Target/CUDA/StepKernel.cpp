@@ -1,6 +1,7 @@
 // The kernel of one scan: task, operands, loops over steps. See StepKernel.h; states are in StepStates.cpp.
 #include "compiler/Target/CUDA/StepKernel.h"
 #include "compiler/Target/CUDA/Codegen.h"
+#include "compiler/Target/CUDA/SingleMath.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -51,9 +52,10 @@ static bool sharesParams(recur::Step step) { return cpu::StepNests(step).sharesP
 StepKernel::StepKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t parts,
                        const TokenShape &token)
     : KernelBuilder(scan.getLoc()), scan(scan), program(program), tensors(std::move(tensors)), parts(parts),
-      step(scan, &scan->getRegion(0).front()), token(token), oneStep(token.threads > 0), independent(isIndependent(scan)),
-      real(computationType(step)), plan(step, real.getIntOrFloatBitWidth() / 8,
-                                        independent && sharesParams(step) ? kSharedRows : 1, !oneStep, token.threads) {}
+      step(scan, &scan->getRegion(0).front()), token(token), oneStep(token.threads > 0),
+      independent(isIndependent(scan)), real(computationType(step)),
+      plan(step, real.getIntOrFloatBitWidth() / 8, independent && sharesParams(step) ? kSharedRows : 1, !oneStep,
+           token.threads) {}
 
 Launch StepKernel::emit(ModuleOp into, StringRef symbol) {
   module = into;
@@ -71,10 +73,13 @@ Launch StepKernel::emit(ModuleOp into, StringRef symbol) {
   planCopies();
   if (oneStep) {
     alignStates();
+    alignInputs();
     takeRegisters(arguments->function(), token.beside);
     launch.early = token.early;
   }
   emitTask();
+  if (oneStep)
+    useFullDivision(arguments->function());
   func::ReturnOp::create(b, loc);
   return launch;
 }
@@ -125,6 +130,7 @@ void StepKernel::emitTask() {
   if (forgets(step) && resets.empty())
     steps = arith::MinUIOp::create(b, loc, steps, index(1));
   beginStates();
+  loadInputs();
   emitNests(plan.nests.prologue, plan.prologue, {});
   if (plan.sharesMemory())
     barrier(b, loc);
@@ -163,10 +169,9 @@ void StepKernel::awaitLaunches() {
     same += std::to_string(i) + ",";
   }
   auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(bases.size(), b.getI64Type()));
-  auto waited =
-      LLVM::InlineAsmOp::create(b, loc, type, before, "griddepcontrol.wait;", results + same + "~{memory}",
-                                /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
-                                LLVM::AsmDialectAttr(), ArrayAttr());
+  auto waited = LLVM::InlineAsmOp::create(b, loc, type, before, "griddepcontrol.wait;", results + same + "~{memory}",
+                                          /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                                          LLVM::AsmDialectAttr(), ArrayAttr());
   for (auto [i, base] : llvm::enumerate(bases)) {
     Value after = LLVM::ExtractValueOp::create(b, loc, waited.getResult(0), i);
     *base = arith::IndexCastOp::create(b, loc, b.getIndexType(), after);
@@ -282,8 +287,14 @@ void StepKernel::emitNests(ArrayRef<cpu::Nest> nests, ArrayRef<NestMapping> mapp
   auto registers = [](const Storage &storage, RegisterArray &array) {
     return storage.kind == Storage::Register ? &array : nullptr;
   };
+  const cpu::Nest *current = nullptr;
+  const NestMapping *mappingOf = nullptr;
   environment.registersOf = [&](Value value) -> RegisterArray * {
     Value memory = cpu::withoutReshapes(value);
+    if (auto argument = dyn_cast<BlockArgument>(value); argument && llvm::is_contained(step.inputArgs(), value)) {
+      int copy = plan.copyFor(*current, *mappingOf, llvm::find(step.inputArgs(), value) - step.inputArgs().begin());
+      return copy < 0 ? nullptr : &inputRegisters[copy];
+    }
     for (unsigned s = 0; s < plan.states.size(); ++s)
       if (llvm::is_contained(step.stateArgs(s), memory))
         return registers(plan.states[s], stateRegisters[s]);
@@ -301,6 +312,8 @@ void StepKernel::emitNests(ArrayRef<cpu::Nest> nests, ArrayRef<NestMapping> mapp
   for (auto [nest, mapping] : llvm::zip(nests, mappings)) {
     if (mapping.barrierBefore)
       barrier(b, loc);
+    current = &nest;
+    mappingOf = &mapping;
     ThreadNest(b, loc, plan, nest, mapping, environment).emit();
   }
 }

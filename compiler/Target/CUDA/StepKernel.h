@@ -85,6 +85,9 @@ private:
   mlir::Value pointerTo(mlir::Value memory, mlir::Value at);
   void loadRegisters(unsigned state, const cpu::Place &from);
   void storeRegisters(unsigned state, const cpu::Place &to);
+  int64_t copiedBeside(const KernelPlan::InputCopy &copy);
+  void alignInputs();
+  void loadInputs();
 
   cpu::Place place(const Operand &operand, mlir::Value base) const;
   cpu::Place atTime(const Operand &operand, llvm::ArrayRef<Loop> at);
@@ -116,7 +119,7 @@ private:
   int64_t copyBytes = 0, copyBase = 0;    // of a slot; where slots begin in shared memory
   mlir::Value sharedPointer, copiedSlot;
   llvm::SmallVector<mlir::Value> inFlight; // the next stage's inputs, where a loop carries them
-  llvm::SmallVector<RegisterArray> stateRegisters, bufferRegisters;
+  llvm::SmallVector<RegisterArray> stateRegisters, bufferRegisters, inputRegisters;
   llvm::SmallVector<cpu::Place> newState;         // where the step's new states go
   llvm::DenseMap<mlir::Value, cpu::Place> places; // of step arguments, in the current step
 };
