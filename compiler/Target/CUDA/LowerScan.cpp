@@ -94,7 +94,9 @@ private:
   std::optional<Launch> emitToken(recur::ScanInterface scan, const Program &program, const ScanTensors &of,
                                   StringRef symbol, const TokenWay &shape) {
     std::optional<cpu::ValueTiles> tiles = cpu::findValueTiles(scan);
-    if (!tiles || scan.numAxes() != 1 || scan.getOffsets())
+    // Who takes token after token asks for the states; a gradient does not.
+    bool goesOn = llvm::all_of(of.finals, [&](int t) { return program.tensors[t].kind == TensorKind::Final; });
+    if (!tiles || scan.numAxes() != 1 || scan.getOffsets() || !goesOn)
       return std::nullopt;
     Value state = recur::Step(scan, &scan->getRegion(0).front()).yield().getStates().front();
     int64_t others = cast<RankedTensorType>(state.getType()).getNumElements() / tiles->extent;
