@@ -215,7 +215,7 @@ private:
                                   {"shared_bytes", b.getI64IntegerAttr(one.sharedBytes)}};
     if (!one.segments.symbol.empty())
       entries.push_back({"segments", segments(one.segments)});
-    if (one.choice || one.covers)
+    if (one.choice)
       entries.push_back({"way", way(one)});
     return dictionary(entries);
   }
@@ -228,8 +228,7 @@ private:
                        {"nanoseconds", b.getDenseF64ArrayAttr({one.cost.alone, one.cost.shared, one.cost.fixed})},
                        {"segment_bytes", b.getI64IntegerAttr(one.segmentBytes)},
                        {"per_segment", b.getBoolAttr(one.perSegment)},
-                       {"early", b.getBoolAttr(one.early)},
-                       {"covers", b.getI64IntegerAttr(one.covers)}});
+                       {"early", b.getBoolAttr(one.early)}});
   }
   Builder b;
 };
@@ -367,7 +366,6 @@ private:
     one.segmentBytes = static_cast<size_t>(number(d, "segment_bytes"));
     one.perSegment = flag(d, "per_segment");
     one.early = flag(d, "early");
-    one.covers = number(d, "covers");
     auto cost = get<DenseF64ArrayAttr>(d, "nanoseconds");
     if (cost && cost.size() == 3)
       one.cost = {one.cost.steps, cost[0], cost[1], cost[2]};

@@ -45,7 +45,7 @@ Json segmentsToJson(const SegmentKernel &kernel) {
 Json launchToJson(const Launch &launch) {
   const auto &[symbol, function, operands, batchTile, perBatch, perHead, packed, splits, splitSymbol, splitFunction,
                team, rowTeam, segments, timeBlock, scratchBytes, threads, sharedBytes, cooperative, cluster, choice,
-               way, mostSteps, early, covers, aligned, cost, segmentBytes, perSegment, image] = launch;
+               way, mostSteps, early, aligned, cost, segmentBytes, perSegment, image] = launch;
   (void)function, (void)splitFunction; // of a process
   return {{"symbol", symbol},
           {"operands", operands},
@@ -68,7 +68,6 @@ Json launchToJson(const Launch &launch) {
           {"way", way},
           {"most_steps", mostSteps},
           {"early", early},
-          {"covers", covers},
           {"aligned", aligned},
           {"cost", {cost.steps, cost.alone, cost.shared, cost.fixed}},
           {"segment_bytes", segmentBytes},
@@ -138,8 +137,7 @@ Launch launchFrom(const Json &json) {
   json.at("choice").get_to(launch.choice);
   json.at("way").get_to(launch.way);
   json.at("most_steps").get_to(launch.mostSteps);
-  launch.early = json.value("early", false); // files that were written before have neither
-  launch.covers = json.value("covers", int64_t(0));
+  launch.early = json.value("early", false); // older files do not say
   json.at("aligned").get_to(launch.aligned);
   const Json &cost = json.at("cost");
   launch.cost = {cost.at(0).get<int64_t>(), cost.at(1).get<double>(), cost.at(2).get<double>(),

@@ -169,17 +169,6 @@ Result<std::vector<QueuedLaunch>> chooseLaunches(const Program &program, const s
   };
   for (size_t i = 0; i < program.launches.size();) {
     const Launch &first = program.launches[i];
-    if (first.covers) {
-      Way way(program, tensors, sizes, room);
-      way.add(i++);
-      if (!way.isPossible())
-        continue;
-      if (const Result<void> planned = way.plan(); !planned)
-        return planned.error();
-      append(way.launches);
-      i += size_t(first.covers);
-      continue;
-    }
     std::optional<Way> best;
     double lowest = INFINITY;
     int64_t wholeBlocks = 0; // of the ways before without segments

@@ -54,6 +54,8 @@ public:
   /// `realBytes` of the type of computation. `rows` steps of a scan without states are worked on at once. `stages`: inputs of several steps
   /// may come at once. `tokenThreads` above 0: calls have one step, whose sums take so many threads where they can.
   KernelPlan(recur::Step step, int64_t realBytes, int64_t rows, bool stages, int64_t tokenThreads);
+  /// What a thread keeps in registers, in words of 4 bytes.
+  int64_t words() const { return registerWords; }
   /// Whether threads share anything in memory.
   bool sharesMemory() const {
     return sharedReals || scratchReals ||

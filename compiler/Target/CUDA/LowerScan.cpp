@@ -46,8 +46,11 @@ struct TokenWay {
 };
 /// Few elements a thread, so that few heads fill a GPU and little comes after the loads; and many, so that threads have many bytes on
 /// their way at once, of rows that are longer.
-const TokenWay kTokenWays[] = {{"_token", 2048, 128, 1, {1, 1000, 70, 0}},
+const TokenWay kTokenWays[] = {{"_token", 2048, 64, 1, {1, 1000, 400, 0}},
                                {"_tokens", 8192, 128, 4, {1, 1100, 260, 0}}};
+
+/// With more in registers, a thread of four blocks of 128 beside each other has too few left for what is on its way.
+constexpr int64_t kTokenWords = 120;
 
 /// A launch passes 4 KiB of arguments: operands of 48 bytes, and the sizes.
 constexpr size_t kMostOperands = (4096 - 48) / 48;
@@ -99,15 +102,27 @@ private:
     if (!tiles || scan.numAxes() != 1 || scan.getOffsets() || !goesOn)
       return std::nullopt;
     Value state = recur::Step(scan, &scan->getRegion(0).front()).yield().getStates().front();
-    int64_t others = cast<RankedTensorType>(state.getType()).getNumElements() / tiles->extent;
-    int64_t columns = std::max(kFewestColumns, shape.elements / others);
+    const int64_t others = cast<RankedTensorType>(state.getType()).getNumElements() / tiles->extent;
     if (others < kTokenColumn)
       return std::nullopt;
-    Launch launch = emitParts(scan, *tiles, partOf(tiles->extent, columns), program, of, symbol.str() + shape.suffix,
-                              {shape.threads, shape.beside, capabilityOf(arch) >= 90 && !std::getenv("RONDO_LATE")});
+    const TokenShape token{shape.threads, shape.beside, capabilityOf(arch) >= 90};
+    int64_t columns = std::max(kFewestColumns, shape.elements / others), part = partOf(tiles->extent, columns);
+    while (columns > kFewestColumns && wordsOf(scan, *tiles, part, program, of, token) > kTokenWords)
+      part = partOf(tiles->extent, columns /= 2);
+    Launch launch = emitParts(scan, *tiles, part, program, of, symbol.str() + shape.suffix, token);
     launch.mostSteps = 1;
     launch.cost = shape.cost;
     return launch;
+  }
+
+  /// What a thread of such a kernel would keep in registers.
+  static int64_t wordsOf(recur::ScanInterface scan, const cpu::ValueTiles &tiles, int64_t part, const Program &program,
+                         const ScanTensors &of, const TokenShape &token) {
+    recur::ScanInterface narrowed = part == tiles.extent ? scan : cpu::narrow(scan, tiles, part);
+    const int64_t words = StepKernel(narrowed, program, of, tiles.extent / part, token).registerWords();
+    if (narrowed != scan)
+      narrowed.erase();
+    return words;
   }
 
   /// A kernel whose tasks have `part` elements each of the axis that can be shared out.
@@ -141,12 +156,7 @@ private:
     if (form != "step" && isa<recur::ScanOp>(scan.getOperation()))
       if (auto planes = withPlanes(scan, emitPlanes(scan, tensors, getOperation(), symbol), made))
         return std::move(*planes);
-    std::vector<TokenWay> shapes(std::begin(kTokenWays), std::end(kTokenWays));
-    if (const char *one = std::getenv("RONDO_TOKEN")) { // an experiment: elements,threads,beside
-      shapes.resize(1);
-      std::sscanf(one, "%ld,%ld,%ld", &shapes[0].elements, &shapes[0].threads, &shapes[0].beside);
-    }
-    for (const TokenWay &shape : shapes) {
+    for (const TokenWay &shape : kTokenWays) {
       std::optional<Launch> token = emitToken(scan, tensors.program, of, symbol, shape);
       if (!token)
         continue;

@@ -25,6 +25,8 @@ public:
   /// Where the scan's regions work on one of `parts` parts of an axis (ValueTiles.h), a task is one part.
   StepKernel(recur::ScanInterface scan, const Program &program, ScanTensors tensors, int64_t parts,
              const TokenShape &token = {});
+  /// What a thread keeps in registers over the step, in words of 4 bytes.
+  int64_t registerWords() const { return plan.words(); }
   /// Emits the kernel at the end of `module`.
   Launch emit(mlir::ModuleOp module, llvm::StringRef symbol);
 

@@ -125,8 +125,6 @@ struct Launch {
   int64_t mostSteps = 0; // of a call that this way is possible for; 0: any number
   /// On a GPU: the launch may begin while those before it in its stream are still running; its kernel waits for them before it touches memory.
   bool early = false;
-  /// On a GPU: this launch does what so many of those behind it do together, and is made in their place where it is possible.
-  int64_t covers = 0;
   /// Positions in `operands` of tensors whose rows (of feature elements) must begin at multiples of 16 bytes.
   std::vector<int> aligned;
   LaunchCost cost;
