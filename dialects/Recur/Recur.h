@@ -34,8 +34,9 @@ inline constexpr const char *kKindAttr =
     "recur.kind"; // StrAttr: "input", "param", "init", "resets", "offsets"; results: "output", "final"
 inline constexpr const char *kRangeAttr = "recur.range"; // IntervalAttr: the declared interval
 inline constexpr const char *kCotangentAttr =
-    "recur.cotangent";                                 // StrAttr: the tensor whose cotangent an argument or a result is
-inline constexpr const char *kKeptAttr = "recur.kept"; // UnitAttr: an argument that another half of the gradient computed
+    "recur.cotangent"; // StrAttr: the tensor whose cotangent an argument or a result is
+inline constexpr const char *kKeptAttr =
+    "recur.kept"; // UnitAttr: an argument that another half of the gradient computed
 inline constexpr const char *kDimsAttr = "recur.dims"; // on the function: ArrayAttr of the spec's dimension names
 inline constexpr const char *kAxesAttr = "recur.axes"; // on the function: ArrayAttr of StrAttr, the scanned axes' names
 inline constexpr const char *kDefaultAttr =

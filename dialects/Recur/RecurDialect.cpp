@@ -83,10 +83,10 @@ LogicalResult RecurDialect::verifyRegionArgAttribute(Operation *op, unsigned, un
   bool good = name == kNameAttr || name == kCotangentAttr ? bool(text)
               : name == kKindAttr
                   ? text && llvm::is_contained({"input", "param", "init", "resets", "offsets"}, text.getValue())
-              : name == kRangeAttr     ? isa<IntervalAttr>(value)
-              : name == kDefaultAttr   ? isa<DenseElementsAttr>(value)
+              : name == kRangeAttr                          ? isa<IntervalAttr>(value)
+              : name == kDefaultAttr                        ? isa<DenseElementsAttr>(value)
               : name == kRecurrentAttr || name == kKeptAttr ? isa<UnitAttr>(value)
-                                       : true;
+                                                            : true;
   return good ? success() : op->emitError() << "malformed '" << name << "' on argument " << argument;
 }
 

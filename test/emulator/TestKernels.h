@@ -33,7 +33,8 @@ inline std::string kernelOf(const std::string &body, const std::string &directiv
 inline Counts execute(const std::string &text, std::vector<uint32_t> &words, uint32_t threads, uint32_t blocks = 1,
                       uint32_t sharedBytes = 1024) {
   const Module module = parseModule(text);
-  Launch launch{&module.kernels.at("tested"), blocks, threads, sharedBytes, false, false, true, std::vector<uint8_t>(8)};
+  Launch launch{&module.kernels.at("tested"), blocks, threads, sharedBytes, false, false, true,
+                std::vector<uint8_t>(8)};
   const auto address = reinterpret_cast<uint64_t>(words.data());
   std::memcpy(launch.parameters.data(), &address, 8);
   Allocations memory;

@@ -112,6 +112,7 @@ private:
     Launch launch = emitParts(scan, *tiles, part, program, of, symbol.str() + shape.suffix, token);
     launch.mostSteps = 1;
     launch.cost = shape.cost;
+    launch.cost.shared *= double(part * others) / double(shape.elements); // of a smaller block
     return launch;
   }
 
